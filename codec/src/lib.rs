@@ -1,0 +1,2 @@
+//! Integer-only neural text codec.
+#![no_std]
