@@ -1,1 +1,3 @@
 //! The library behind the `equalinfo` tool.
+
+pub mod corpus;

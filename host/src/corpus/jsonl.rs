@@ -1,0 +1,88 @@
+//! `.jsonl`: one object a line, the text in one field; the other fields are skipped without being stored.
+
+use std::fmt;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use super::text::NumberedLines;
+
+/// The documents of a `.jsonl` file.
+pub struct JsonLines {
+    lines: NumberedLines,
+    line: Vec<u8>,
+    field: String,
+}
+
+impl JsonLines {
+    pub fn open(path: &Path, field: &str) -> Result<Self> {
+        Ok(Self {
+            lines: NumberedLines::open(path)?,
+            line: Vec::new(),
+            field: field.to_owned(),
+        })
+    }
+
+    fn next_document(&mut self) -> Result<Option<Vec<u8>>> {
+        while let Some(number) = self.lines.read(&mut self.line)? {
+            if self.line.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            let mut deserializer = serde_json::Deserializer::from_slice(&self.line);
+            let text = TextField(&self.field)
+                .deserialize(&mut deserializer)
+                .and_then(|text| deserializer.end().map(|()| text))
+                .with_context(|| {
+                    format!(
+                        "{}: line {number}: expected a JSON object with the text in the field \"{}\" (--text-field names another)",
+                        self.lines.path().display(),
+                        self.field
+                    )
+                })?;
+            return Ok(Some(text.into_bytes()));
+        }
+        Ok(None)
+    }
+}
+
+impl Iterator for JsonLines {
+    type Item = Result<Vec<u8>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_document().transpose()
+    }
+}
+
+/// Reads an object and keeps the string of one field.
+struct TextField<'a>(&'a str);
+
+impl<'de> DeserializeSeed<'de> for TextField<'_> {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for TextField<'_> {
+    type Value = String;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        write!(formatter, "an object with the field \"{}\"", self.0)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<String, A::Error> {
+        let mut text = None;
+        while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+            if key == self.0 {
+                text = Some(map.next_value::<String>()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        text.ok_or_else(|| {
+            serde::de::Error::custom(format_args!("the object has no field \"{}\"", self.0))
+        })
+    }
+}
