@@ -1,2 +1,22 @@
-//! Integer-only neural text codec.
+//! Integer-only neural text codec: no heap, no floats, no unsafe code, the same bits on every device.
+//!
+//! The modules in the order in which a byte travels through them:
+//!
+//! 1. A [`ByteModel`] is shown the bytes so far and answers with [`Frequencies`] for the next one.
+//! 2. A coder turns frequencies and bytes into bits: the [range coder](range_coder) for unbounded streams, or the
+//!    [window code](window), which fills windows of exactly `b` bits that decode alone.
+//!
+//! `codec/docs` holds a short specification of each step.
 #![no_std]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod byte_model;
+pub mod error;
+pub mod frequencies;
+pub mod window;
+
+pub use byte_model::{ByteModel, StaticModel, Uniform};
+pub use frequencies::Frequencies;
+pub use window::{Window, WindowBits, WindowCode, decode_window, encode_window};
