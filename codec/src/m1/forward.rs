@@ -1,0 +1,340 @@
+//! [`M1`]: the integer transformer over the caller's memory.
+//!
+//! Invariant: after any sequence of calls the cache holds the keys and values of the newest positions, at most
+//! `context` of them, each as it was computed when its byte was read. A byte that is pushed is only run through the
+//! layers once its successor's frequencies are asked for or another byte follows it, so the last byte of a window costs nothing.
+
+use core::marker::PhantomData;
+
+use super::error::ModelError;
+use super::image::{BOS, BUCKETS, EMBEDDING_SHIFT, HEAD, LOGIT_SHIFT, Layer, Matrix, Model, SCORE_SHIFT};
+use super::ops::{PowerTable, Requantizer, clamp_i8, clamp_i16, dot, exp2_neg, norm, reciprocal};
+use crate::byte_model::ByteModel;
+use crate::frequencies::Frequencies;
+
+/// The inner loop that takes nearly all the time, for firmware that has something better than portable code.
+pub trait Kernels {
+    /// The dot products of `activations` with four consecutive rows of `i8` weights, each as long as `activations`.
+    fn dot4(rows: &[u8], activations: &[i8]) -> [i32; 4];
+}
+
+/// The loops in portable Rust.
+#[derive(Clone, Copy, Debug)]
+pub struct Portable;
+
+impl Kernels for Portable {
+    #[inline]
+    fn dot4(rows: &[u8], activations: &[i8]) -> [i32; 4] {
+        let mut rows = rows.chunks_exact(activations.len().max(1));
+        let mut next = || rows.next().unwrap_or_default();
+        let (rows0, rows1, rows2, rows3) = (next(), next(), next(), next());
+        let mut sums = [0i32; 4];
+        // Four rows share each activation, which halves the loads.
+        for ((((&a, &w0), &w1), &w2), &w3) in activations.iter().zip(rows0).zip(rows1).zip(rows2).zip(rows3) {
+            let a = i32::from(a);
+            for (sum, weight) in sums.iter_mut().zip([w0, w1, w2, w3]) {
+                *sum = sum.wrapping_add(a * i32::from(weight as i8));
+            }
+        }
+        sums
+    }
+}
+
+/// The integer M1 as a [`ByteModel`].
+///
+/// `K` is the implementation of the inner loop; whatever it is, the frequencies are the same.
+#[derive(Debug)]
+pub struct M1<'a, 'b, K = Portable> {
+    model: Model<'a>,
+    context: usize,
+    memory: Memory<'b>,
+    /// Cached positions.
+    length: usize,
+    /// The place of the newest position in the ring.
+    newest: usize,
+    /// A symbol that has been read but not yet run through the layers.
+    pending: Option<u16>,
+    /// Whether place 0 of the ring still holds the begin symbol and `start` its output.
+    start_is_cached: bool,
+    /// Whether `frequencies` belong to the newest position.
+    frequencies_are_current: bool,
+    frequencies: Frequencies,
+    kernels: PhantomData<K>,
+}
+
+/// The caller's memory, divided.
+#[derive(Debug)]
+struct Memory<'b> {
+    /// `[layers][context][d]`.
+    keys: &'b mut [i8],
+    /// `[layers][context][d]`.
+    values: &'b mut [i8],
+    /// Normalized residual, `d`; after the last layer what the logits are computed from.
+    activations: &'b mut [i8],
+    /// `activations` after the last layer of the begin symbol, `d`.
+    start: &'b mut [i8],
+    /// Queries, keys and values of the newest position, `3d`.
+    qkv: &'b mut [i8],
+    /// Attention output, `d`.
+    mixed: &'b mut [i8],
+    /// Feed-forward activations, `ff`.
+    hidden: &'b mut [i8],
+    /// The residual stream, `d`.
+    residual: &'b mut [i32],
+    /// Weighted sums of one head's values, 64.
+    sums: &'b mut [i32],
+    /// Scores of the cached positions, or the logits: at least 256.
+    scores: &'b mut [i32],
+}
+
+impl<'b> Memory<'b> {
+    fn divide(model: &Model, context: usize, bytes: &'b mut [i8], words: &'b mut [i32]) -> Result<Self, ModelError> {
+        let config = model.config();
+        let (expected, found) = (config.byte_buffer(context), bytes.len());
+        let too_small = ModelError::ByteBuffer { expected, found };
+        let mut rest = bytes;
+        let mut take = |count| {
+            let (taken, remaining) = core::mem::take(&mut rest).split_at_mut_checked(count).ok_or(too_small)?;
+            rest = remaining;
+            Ok(taken)
+        };
+        let cache = config.layers * context * config.d;
+        let (keys, values) = (take(cache)?, take(cache)?);
+        let (activations, start, qkv) = (take(config.d)?, take(config.d)?, take(3 * config.d)?);
+        let (mixed, hidden) = (take(config.d)?, take(config.ff)?);
+
+        let (expected, found) = (config.word_buffer(context), words.len());
+        let too_small = ModelError::WordBuffer { expected, found };
+        let (residual, words) = words.split_at_mut_checked(config.d).ok_or(too_small)?;
+        let (sums, scores) = words.split_at_mut_checked(HEAD).ok_or(too_small)?;
+        let scores = scores.get_mut(..context.max(256)).ok_or(too_small)?;
+        Ok(Self { keys, values, activations, start, qkv, mixed, hidden, residual, sums, scores })
+    }
+}
+
+impl<'a, 'b> M1<'a, 'b> {
+    /// Sets `model` up to run with `context` positions, with the portable inner loop.
+    ///
+    /// # Errors
+    /// The context is zero or longer than the model's, or a buffer is smaller than
+    /// [`Config::byte_buffer`](super::Config::byte_buffer) or [`Config::word_buffer`](super::Config::word_buffer).
+    pub fn new(model: &Model<'a>, context: usize, bytes: &'b mut [i8], words: &'b mut [i32]) -> Result<Self, ModelError> {
+        Self::with_kernels(model, context, bytes, words)
+    }
+}
+
+impl<'a, 'b, K: Kernels> M1<'a, 'b, K> {
+    /// As [`M1::new`], with another implementation of the inner loop.
+    ///
+    /// # Errors
+    /// As [`M1::new`].
+    pub fn with_kernels(model: &Model<'a>, context: usize, bytes: &'b mut [i8], words: &'b mut [i32]) -> Result<Self, ModelError> {
+        let expected = model.config().context;
+        if context == 0 || context > expected {
+            return Err(ModelError::Context { expected, found: context });
+        }
+        Ok(Self {
+            model: *model,
+            context,
+            memory: Memory::divide(model, context, bytes, words)?,
+            length: 0,
+            newest: 0,
+            pending: Some(BOS),
+            start_is_cached: false,
+            frequencies_are_current: false,
+            frequencies: Frequencies::uniform(),
+            kernels: PhantomData,
+        })
+    }
+
+    /// The model's view of its image.
+    pub const fn model(&self) -> &Model<'a> {
+        &self.model
+    }
+
+    /// Runs the pending symbol, if any, through the layers.
+    fn run_pending(&mut self) {
+        let Some(symbol) = self.pending.take() else { return };
+        if self.length > 0 {
+            self.newest += 1;
+            if self.newest >= self.context {
+                self.newest = 0;
+            }
+        }
+        self.length = self.context.min(self.length + 1);
+        self.start_is_cached &= self.newest != 0;
+        self.frequencies_are_current = false;
+
+        embed(&self.model.embedding(), symbol, self.memory.residual);
+        let cached = (self.context * self.model.config().d).max(1);
+        let mut first = 0;
+        for layer in self.model.layers() {
+            self.attention(&layer, first);
+            self.feed_forward(&layer);
+            first += cached;
+        }
+        norm(self.memory.residual, self.model.output_norm(), self.memory.activations);
+        if symbol == BOS {
+            self.memory.start.copy_from_slice(self.memory.activations);
+            self.start_is_cached = true;
+        }
+    }
+
+    /// Steps 2.1 to 2.4 of the contract; the layer's cache begins at `first`.
+    fn attention(&mut self, layer: &Layer, first: usize) {
+        let memory = &mut self.memory;
+        let (d, heads) = (memory.activations.len().max(1), self.model.config().heads.max(1));
+        norm(memory.residual, layer.attention_norm, memory.activations);
+        matvec::<K, _>(&layer.qkv, memory.activations, memory.qkv, |out, x| *out = clamp_i8(x));
+
+        let length = self.context * d;
+        let keys = memory.keys.get_mut(first..first.wrapping_add(length)).unwrap_or_default();
+        let values = memory.values.get_mut(first..first.wrapping_add(length)).unwrap_or_default();
+        let (queries, rest) = memory.qkv.split_at(d.min(memory.qkv.len()));
+        let (key, value) = rest.split_at(d.min(rest.len()));
+        for (cache, new) in [(&mut *keys, key), (&mut *values, value)] {
+            if let Some(place) = cache.chunks_exact_mut(d).nth(self.newest) {
+                place.iter_mut().zip(new).for_each(|(place, new)| *place = *new);
+            }
+        }
+
+        let (keys, values) = (keys.as_chunks::<HEAD>().0, values.as_chunks::<HEAD>().0);
+        let heads_of = |cache| <[[i8; HEAD]]>::iter(cache).step_by(heads);
+        for (head, ((query, mixed), bias)) in
+            queries.as_chunks::<HEAD>().0.iter().zip(memory.mixed.as_chunks_mut::<HEAD>().0).zip(layer.bias.as_chunks::<BUCKETS>().0).enumerate()
+        {
+            let scores = memory.scores.get_mut(..self.length).unwrap_or_default();
+            let mut largest = i32::MIN;
+            for (place, (score, key)) in scores.iter_mut().zip(heads_of(keys.get(head..).unwrap_or_default())).enumerate() {
+                // Places up to the newest were written in this turn of the ring, those after it in the last.
+                let turn = if place > self.newest { self.length } else { 0 };
+                let distance = (self.newest + turn).wrapping_sub(place).min(127);
+                let bucket = self.model.bucket_table()[distance & 127] as usize % BUCKETS;
+                *score = layer.score.apply(dot(query, key) << SCORE_SHIFT).wrapping_add(i16::from_le_bytes(bias[bucket]).into());
+                largest = largest.max(*score);
+            }
+            mix(layer, self.model.power_table(), scores, largest, heads_of(values.get(head..).unwrap_or_default()), memory.sums, mixed);
+        }
+        matvec::<K, _>(&layer.out, memory.mixed, memory.residual, |x, add| *x = x.wrapping_add(add));
+    }
+
+    /// Steps 2.5 to 2.7 of the contract.
+    fn feed_forward(&mut self, layer: &Layer) {
+        let memory = &mut self.memory;
+        norm(memory.residual, layer.feed_forward_norm, memory.activations);
+        let rows = blocks(&layer.gate).zip(blocks(&layer.linear)).zip(memory.hidden.as_chunks_mut::<4>().0);
+        for (((gate_rows, gate), (linear_rows, linear)), hidden) in rows {
+            let gates = K::dot4(gate_rows, memory.activations);
+            let linears = K::dot4(linear_rows, memory.activations);
+            for (i, hidden) in hidden.iter_mut().enumerate() {
+                let gate = clamp_i16(Requantizer::from_image(gate[i]).apply(gates[i])).max(0);
+                let linear = clamp_i16(Requantizer::from_image(linear[i]).apply(linears[i]));
+                *hidden = clamp_i8(layer.reglu.apply(i32::from(gate) * i32::from(linear)));
+            }
+        }
+        matvec::<K, _>(&layer.down, memory.hidden, memory.residual, |x, add| *x = x.wrapping_add(add));
+    }
+
+    /// Steps 3 and 4 of the contract.
+    fn output(&mut self) {
+        let memory = &mut self.memory;
+        let logits = memory.scores.get_mut(..256).unwrap_or_default();
+        let matrix = self.model.logits();
+        for ((rows, requantizers), logits) in blocks(&matrix).zip(logits.as_chunks_mut::<4>().0) {
+            let sums = K::dot4(rows, memory.activations);
+            for ((logit, sum), requantizer) in logits.iter_mut().zip(sums).zip(requantizers) {
+                *logit = Requantizer::from_image(*requantizer).apply(sum << LOGIT_SHIFT);
+            }
+        }
+        let largest = logits.iter().copied().max().unwrap_or(0);
+        let table = self.model.power_table();
+        self.frequencies.set_weights(|byte| logits.get(usize::from(byte)).map_or(0, |logit| exp2_neg(table, largest.wrapping_sub(*logit))));
+    }
+}
+
+impl<K: Kernels> ByteModel for M1<'_, '_, K> {
+    fn reset(&mut self) {
+        self.pending = None;
+        if !self.start_is_cached {
+            self.length = 0;
+            self.newest = 0;
+            self.pending = Some(BOS);
+        } else if self.length > 1 {
+            // The begin symbol's keys and values are where they were; only its output has to come back.
+            self.length = 1;
+            self.newest = 0;
+            self.memory.activations.copy_from_slice(self.memory.start);
+            self.frequencies_are_current = false;
+        }
+    }
+
+    fn frequencies(&mut self) -> &Frequencies {
+        self.run_pending();
+        if !self.frequencies_are_current {
+            self.output();
+            self.frequencies_are_current = true;
+        }
+        &self.frequencies
+    }
+
+    fn push(&mut self, byte: u8) {
+        self.run_pending();
+        self.pending = Some(byte.into());
+    }
+}
+
+/// Four rows of a matrix at a time, with their requantizers; every matrix has a multiple of 64 rows.
+fn blocks<'a>(matrix: &Matrix<'a>) -> impl Iterator<Item = (&'a [u8], &'a [[u8; 4]; 4])> {
+    matrix.weights.chunks_exact(4 * matrix.width.max(1)).zip(matrix.requantizers.as_chunks::<4>().0)
+}
+
+/// Hands each row's requantized product with `activations` to `store`.
+fn matvec<K: Kernels, T>(matrix: &Matrix, activations: &[i8], out: &mut [T], store: impl Fn(&mut T, i32)) {
+    for ((rows, requantizers), out) in blocks(matrix).zip(out.as_chunks_mut::<4>().0) {
+        let sums = K::dot4(rows, activations);
+        for ((out, sum), requantizer) in out.iter_mut().zip(sums).zip(requantizers) {
+            store(out, Requantizer::from_image(*requantizer).apply(sum));
+        }
+    }
+}
+
+/// Step 1 of the contract.
+fn embed(embedding: &Matrix, symbol: u16, residual: &mut [i32]) {
+    let rows = embedding.weights.chunks_exact(embedding.width.max(1));
+    if let Some((row, requantizer)) = rows.zip(embedding.requantizers).nth(symbol.into()) {
+        let requantizer = Requantizer::from_image(*requantizer);
+        for (x, &weight) in residual.iter_mut().zip(row) {
+            *x = requantizer.apply(i32::from(weight as i8) << EMBEDDING_SHIFT);
+        }
+    }
+}
+
+/// The rest of step 2.3: one head's softmax over `scores` and the mean of its values.
+fn mix<'c>(
+    layer: &Layer,
+    table: &PowerTable,
+    scores: &[i32],
+    largest: i32,
+    values: impl Iterator<Item = &'c [i8; HEAD]>,
+    sums: &mut [i32],
+    mixed: &mut [i8; HEAD],
+) {
+    sums.fill(0);
+    let mut total = 0u32;
+    for (&score, value) in scores.iter().zip(values) {
+        let weight = i32::from(exp2_neg(table, largest.wrapping_sub(score)) >> 1);
+        total = total.wrapping_add(weight as u32);
+        for (sum, &value) in sums.iter_mut().zip(value) {
+            *sum = sum.wrapping_add(weight * i32::from(value));
+        }
+    }
+    let (r, n) = reciprocal(total);
+    let (factor, shift) = layer.output;
+    let multiplier = (r.wrapping_mul(factor.into()) >> 16) as u16;
+    // Between 17 and 46 for every model that loads, so the default is never taken.
+    let shift = (15 + n).wrapping_add(shift.into()) as u8;
+    let requantizer = Requantizer::new(multiplier, shift).unwrap_or(Requantizer::from_image([0, 0, Requantizer::MIN_SHIFT, 0]));
+    for (mixed, &sum) in mixed.iter_mut().zip(sums.iter()) {
+        *mixed = clamp_i8(requantizer.apply(sum));
+    }
+}
