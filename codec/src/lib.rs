@@ -5,6 +5,7 @@
 //! 1. A [`ByteModel`] is shown the bytes so far and answers with [`Frequencies`] for the next one.
 //! 2. A coder turns frequencies and bytes into bits: the [range coder](range_coder) for unbounded streams, or the
 //!    [window code](window), which fills windows of exactly `b` bits that decode alone.
+//! 3. [`raw`] puts windows one after the other, with nothing around them: for short messages, and inside blocks.
 //!
 //! `codec/docs` holds a short specification of each step.
 #![no_std]
@@ -15,8 +16,14 @@ extern crate std;
 pub mod byte_model;
 pub mod error;
 pub mod frequencies;
+pub mod m1;
+pub mod progress;
+pub mod range_coder;
+pub mod raw;
 pub mod window;
 
 pub use byte_model::{ByteModel, StaticModel, Uniform};
 pub use frequencies::Frequencies;
+pub use progress::Progress;
+pub use range_coder::{RangeDecoder, RangeEncoder};
 pub use window::{Window, WindowBits, WindowCode, decode_window, encode_window};

@@ -60,6 +60,21 @@ impl WindowBits {
     pub const fn largest(self) -> u128 {
         u128::MAX >> (u128::BITS - self.bits())
     }
+
+    /// Writes a value, most significant byte first, to the start of `out`, and returns what follows. `None`: too small.
+    pub fn write(self, value: u128, out: &mut [u8]) -> Option<&mut [u8]> {
+        let (window, rest) = out.split_at_mut_checked(self.bytes())?;
+        for (place, byte) in window.iter_mut().rev().zip(value.to_le_bytes()) {
+            *place = byte;
+        }
+        Some(rest)
+    }
+
+    /// Reads the value at the start of `input`. `None`: cut short.
+    pub fn read(self, input: &[u8]) -> Option<u128> {
+        let window = input.get(..self.bytes())?;
+        Some(window.iter().fold(0, |value, &byte| (value << 8) | u128::from(byte)))
+    }
 }
 
 /// How text maps to the value of a window.

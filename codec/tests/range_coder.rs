@@ -1,0 +1,175 @@
+//! The range coder: inverse, exact in its carries, and no longer than the entropy demands.
+
+mod common;
+
+use common::{HashModel, Random};
+use equalinfo_codec::{ByteModel, Frequencies, RangeDecoder, RangeEncoder};
+use proptest::prelude::*;
+
+fn encode(model: &mut impl ByteModel, text: &[u8]) -> Vec<u8> {
+    let mut output = vec![0; text.len() * 2 + 8];
+    model.reset();
+    let mut encoder = RangeEncoder::new(&mut output);
+    for &byte in text {
+        encoder.encode(model.frequencies(), byte);
+        model.push(byte);
+    }
+    let length = encoder.finish().expect("a byte costs at most 15 bits");
+    output.truncate(length);
+    output
+}
+
+fn decode(model: &mut impl ByteModel, code: &[u8], length: usize) -> Option<Vec<u8>> {
+    model.reset();
+    let mut decoder = RangeDecoder::new();
+    let mut code = code.iter().copied().chain(std::iter::repeat(0));
+    (0..length)
+        .map(|_| {
+            while decoder.wants_input() {
+                decoder.feed(code.next()?);
+            }
+            let byte = decoder.decode(model.frequencies())?;
+            model.push(byte);
+            Some(byte)
+        })
+        .collect()
+}
+
+fn bits_of_information(model: &mut impl ByteModel, text: &[u8]) -> f64 {
+    model.reset();
+    let bits = |model: &mut _, byte| {
+        let bits = 16.0 - f64::from(ByteModel::frequencies(model).count(byte)).log2();
+        ByteModel::push(model, byte);
+        bits
+    };
+    text.iter().map(|&byte| bits(model, byte)).sum()
+}
+
+/// Nearly all of the range for one byte: carries run far when it is the last one, and nothing is written when it is
+/// the first.
+#[derive(Clone)]
+struct Nearly(Frequencies);
+
+impl Nearly {
+    fn new(byte: u8) -> Self {
+        let mut counts = [2; 256];
+        counts[usize::from(byte)] = (65536u32 - 510) as u16;
+        Self(Frequencies::from_counts(&counts).unwrap())
+    }
+}
+
+impl ByteModel for Nearly {
+    fn reset(&mut self) {}
+    fn frequencies(&mut self) -> &Frequencies {
+        &self.0
+    }
+    fn push(&mut self, _byte: u8) {}
+}
+
+proptest! {
+    #[test]
+    fn texts_come_back(seed in any::<u64>(), sharpness in 0u32..40, length in 0usize..2000) {
+        let mut model = HashModel::new(seed, sharpness);
+        let mut random = Random(seed);
+        let mut text = model.sample(&mut random, length);
+        for byte in &mut text {
+            if random.below(64) < seed % 8 {
+                *byte = random.next() as u8;
+            }
+        }
+        let code = encode(&mut model, &text);
+        prop_assert_ne!(code.last(), Some(&0), "trailing zeros are implied");
+        prop_assert_eq!(decode(&mut model, &code, length), Some(text));
+    }
+
+    #[test]
+    fn carries_reach_any_distance(
+        likely in prop_oneof![Just(0u8), Just(255), any::<u8>()],
+        text in proptest::collection::vec(prop_oneof![Just(255u8), Just(0), any::<u8>()], 0..500),
+    ) {
+        let mut model = Nearly::new(likely);
+        let code = encode(&mut model, &text);
+        prop_assert_eq!(decode(&mut model, &code, text.len()), Some(text));
+    }
+
+    #[test]
+    fn any_code_decodes_or_is_refused(
+        seed in any::<u64>(),
+        sharpness in 0u32..40,
+        code in proptest::collection::vec(prop_oneof![Just(255u8), any::<u8>()], 0..60),
+    ) {
+        decode(&mut HashModel::new(seed, sharpness), &code, 100);
+    }
+
+    #[test]
+    fn a_small_buffer_is_noticed(seed in any::<u64>(), length in 1usize..200, missing in 1usize..20) {
+        let mut model = HashModel::new(seed, 3);
+        let text = model.sample(&mut Random(seed), length);
+        let code = encode(&mut model, &text);
+        let mut output = vec![0; code.len().saturating_sub(missing)];
+        model.reset();
+        let mut encoder = RangeEncoder::new(&mut output);
+        for &byte in &text {
+            encoder.encode(model.frequencies(), byte);
+            model.push(byte);
+        }
+        prop_assert!(code.is_empty() || encoder.finish().is_none());
+    }
+}
+
+#[test]
+fn the_code_is_as_short_as_the_information() {
+    for sharpness in [0, 5, 10, 20, 30, 40] {
+        let mut model = HashModel::new(7, sharpness);
+        let text = model.sample(&mut Random(8), 200_000);
+        let information = bits_of_information(&mut model, &text);
+        let code = encode(&mut model, &text).len() as f64 * 8.0;
+        assert!(code <= information * 1.0001 + 8.0, "sharpness {sharpness}: {code} bits for {information}");
+        assert!(code >= information - 8.0);
+    }
+    let mut model = Nearly::new(b'x');
+    let text = vec![b'x'; 1_000_000];
+    let information = bits_of_information(&mut model, &text);
+    let code = encode(&mut model, &text).len() as f64 * 8.0;
+    assert!(code <= information * 1.0001 + 8.0, "{code} bits for {information}");
+}
+
+#[test]
+fn short_codes_waste_less_than_a_byte() {
+    let mut model = HashModel::new(9, 12);
+    for seed in 0..2000 {
+        let text = model.sample(&mut Random(seed), 1 + seed as usize % 40);
+        let information = bits_of_information(&mut model, &text);
+        let code = encode(&mut model, &text).len();
+        assert!((code as f64) < information / 8.0 + 1.0, "{code} bytes for {information} bits");
+    }
+}
+
+#[test]
+fn texts_without_information_cost_nothing() {
+    assert!(encode(&mut Nearly::new(0), &[0; 5000]).is_empty());
+    assert!(encode(&mut Nearly::new(9), &[]).is_empty());
+}
+
+#[test]
+fn decoding_waits_for_input() {
+    let mut decoder = RangeDecoder::new();
+    let frequencies = Frequencies::uniform();
+    for byte in 0..8 {
+        assert!(decoder.wants_input());
+        assert_eq!(decoder.decode(&frequencies), None);
+        decoder.feed(byte);
+    }
+    assert!(!decoder.wants_input());
+    decoder.feed(99);
+    assert_eq!(decoder.decode(&frequencies), Some(0));
+    assert!(decoder.wants_input());
+}
+
+#[test]
+fn coded_bytes_do_not_change() {
+    let mut model = HashModel::new(42, 12);
+    let text = model.sample(&mut Random(42), 40);
+    let code: String = encode(&mut model, &text).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(code, "6fdc25790aed20575fcfdba9989ed8aee5f43a83f844b9ed1c5b238c5611");
+}
