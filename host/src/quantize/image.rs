@@ -60,6 +60,16 @@ impl Quantized {
         Ok(quantized)
     }
 
+    /// `target` doubled until every row's requantizer can turn steps of `input` times the row's scale into steps of it.
+    fn reachable(&self, input: f64, target: f64) -> f64 {
+        let largest = self.scales.iter().fold(0f64, |largest, scale| largest.max(scale * input));
+        let mut target = target;
+        while target.is_normal() && fixed_point(largest / target).1 < Requantizer::MIN_SHIFT.into() {
+            target *= 2.0;
+        }
+        target
+    }
+
     /// The requantizers of rows whose steps are multiplied by `factor`.
     fn requantizers(&self, name: &'static str, factor: f64) -> Result<Vec<u8>, QuantizeError> {
         let mut bytes = Vec::with_capacity(4 * self.scales.len());
@@ -200,7 +210,9 @@ fn write_attention(
 
 fn write_feed_forward(bytes: &mut Vec<u8>, matrices: &Matrices, scales: &LayerScales, root: f64, unit: f64) -> Result<(), QuantizeError> {
     let step = f64::from(scales.feed_forward_clip) / 127.0;
-    let [gate, linear, hidden] = [scales.gate, scales.linear, scales.hidden].map(f64::from);
+    let gate = matrices.gate.reachable(step, scales.gate.into());
+    let linear = matrices.linear.reachable(step, scales.linear.into());
+    let hidden = f64::from(scales.hidden);
     bytes.extend(norm_constant(scales.feed_forward_clip, root).to_le_bytes());
     bytes.extend(&matrices.gate.weights);
     bytes.extend(&matrices.linear.weights);

@@ -28,9 +28,9 @@ pub struct LayerScales {
     pub mixed: f32,
     /// Largest value of the norm ahead of the feed-forward layer, in units of the RMS; 127 stands for it.
     pub feed_forward_clip: f32,
-    /// Step of the rectified half of the ReGLU, in 16 bits.
+    /// Step of the rectified half of the ReGLU, in 16 bits; doubled where a row's products are coarser than it.
     pub gate: f32,
-    /// Step of the linear half of the ReGLU, in 16 bits.
+    /// Step of the linear half of the ReGLU, in 16 bits; doubled where a row's products are coarser than it.
     pub linear: f32,
     /// Step of the feed-forward activations.
     pub hidden: f32,
