@@ -1,3 +1,5 @@
 //! The library behind the `equalinfo` tool.
 
 pub mod corpus;
+pub mod quantize;
+pub mod train;

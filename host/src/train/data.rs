@@ -1,0 +1,202 @@
+//! Training text and the rows of symbols cut from it.
+//!
+//! A row is a sequence of contexts, each beginning with the start symbol, as the coder runs the model: long contexts that slide (method AC), or
+//! contexts that restart where the model's own windows end. Which text a row holds is a function of the seed and the row's
+//! number alone, so a run resumes without any saved position; numbers walk the text with the golden ratio's step, which covers it evenly without repeating.
+
+use anyhow::{Result, ensure};
+
+use super::model::Batch;
+use super::random::Random;
+use crate::corpus::Corpus;
+
+/// Documents end to end.
+pub struct Text {
+    pub bytes: Vec<u8>,
+    /// Where each document starts, and the end of the last.
+    bounds: Vec<usize>,
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self { bytes: Vec::new(), bounds: vec![0] }
+    }
+}
+
+impl Text {
+    /// Reads all documents of a corpus into memory.
+    pub fn read(corpus: &Corpus) -> Result<Self> {
+        let mut text = Self::default();
+        for document in corpus.documents() {
+            text.push(&document?);
+        }
+        ensure!(!text.bytes.is_empty(), "no text in {:?}: expected documents in .txt, .jsonl or .parquet files", corpus.paths());
+        Ok(text)
+    }
+
+    /// Divides into every `stride`-th document, beginning with the first, and the others.
+    pub fn hold_out(&self, stride: usize) -> (Self, Self) {
+        let (mut held, mut kept) = (Self::default(), Self::default());
+        for i in 0..self.documents() {
+            if i % stride == 0 { &mut held } else { &mut kept }.push(self.document(i));
+        }
+        (held, kept)
+    }
+
+    fn push(&mut self, document: &[u8]) {
+        if !document.is_empty() {
+            self.bytes.extend_from_slice(document);
+            self.bounds.push(self.bytes.len());
+        }
+    }
+
+    pub fn documents(&self) -> usize {
+        self.bounds.len() - 1
+    }
+
+    pub fn document(&self, index: usize) -> &[u8] {
+        &self.bytes[self.bounds[index]..self.bounds[index + 1]]
+    }
+
+    /// Bounds of the document that holds a position.
+    fn around(&self, position: usize) -> (usize, usize) {
+        let after = self.bounds.partition_point(|start| *start <= position);
+        (self.bounds[after - 1], self.bounds[after])
+    }
+}
+
+/// Consecutive windows of the training text: where the model's own segmentation cut it.
+#[derive(Default, serde::Serialize, serde::Deserialize)]
+pub struct Windows {
+    /// Start and length in bytes; a window that follows its predecessor in the text stands after it.
+    pub spans: Vec<(u32, u16)>,
+}
+
+/// What share of the rows comes from where; the rest slides over whole documents.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Mix {
+    /// Rows of contexts that restart with windows.
+    pub windows: f32,
+    /// Rows of short messages.
+    pub messages: f32,
+}
+
+/// Everything that rows are drawn from.
+pub struct Source {
+    pub text: Text,
+    pub messages: Text,
+    /// One segmentation per window size, drawn from in proportion to the weight.
+    pub windows: Vec<(f32, Windows)>,
+    pub mix: Mix,
+    pub seed: u64,
+}
+
+/// Share of long contexts that begin where their document begins; the others begin anywhere.
+const AT_DOCUMENT_START: f32 = 0.2;
+/// A context shorter than this at a row's end is not begun.
+const LEAST_CONTEXT: usize = 24;
+/// The golden ratio's fraction of 2^64.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
+impl Source {
+    /// Row number `row` of `length` symbols, appended to a batch.
+    pub fn push_row(&self, row: u64, length: usize, context: usize, start_symbol: u32, batch: &mut Batch) {
+        let mut random = Random::new(self.seed ^ row.wrapping_mul(0xd134_2543_de82_ef95));
+        let mut rows = Rows { batch, left: length, context, start_symbol };
+        let kind = random.uniform();
+        if kind < self.mix.windows && !self.windows.is_empty() {
+            self.window_row(&mut random, &mut rows);
+        } else if kind < self.mix.windows + self.mix.messages && !self.messages.bytes.is_empty() {
+            while rows.left >= LEAST_CONTEXT {
+                let message = self.messages.document(random.below(self.messages.documents()));
+                rows.context(message, None);
+            }
+        } else {
+            let weyl = row.wrapping_mul(GOLDEN).wrapping_add(self.seed.wrapping_mul(0xa076_1d64_78bd_642f));
+            let mut position = ((u128::from(weyl) * self.text.bytes.len() as u128) >> 64) as usize;
+            while rows.left >= LEAST_CONTEXT {
+                let (start, end) = self.text.around(position);
+                let from = if random.uniform() < AT_DOCUMENT_START { start } else { position };
+                rows.context(&self.text.bytes[from..end], None);
+                position = random.below(self.text.bytes.len());
+            }
+        }
+        rows.fill();
+    }
+
+    fn window_row(&self, random: &mut Random, rows: &mut Rows) {
+        let total: f32 = self.windows.iter().map(|(weight, _)| weight).sum();
+        let mut point = random.uniform() * total;
+        let chosen = self.windows.iter().find(|(weight, _)| {
+            point -= weight;
+            point < 0.0
+        });
+        let Some((_, windows)) = chosen.or(self.windows.last()) else { return };
+        if windows.spans.is_empty() {
+            return;
+        }
+        let mut index = random.below(windows.spans.len());
+        while rows.left >= 2 {
+            let (start, length) = windows.spans[index];
+            let (start, end) = (start as usize, start as usize + length as usize);
+            rows.context(&self.text.bytes[start..end], self.text.bytes.get(end).copied());
+            index = (index + 1) % windows.spans.len();
+        }
+    }
+}
+
+/// A row under construction.
+struct Rows<'a> {
+    batch: &'a mut Batch,
+    left: usize,
+    context: usize,
+    start_symbol: u32,
+}
+
+impl Rows<'_> {
+    /// One context: the start symbol, then the text as far as the row has room. `next` is the byte that followed, predicted too: the coder asks for it when it
+    /// closes a window.
+    fn context(&mut self, text: &[u8], next: Option<u8>) {
+        let first = self.batch.symbols.len();
+        let symbols = (text.len() + usize::from(next.is_some())).min(self.left);
+        for i in 0..symbols {
+            let symbol = if i == 0 { self.start_symbol } else { u32::from(text[i - 1]) };
+            self.batch.symbols.push(symbol);
+            self.batch.targets.push(text.get(i).copied().or(next).map_or(super::device::IGNORE, u32::from));
+            self.batch.starts.push((first + (i + 1).saturating_sub(self.context)) as u32);
+        }
+        self.left -= symbols;
+    }
+
+    /// Fills what is left with positions that carry no loss.
+    fn fill(&mut self) {
+        for _ in 0..self.left {
+            self.batch.starts.push(self.batch.symbols.len() as u32);
+            self.batch.symbols.push(self.start_symbol);
+            self.batch.targets.push(super::device::IGNORE);
+        }
+        self.left = 0;
+    }
+}
+
+/// Held-out documents as one context each, cut at `length`, for validation: as many as fit into `bytes`.
+pub fn validation_batches(text: &Text, bytes: usize, length: usize, context: usize, start_symbol: u32) -> Vec<Batch> {
+    let mut batches = Vec::new();
+    let mut batch = Batch::default();
+    let mut taken = 0;
+    for document in (0..text.documents()).map(|i| text.document(i)) {
+        for piece in document.chunks(length) {
+            if batch.symbols.len() + piece.len() > length {
+                batches.push(std::mem::take(&mut batch));
+            }
+            Rows { batch: &mut batch, left: piece.len(), context, start_symbol }.context(piece, None);
+            taken += piece.len();
+            if taken >= bytes {
+                batches.push(batch);
+                return batches;
+            }
+        }
+    }
+    batches.push(batch);
+    batches
+}

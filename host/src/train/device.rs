@@ -1,0 +1,187 @@
+//! The device boundary: what a backend provides for training.
+//!
+//! Buffers hold f32 values in the device's memory; a matrix is row-major and starts at an offset into a buffer ([`At`]), so that all
+//! parameters can live in one buffer. `tokens` counts positions of all sequences of a batch, laid end to end: which positions see which is told to
+//! [`Device::attention`] alone. A backend may compute products in bf16; sums are f32 or better.
+
+/// A matrix or vector inside a device buffer.
+pub struct At<'a, B>(pub &'a B, pub usize);
+
+/// The same, to be written.
+pub struct AtMut<'a, B>(pub &'a mut B, pub usize);
+
+impl<B> Clone for At<'_, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B> Copy for At<'_, B> {}
+
+/// Sizes of one attention call.
+#[derive(Clone, Copy, Debug)]
+pub struct AttentionShape {
+    pub tokens: usize,
+    /// Heads of 64 values each.
+    pub heads: usize,
+    /// Positions that a query sees at most, itself included.
+    pub context: usize,
+}
+
+/// What attention reads: queries, keys and values as rows of `[q | k | v]` (`tokens x 3 * 64 heads`), the position bias as
+/// `heads x 32` buckets, and for each position the first position it sees (never decreasing, at most `context - 1` back).
+pub struct AttentionInput<'a, D: Device + ?Sized> {
+    pub qkv: &'a D::Buffer,
+    pub bias: At<'a, D::Buffer>,
+    pub starts: &'a D::Indices,
+}
+
+/// One AdamW update; `step` counts from 1.
+#[derive(Clone, Copy, Debug)]
+pub struct AdamW {
+    pub learning_rate: f32,
+    pub beta1: f32,
+    pub beta2: f32,
+    pub epsilon: f32,
+    pub weight_decay: f32,
+    pub step: u64,
+    /// Factor on the gradient (clipping).
+    pub gradient_scale: f32,
+}
+
+/// One Adafactor update with factored second moments, relative step sizes and update clipping (Shazeer and Stern 2018, as in T5X).
+#[derive(Clone, Copy, Debug)]
+pub struct Adafactor {
+    pub learning_rate: f32,
+    /// Weight of the past in the second moment: `1 - step^-0.8` in T5X.
+    pub decay: f32,
+    /// Factor on the gradient (clipping).
+    pub gradient_scale: f32,
+}
+
+/// A tensor under Adafactor: factored second moments keep a value a row and a value a column, others one a parameter.
+#[derive(Clone, Copy, Debug)]
+pub struct AdafactorShape {
+    pub rows: usize,
+    pub columns: usize,
+    pub factored: bool,
+}
+
+/// Head width, fixed by the architecture.
+pub const HEAD: usize = 64;
+/// Relative-position buckets per head.
+pub const BUCKETS: usize = 32;
+/// A target that carries no loss.
+pub const IGNORE: u32 = u32::MAX;
+
+/// Sums over the positions of a batch that carry a loss.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Loss {
+    /// Cross-entropy in nats, summed.
+    pub nats: f64,
+    /// Positions counted.
+    pub count: u64,
+}
+
+/// Operations of the training graph. All of them overwrite their output unless they say that they add to it.
+pub trait Device {
+    type Buffer;
+    type Indices;
+
+    fn zeros(&self, length: usize) -> Self::Buffer;
+    fn fill_zero(&mut self, buffer: &mut Self::Buffer);
+    fn write(&mut self, buffer: AtMut<Self::Buffer>, values: &[f32]);
+    fn read(&self, buffer: At<Self::Buffer>, length: usize) -> Vec<f32>;
+    fn indices(&self, values: &[u32]) -> Self::Indices;
+
+    /// `y (+)= x W^T`: x is `tokens x inputs`, W `outputs x inputs`; adds if `accumulate`.
+    fn linear(&mut self, shape: LinearShape, x: &Self::Buffer, w: At<Self::Buffer>, y: &mut Self::Buffer, accumulate: bool);
+    /// `dx = dy W`.
+    fn linear_backward_input(&mut self, shape: LinearShape, dy: &Self::Buffer, w: At<Self::Buffer>, dx: &mut Self::Buffer);
+    /// `dW += dy^T x`.
+    fn linear_backward_weight(&mut self, shape: LinearShape, dy: &Self::Buffer, x: &Self::Buffer, dw: AtMut<Self::Buffer>);
+
+    /// `x[t] = scale * table[symbols[t]]`.
+    fn embed(&mut self, width: usize, symbols: &Self::Indices, table: At<Self::Buffer>, scale: f32, x: &mut Self::Buffer);
+    /// `dtable[symbols[t]] += scale * dx[t]`.
+    fn embed_backward(&mut self, width: usize, symbols: &Self::Indices, dx: &Self::Buffer, scale: f32, dtable: AtMut<Self::Buffer>);
+
+    /// RMSNorm without gain over rows of `width`: `y = x / sqrt(mean(x^2) + 1e-6)`; `inverse` keeps the reciprocal root of each row.
+    fn rms_norm(&mut self, width: usize, tokens: usize, x: &Self::Buffer, y: &mut Self::Buffer, inverse: &mut Self::Buffer);
+    /// `dx += d(rms_norm)/dx * dy`, or `dx =` if not `accumulate`.
+    #[allow(clippy::too_many_arguments)]
+    fn rms_norm_backward(
+        &mut self,
+        width: usize,
+        tokens: usize,
+        x: &Self::Buffer,
+        inverse: &Self::Buffer,
+        dy: &Self::Buffer,
+        dx: &mut Self::Buffer,
+        accumulate: bool,
+    );
+
+    /// Softmax attention with score `q.k / 8 + bias[bucket(distance)]`; `lse` (`tokens x heads`) keeps the log of each softmax sum.
+    fn attention(&mut self, shape: AttentionShape, input: AttentionInput<Self>, out: &mut Self::Buffer, lse: &mut Self::Buffer);
+    /// Gradients of [`Device::attention`]: `dqkv` is overwritten, `dbias` is added to.
+    fn attention_backward(
+        &mut self,
+        shape: AttentionShape,
+        input: AttentionInput<Self>,
+        lse: &Self::Buffer,
+        dout: &Self::Buffer,
+        dqkv: &mut Self::Buffer,
+        dbias: AtMut<Self::Buffer>,
+    );
+
+    /// `h = max(gate, 0) * linear` for rows of `[gate | linear]`, `width` values each.
+    fn reglu(&mut self, width: usize, tokens: usize, gate_linear: &Self::Buffer, h: &mut Self::Buffer);
+    fn reglu_backward(&mut self, width: usize, tokens: usize, gate_linear: &Self::Buffer, dh: &Self::Buffer, dgate_linear: &mut Self::Buffer);
+
+    /// Cross-entropy of `softmax(x W^T)` (W is `outputs x width`) against `targets`, plus `z_loss * ln(Z)^2`, without keeping all logits at once.
+    /// With `gradient`: writes `dx` and adds to `dW`, both times `scale`.
+    fn cross_entropy(
+        &mut self,
+        shape: LinearShape,
+        x: &Self::Buffer,
+        w: At<Self::Buffer>,
+        targets: &Self::Indices,
+        z_loss: f32,
+        gradient: Option<CrossEntropyGradient<Self::Buffer>>,
+    ) -> Loss;
+    /// Cross-entropy in nats of every position (0 where the target is ignored), to `nats`.
+    fn token_nats(&mut self, shape: LinearShape, x: &Self::Buffer, w: At<Self::Buffer>, targets: &Self::Indices, nats: &mut Vec<f32>);
+
+    /// Rounds columns `columns` of rows of `stride` values to multiples of `step`, clamped to 127 steps: what int8 activations hold.
+    fn fake_quantize(&mut self, rows: usize, stride: usize, columns: std::ops::Range<usize>, step: f32, x: &mut Self::Buffer);
+    /// Straight-through gradient: zero where the forward value was clamped.
+    fn fake_quantize_backward(&mut self, rows: usize, stride: usize, columns: std::ops::Range<usize>, step: f32, x: &Self::Buffer, dx: &mut Self::Buffer);
+
+    fn copy(&mut self, length: usize, from: &Self::Buffer, to: &mut Self::Buffer);
+
+    fn sum_of_squares(&mut self, values: At<Self::Buffer>, length: usize) -> f64;
+    fn adamw(&mut self, update: AdamW, length: usize, gradients: At<Self::Buffer>, parameters: AtMut<Self::Buffer>, moments: [AtMut<Self::Buffer>; 2]);
+    fn adafactor(
+        &mut self,
+        update: Adafactor,
+        shape: AdafactorShape,
+        gradients: At<Self::Buffer>,
+        parameters: AtMut<Self::Buffer>,
+        state: AtMut<Self::Buffer>,
+    );
+}
+
+/// `tokens` rows of `inputs` values to rows of `outputs` values.
+#[derive(Clone, Copy, Debug)]
+pub struct LinearShape {
+    pub tokens: usize,
+    pub inputs: usize,
+    pub outputs: usize,
+}
+
+/// Where [`Device::cross_entropy`] leaves its gradients.
+pub struct CrossEntropyGradient<'a, B> {
+    pub scale: f32,
+    pub dx: &'a mut B,
+    pub dw: AtMut<'a, B>,
+}

@@ -1,0 +1,18 @@
+//! Training of the one architecture of this project: explicit forward and backward passes over a small set of device operations.
+//!
+//! Data flow: [`data`] cuts a corpus into rows of tokens, [`model`] runs them forward and back over a [`device`], [`optimizer`] moves the
+//! parameters, [`checkpoint`] keeps everything that a run needs to resume to the same bits, [`m1`] ties them into `train m1`.
+
+pub mod checkpoint;
+pub mod cpu;
+pub mod data;
+pub mod device;
+mod fake_quantize;
+pub mod m1;
+pub mod model;
+pub mod optimizer;
+pub mod random;
+mod segment;
+#[cfg(test)]
+mod testing;
+pub mod workers;

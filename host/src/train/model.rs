@@ -1,0 +1,400 @@
+//! The transformer as a training graph: parameters in one buffer, explicit forward and backward.
+//!
+//! `x = sqrt(d) E[symbol]`; per layer `x += W_o attention(norm(x))` and `x += W_down reglu(norm(x))`; logits `E norm(x)`. RMSNorm has no gain: a gain
+//! in front of a matrix is part of that matrix. In quantization-aware mode the weights are those that the integer model
+//! will hold and activations are rounded where it rounds them, gradients passing straight through.
+
+use super::device::*;
+use super::random::Random;
+use crate::quantize::{ActivationScales, LayerScales};
+
+/// Sizes of a model. Width is `64 * heads`.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ModelConfig {
+    pub layers: usize,
+    pub heads: usize,
+    pub feed_forward: usize,
+    /// Positions that attention reaches back, the current one included.
+    pub context: usize,
+    /// Output symbols; the embedding has one row more, the start symbol.
+    pub vocabulary: usize,
+}
+
+impl ModelConfig {
+    /// The named sizes of M1 and M2: layers, heads, feed-forward width, context in bytes (M1) or tokens (M2).
+    pub fn preset(name: &str) -> Option<Self> {
+        let (layers, heads, feed_forward, context) = match name {
+            "nano" => (2, 1, 192, 128),
+            "micro" => (3, 2, 384, 256),
+            "3m" => (3, 4, 1024, 256),
+            _ => return None,
+        };
+        Some(Self { layers, heads, feed_forward, context, vocabulary: 256 })
+    }
+
+    pub fn width(&self) -> usize {
+        self.heads * HEAD
+    }
+
+    /// The embedding row that starts a context.
+    pub fn start_symbol(&self) -> u32 {
+        self.vocabulary as u32
+    }
+
+    /// Every tensor with its place in the parameter buffer, in file order.
+    pub fn tensors(&self) -> Vec<Tensor> {
+        let (d, ff) = (self.width(), self.feed_forward);
+        let mut tensors = Vec::new();
+        let mut offset = 0;
+        let mut add = |name: String, rows: usize, columns: usize, kind: TensorKind| {
+            tensors.push(Tensor { name, offset, rows, columns, kind });
+            offset += rows * columns;
+        };
+        add("embedding".into(), self.vocabulary + 1, d, TensorKind::Embedding);
+        for layer in 0..self.layers {
+            add(format!("layers.{layer}.qkv"), 3 * d, d, TensorKind::Matrix);
+            add(format!("layers.{layer}.bias"), self.heads, BUCKETS, TensorKind::Bias);
+            add(format!("layers.{layer}.out"), d, d, TensorKind::Matrix);
+            add(format!("layers.{layer}.gate_linear"), 2 * ff, d, TensorKind::Matrix);
+            add(format!("layers.{layer}.down"), d, ff, TensorKind::Matrix);
+        }
+        tensors
+    }
+
+    pub fn parameters(&self) -> usize {
+        self.tensors().iter().map(Tensor::len).sum()
+    }
+
+    /// Floating-point operations of training per token: 6 a weight in a product, and attention at full context.
+    pub fn flops_per_token(&self) -> f64 {
+        let embedding = self.vocabulary * self.width();
+        let matrices: usize = self.tensors().iter().filter(|t| t.kind == TensorKind::Matrix).map(Tensor::len).sum();
+        let attention = 2 * self.layers * self.context * self.width();
+        6.0 * (embedding + matrices + attention) as f64
+    }
+}
+
+/// What a tensor is, which decides its initial values and its updates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TensorKind {
+    Embedding,
+    Matrix,
+    Bias,
+}
+
+/// One matrix in the parameter buffer, row-major.
+#[derive(Clone, Debug)]
+pub struct Tensor {
+    pub name: String,
+    pub offset: usize,
+    pub rows: usize,
+    pub columns: usize,
+    pub kind: TensorKind,
+}
+
+impl Tensor {
+    pub fn len(&self) -> usize {
+        self.rows * self.columns
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn range(&self) -> std::ops::Range<usize> {
+        self.offset..self.offset + self.len()
+    }
+}
+
+/// Step of a norm's int8 output.
+fn norm_step(clip: f32) -> f32 {
+    clip / 127.0
+}
+
+/// Steps of queries, keys and values.
+fn qkv_steps(scales: &LayerScales) -> [f32; 3] {
+    [scales.query, scales.key, scales.value]
+}
+
+/// Initial parameters: normal with deviation `1/sqrt(columns)`, smaller by `1/sqrt(2 layers)` for what adds to the residual; biases zero.
+pub fn initial_parameters(config: &ModelConfig, seed: u64) -> Vec<f32> {
+    let mut random = Random::new(seed);
+    let mut parameters = vec![0.0; config.parameters()];
+    let residual = 1.0 / (2.0 * config.layers as f32).sqrt();
+    for tensor in config.tensors() {
+        let deviation = match tensor.kind {
+            TensorKind::Bias => continue,
+            _ if tensor.name.ends_with("out") || tensor.name.ends_with("down") => residual,
+            _ => 1.0,
+        } / (tensor.columns as f32).sqrt();
+        parameters[tensor.range()].iter_mut().for_each(|p| *p = deviation * random.normal());
+    }
+    parameters
+}
+
+/// A batch: positions of all sequences end to end.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    pub symbols: Vec<u32>,
+    pub targets: Vec<u32>,
+    /// First position that each position sees.
+    pub starts: Vec<u32>,
+}
+
+/// A batch in the device's memory.
+pub struct DeviceBatch<D: Device> {
+    tokens: usize,
+    symbols: D::Indices,
+    targets: D::Indices,
+    starts: D::Indices,
+}
+
+impl<D: Device> DeviceBatch<D> {
+    pub fn new(device: &D, batch: &Batch) -> Self {
+        Self {
+            tokens: batch.symbols.len(),
+            symbols: device.indices(&batch.symbols),
+            targets: device.indices(&batch.targets),
+            starts: device.indices(&batch.starts),
+        }
+    }
+}
+
+struct Layer<B> {
+    x: B,
+    inverse: B,
+    a: B,
+    qkv: B,
+    lse: B,
+    o: B,
+    middle: B,
+    middle_inverse: B,
+    middle_a: B,
+    gate_linear: B,
+    h: B,
+}
+
+/// The graph with its activations, for batches of up to a fixed number of tokens.
+pub struct Graph<D: Device> {
+    config: ModelConfig,
+    tensors: Vec<Tensor>,
+    capacity: usize,
+    layers: Vec<Layer<D::Buffer>>,
+    x: D::Buffer,
+    inverse: D::Buffer,
+    a: D::Buffer,
+    dx: D::Buffer,
+    da: D::Buffer,
+    dqkv: D::Buffer,
+    dh: D::Buffer,
+    dgate_linear: D::Buffer,
+}
+
+impl<D: Device> Graph<D> {
+    pub fn new(device: &D, config: &ModelConfig, capacity: usize) -> Self {
+        let (d, ff) = (config.width(), config.feed_forward);
+        let rows = |width: usize| device.zeros(capacity * width);
+        let layers = (0..config.layers)
+            .map(|_| Layer {
+                x: rows(d),
+                inverse: rows(1),
+                a: rows(d),
+                qkv: rows(3 * d),
+                lse: rows(config.heads),
+                o: rows(d),
+                middle: rows(d),
+                middle_inverse: rows(1),
+                middle_a: rows(d),
+                gate_linear: rows(2 * ff),
+                h: rows(ff),
+            })
+            .collect();
+        Self {
+            config: config.clone(),
+            tensors: config.tensors(),
+            capacity,
+            layers,
+            x: rows(d),
+            inverse: rows(1),
+            a: rows(d),
+            dx: rows(d),
+            da: rows(d),
+            dqkv: rows(3 * d),
+            dh: rows(ff),
+            dgate_linear: rows(2 * ff),
+        }
+    }
+
+    /// Offset of tensor `index` of `layer`: 0 qkv, 1 bias, 2 out, 3 gate and linear, 4 down.
+    fn offset(&self, layer: usize, index: usize) -> usize {
+        self.tensors[1 + 5 * layer + index].offset
+    }
+
+    fn linear_shape(&self, tokens: usize, inputs: usize, outputs: usize) -> LinearShape {
+        LinearShape { tokens, inputs, outputs }
+    }
+
+    fn attention_shape(&self, tokens: usize) -> AttentionShape {
+        AttentionShape { tokens, heads: self.config.heads, context: self.config.context }
+    }
+
+    fn output_shape(&self, tokens: usize) -> LinearShape {
+        self.linear_shape(tokens, self.config.width(), self.config.vocabulary)
+    }
+
+    /// Runs the layers; leaves the normalized output in `self.a`. With `scales`, activations are rounded as the integer model does.
+    fn forward(&mut self, device: &mut D, parameters: &D::Buffer, batch: &DeviceBatch<D>, scales: Option<&ActivationScales>) {
+        let tokens = batch.tokens;
+        assert!(tokens <= self.capacity, "{tokens} tokens in a graph for {}", self.capacity);
+        let (d, ff) = (self.config.width(), self.config.feed_forward);
+        let embedding_scale = (d as f32).sqrt();
+        let first = self.layers.first_mut().map_or(&mut self.x, |layer| &mut layer.x);
+        device.embed(d, &batch.symbols, At(parameters, 0), embedding_scale, first);
+        for index in 0..self.config.layers {
+            let [w_qkv, bias, w_out, w_gate_linear, w_down] = std::array::from_fn(|i| At(parameters, self.offset(index, i)));
+            let shape = self.attention_shape(tokens);
+            let [to_qkv, to_d, to_ff, from_ff] = [(d, 3 * d), (d, d), (d, 2 * ff), (ff, d)].map(|(i, o)| self.linear_shape(tokens, i, o));
+            let scales = scales.map(|scales| &scales.layers[index]);
+            let (before, after) = self.layers.split_at_mut(index + 1);
+            let layer = &mut before[index];
+            let next = after.first_mut().map_or(&mut self.x, |layer| &mut layer.x);
+
+            device.rms_norm(d, tokens, &layer.x, &mut layer.a, &mut layer.inverse);
+            if let Some(scales) = scales {
+                device.fake_quantize(tokens, d, 0..d, norm_step(scales.attention_clip), &mut layer.a);
+            }
+            device.linear(to_qkv, &layer.a, w_qkv, &mut layer.qkv, false);
+            if let Some(scales) = scales {
+                for (part, step) in qkv_steps(scales).into_iter().enumerate() {
+                    device.fake_quantize(tokens, 3 * d, part * d..(part + 1) * d, step, &mut layer.qkv);
+                }
+            }
+            let input = AttentionInput { qkv: &layer.qkv, bias, starts: &batch.starts };
+            device.attention(shape, input, &mut layer.o, &mut layer.lse);
+            if let Some(scales) = scales {
+                device.fake_quantize(tokens, d, 0..d, scales.mixed, &mut layer.o);
+            }
+            device.copy(tokens * d, &layer.x, &mut layer.middle);
+            device.linear(to_d, &layer.o, w_out, &mut layer.middle, true);
+
+            device.rms_norm(d, tokens, &layer.middle, &mut layer.middle_a, &mut layer.middle_inverse);
+            if let Some(scales) = scales {
+                device.fake_quantize(tokens, d, 0..d, norm_step(scales.feed_forward_clip), &mut layer.middle_a);
+            }
+            device.linear(to_ff, &layer.middle_a, w_gate_linear, &mut layer.gate_linear, false);
+            device.reglu(ff, tokens, &layer.gate_linear, &mut layer.h);
+            if let Some(scales) = scales {
+                device.fake_quantize(tokens, ff, 0..ff, scales.hidden, &mut layer.h);
+            }
+            device.copy(tokens * d, &layer.middle, next);
+            device.linear(from_ff, &layer.h, w_down, next, true);
+        }
+        device.rms_norm(d, tokens, &self.x, &mut self.a, &mut self.inverse);
+        if let Some(scales) = scales {
+            device.fake_quantize(tokens, d, 0..d, norm_step(scales.output_clip), &mut self.a);
+        }
+    }
+
+    /// Loss without gradients.
+    pub fn evaluate(&mut self, device: &mut D, parameters: &D::Buffer, batch: &DeviceBatch<D>, scales: Option<&ActivationScales>) -> Loss {
+        self.forward(device, parameters, batch, scales);
+        device.cross_entropy(self.output_shape(batch.tokens), &self.a, At(parameters, 0), &batch.targets, 0.0, None)
+    }
+
+    /// Cross-entropy in nats of every position.
+    pub fn token_nats(&mut self, device: &mut D, parameters: &D::Buffer, batch: &DeviceBatch<D>, scales: Option<&ActivationScales>, nats: &mut Vec<f32>) {
+        self.forward(device, parameters, batch, scales);
+        device.token_nats(self.output_shape(batch.tokens), &self.a, At(parameters, 0), &batch.targets, nats);
+    }
+
+    /// Loss, and gradients times `gradient_scale` added to `gradients`.
+    #[allow(clippy::too_many_arguments)]
+    pub fn train(
+        &mut self,
+        device: &mut D,
+        parameters: &D::Buffer,
+        gradients: &mut D::Buffer,
+        batch: &DeviceBatch<D>,
+        scales: Option<&ActivationScales>,
+        z_loss: f32,
+        gradient_scale: f32,
+    ) -> Loss {
+        self.forward(device, parameters, batch, scales);
+        let tokens = batch.tokens;
+        let (d, ff) = (self.config.width(), self.config.feed_forward);
+        let output = self.output_shape(tokens);
+        let gradient = CrossEntropyGradient { scale: gradient_scale, dx: &mut self.da, dw: AtMut(gradients, 0) };
+        let loss = device.cross_entropy(output, &self.a, At(parameters, 0), &batch.targets, z_loss, Some(gradient));
+        if let Some(scales) = scales {
+            device.fake_quantize_backward(tokens, d, 0..d, norm_step(scales.output_clip), &self.a, &mut self.da);
+        }
+        device.rms_norm_backward(d, tokens, &self.x, &self.inverse, &self.da, &mut self.dx, false);
+        for index in (0..self.config.layers).rev() {
+            let offsets: [usize; 5] = std::array::from_fn(|i| self.offset(index, i));
+            let [w_qkv, bias, w_out, w_gate_linear, w_down] = offsets.map(|offset| At(parameters, offset));
+            let shape = self.attention_shape(tokens);
+            let [to_qkv, to_d, to_ff, from_ff] = [(d, 3 * d), (d, d), (d, 2 * ff), (ff, d)].map(|(i, o)| self.linear_shape(tokens, i, o));
+            let scales = scales.map(|scales| &scales.layers[index]);
+            let layer = &self.layers[index];
+
+            device.linear_backward_weight(from_ff, &self.dx, &layer.h, AtMut(gradients, offsets[4]));
+            device.linear_backward_input(from_ff, &self.dx, w_down, &mut self.dh);
+            if let Some(scales) = scales {
+                device.fake_quantize_backward(tokens, ff, 0..ff, scales.hidden, &layer.h, &mut self.dh);
+            }
+            device.reglu_backward(ff, tokens, &layer.gate_linear, &self.dh, &mut self.dgate_linear);
+            device.linear_backward_weight(to_ff, &self.dgate_linear, &layer.middle_a, AtMut(gradients, offsets[3]));
+            device.linear_backward_input(to_ff, &self.dgate_linear, w_gate_linear, &mut self.da);
+            if let Some(scales) = scales {
+                device.fake_quantize_backward(tokens, d, 0..d, norm_step(scales.feed_forward_clip), &layer.middle_a, &mut self.da);
+            }
+            device.rms_norm_backward(d, tokens, &layer.middle, &layer.middle_inverse, &self.da, &mut self.dx, true);
+
+            device.linear_backward_weight(to_d, &self.dx, &layer.o, AtMut(gradients, offsets[2]));
+            device.linear_backward_input(to_d, &self.dx, w_out, &mut self.da);
+            if let Some(scales) = scales {
+                device.fake_quantize_backward(tokens, d, 0..d, scales.mixed, &layer.o, &mut self.da);
+            }
+            let input = AttentionInput { qkv: &layer.qkv, bias, starts: &batch.starts };
+            device.attention_backward(shape, input, &layer.lse, &self.da, &mut self.dqkv, AtMut(gradients, offsets[1]));
+            if let Some(scales) = scales {
+                for (part, step) in qkv_steps(scales).into_iter().enumerate() {
+                    device.fake_quantize_backward(tokens, 3 * d, part * d..(part + 1) * d, step, &layer.qkv, &mut self.dqkv);
+                }
+            }
+            device.linear_backward_weight(to_qkv, &self.dqkv, &layer.a, AtMut(gradients, offsets[0]));
+            device.linear_backward_input(to_qkv, &self.dqkv, w_qkv, &mut self.da);
+            if let Some(scales) = scales {
+                device.fake_quantize_backward(tokens, d, 0..d, norm_step(scales.attention_clip), &layer.a, &mut self.da);
+            }
+            device.rms_norm_backward(d, tokens, &layer.x, &layer.inverse, &self.da, &mut self.dx, true);
+        }
+        device.embed_backward(d, &batch.symbols, &self.dx, (d as f32).sqrt(), AtMut(gradients, 0));
+        loss
+    }
+
+    /// Largest magnitudes of the activations of the last forward pass, a share `1 - tail` of the values lying below: for calibration.
+    /// Per layer: q, k, v, attention output, feed-forward hidden, gate and linear.
+    pub fn activation_ranges(&self, device: &D, tokens: usize, tail: f64) -> Vec<[f32; 6]> {
+        let (d, ff) = (self.config.width(), self.config.feed_forward);
+        let range = |buffer: &D::Buffer, stride: usize, columns: std::ops::Range<usize>| {
+            let values = device.read(At(buffer, 0), tokens * stride);
+            let mut magnitudes: Vec<f32> = values.chunks_exact(stride).flat_map(|row| row[columns.clone()].iter().map(|v| v.abs())).collect();
+            let place = ((magnitudes.len() - 1) as f64 * (1.0 - tail)) as usize;
+            *magnitudes.select_nth_unstable_by(place, f32::total_cmp).1
+        };
+        self.layers
+            .iter()
+            .map(|layer| {
+                [
+                    range(&layer.qkv, 3 * d, 0..d),
+                    range(&layer.qkv, 3 * d, d..2 * d),
+                    range(&layer.qkv, 3 * d, 2 * d..3 * d),
+                    range(&layer.o, d, 0..d),
+                    range(&layer.h, ff, 0..ff),
+                    range(&layer.gate_linear, 2 * ff, 0..2 * ff),
+                ]
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,183 @@
+//! Data parallelism over threads: each worker owns a device, a graph and a gradient buffer, and runs whole micro-batches.
+//!
+//! Invariant: which worker runs which micro-batch, and the order in which gradients are added, depend on the number of workers alone, so a run with the same number
+//! repeats to the same bits.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+
+use super::device::{At, AtMut, Device, Loss};
+use super::model::{Batch, DeviceBatch, Graph, ModelConfig};
+use crate::quantize::ActivationScales;
+
+/// What a worker is asked to do with the parameters as they stand.
+enum Job {
+    Train { batches: Vec<Batch>, scales: Option<Arc<ActivationScales>>, z_loss: f32, gradient_scale: f32 },
+    Evaluate { batches: Vec<Batch>, scales: Option<Arc<ActivationScales>> },
+    Nats { batch: Batch },
+    Ranges { batch: Batch, tail: f64 },
+}
+
+enum Answer {
+    Loss(Loss),
+    Nats(Vec<f32>),
+    Ranges(Vec<[f32; 6]>),
+}
+
+struct Worker {
+    jobs: Option<Sender<Job>>,
+    answers: Receiver<Answer>,
+    gradients: Arc<Mutex<Vec<f32>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Threads that train one model together.
+pub struct Workers {
+    parameters: Arc<RwLock<Vec<f32>>>,
+    workers: Vec<Worker>,
+}
+
+impl Workers {
+    /// `count` threads; `device` makes each one's device on its thread. Batches have up to `capacity` positions.
+    pub fn new<D: Device>(config: &ModelConfig, count: usize, capacity: usize, device: impl Fn() -> D + Send + Clone + 'static) -> Self {
+        let parameters = Arc::new(RwLock::new(vec![0.0; config.parameters()]));
+        let workers = (0..count)
+            .map(|_| {
+                let (jobs, job_receiver) = channel();
+                let (answer_sender, answers) = channel();
+                let gradients = Arc::new(Mutex::new(vec![0.0; config.parameters()]));
+                let (parameters, results, config, device) = (parameters.clone(), gradients.clone(), config.clone(), device.clone());
+                let thread = std::thread::spawn(move || serve(device(), &config, capacity, &parameters, &results, &job_receiver, &answer_sender));
+                Worker { jobs: Some(jobs), answers, gradients, thread: Some(thread) }
+            })
+            .collect();
+        Self { parameters, workers }
+    }
+
+    pub fn count(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// Sets the parameters that the next jobs run with.
+    pub fn set_parameters(&self, values: &[f32]) {
+        self.parameters.write().unwrap_or_else(PoisonError::into_inner).copy_from_slice(values);
+    }
+
+    /// Sum of the losses, and of the gradients times `gradient_scale` in `gradients`.
+    pub fn train(&self, batches: Vec<Batch>, scales: Option<&Arc<ActivationScales>>, z_loss: f32, gradient_scale: f32, gradients: &mut [f32]) -> Loss {
+        let jobs = self.deal(batches).into_iter().map(|batches| Job::Train { batches, scales: scales.cloned(), z_loss, gradient_scale });
+        let answers = self.run(jobs.collect());
+        gradients.fill(0.0);
+        for worker in &self.workers {
+            let part = worker.gradients.lock().unwrap_or_else(PoisonError::into_inner);
+            gradients.iter_mut().zip(part.iter()).for_each(|(sum, g)| *sum += g);
+        }
+        total(answers)
+    }
+
+    pub fn evaluate(&self, batches: Vec<Batch>, scales: Option<&Arc<ActivationScales>>) -> Loss {
+        total(self.run(self.deal(batches).into_iter().map(|batches| Job::Evaluate { batches, scales: scales.cloned() }).collect()))
+    }
+
+    /// Cross-entropy in nats of each position of each batch, one batch a worker.
+    pub fn nats(&self, batches: Vec<Batch>) -> Vec<Vec<f32>> {
+        let answers = self.run(batches.into_iter().map(|batch| Job::Nats { batch }).collect());
+        answers.into_iter().map(|answer| if let Answer::Nats(nats) = answer { nats } else { Vec::new() }).collect()
+    }
+
+    /// Activation ranges of one batch, see [`Graph::activation_ranges`].
+    pub fn ranges(&self, batch: Batch, tail: f64) -> Vec<[f32; 6]> {
+        let answers = self.run(vec![Job::Ranges { batch, tail }]);
+        answers.into_iter().find_map(|answer| if let Answer::Ranges(ranges) = answer { Some(ranges) } else { None }).unwrap_or_default()
+    }
+
+    fn deal(&self, batches: Vec<Batch>) -> Vec<Vec<Batch>> {
+        let mut hands: Vec<Vec<Batch>> = self.workers.iter().map(|_| Vec::new()).collect();
+        let count = hands.len();
+        batches.into_iter().enumerate().for_each(|(i, batch)| hands[i % count].push(batch));
+        hands
+    }
+
+    /// Hands one job to each worker in turn and waits for all; panics if a worker did.
+    fn run(&self, jobs: Vec<Job>) -> Vec<Answer> {
+        assert!(jobs.len() <= self.workers.len());
+        let busy = jobs.len();
+        for (worker, job) in self.workers.iter().zip(jobs) {
+            worker.jobs.as_ref().expect("workers live as long as this value").send(job).expect("a training thread has panicked");
+        }
+        self.workers[..busy].iter().map(|worker| worker.answers.recv().expect("a training thread has panicked")).collect()
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        for worker in &mut self.workers {
+            worker.jobs = None;
+            if let Some(thread) = worker.thread.take() {
+                // A panic there was reported where its answer was awaited.
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+fn total(answers: Vec<Answer>) -> Loss {
+    answers.into_iter().fold(Loss::default(), |sum, answer| match answer {
+        Answer::Loss(loss) => Loss { nats: sum.nats + loss.nats, count: sum.count + loss.count },
+        _ => sum,
+    })
+}
+
+fn serve<D: Device>(
+    mut device: D,
+    config: &ModelConfig,
+    capacity: usize,
+    parameters: &RwLock<Vec<f32>>,
+    results: &Mutex<Vec<f32>>,
+    jobs: &Receiver<Job>,
+    answers: &Sender<Answer>,
+) {
+    let mut graph = Graph::new(&device, config, capacity);
+    let mut weights = device.zeros(config.parameters());
+    let mut gradients = device.zeros(config.parameters());
+    for job in jobs {
+        device.write(AtMut(&mut weights, 0), &parameters.read().unwrap_or_else(PoisonError::into_inner));
+        let answer = match job {
+            Job::Train { batches, scales, z_loss, gradient_scale } => {
+                device.fill_zero(&mut gradients);
+                let mut sum = Loss::default();
+                for batch in batches {
+                    let batch = DeviceBatch::new(&device, &batch);
+                    let loss = graph.train(&mut device, &weights, &mut gradients, &batch, scales.as_deref(), z_loss, gradient_scale);
+                    sum = Loss { nats: sum.nats + loss.nats, count: sum.count + loss.count };
+                }
+                let values = device.read(At(&gradients, 0), config.parameters());
+                results.lock().unwrap_or_else(PoisonError::into_inner).copy_from_slice(&values);
+                Answer::Loss(sum)
+            }
+            Job::Evaluate { batches, scales } => {
+                let losses = batches.iter().map(|batch| {
+                    let batch = DeviceBatch::new(&device, batch);
+                    Answer::Loss(graph.evaluate(&mut device, &weights, &batch, scales.as_deref()))
+                });
+                Answer::Loss(total(losses.collect()))
+            }
+            Job::Nats { batch } => {
+                let mut nats = Vec::new();
+                let batch = DeviceBatch::new(&device, &batch);
+                graph.token_nats(&mut device, &weights, &batch, None, &mut nats);
+                Answer::Nats(nats)
+            }
+            Job::Ranges { batch, tail } => {
+                let tokens = batch.symbols.len();
+                let batch = DeviceBatch::new(&device, &batch);
+                graph.evaluate(&mut device, &weights, &batch, None);
+                Answer::Ranges(graph.activation_ranges(&device, tokens, tail))
+            }
+        };
+        if answers.send(answer).is_err() {
+            return;
+        }
+    }
+}
