@@ -14,7 +14,7 @@ pub fn random_model(config: Config, seed: u64) -> FloatM1 {
     FloatM1 {
         config,
         name: "random".into(),
-        embedding: normal(257 * d, 0.7 * inverse(d)),
+        embedding: normal(257 * d, 1.3 * inverse(d)),
         layers: (0..layers)
             .map(|_| FloatLayer {
                 qkv: normal(3 * d * d, 1.3 * inverse(d)),
