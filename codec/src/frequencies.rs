@@ -70,6 +70,19 @@ impl Frequencies {
         }
     }
 
+    /// Takes the lower ends of all intervals as they are, for models that compute them elsewhere; `None` unless they
+    /// begin at 0 and leave each byte the minimum.
+    #[inline]
+    pub fn from_starts(starts: [u16; 256]) -> Option<Self> {
+        let [first, .., last] = starts;
+        // A fold without an early exit, so that it is vectorised.
+        let grows = starts.iter().zip(starts.iter().skip(1)).fold(true, |grows, (&start, &end)| {
+            grows & (u32::from(end) >= u32::from(start) + u32::from(Self::MINIMUM))
+        });
+        let valid = grows && first == 0 && u32::from(last) + u32::from(Self::MINIMUM) <= Self::TOTAL;
+        valid.then_some(Self { starts })
+    }
+
     /// Counts in proportion to how often each byte occurs in a text, for a model without context.
     pub fn from_histogram(histogram: &[u64; 256]) -> Self {
         let largest = histogram.iter().copied().max().unwrap_or(0);
@@ -168,6 +181,20 @@ mod tests {
         let mut from_nothing = Frequencies::from_counts(&[256; 256]).unwrap();
         from_nothing.set_weights(|_| 0);
         assert_eq!(from_nothing, uniform);
+    }
+
+    #[test]
+    fn starts_are_checked() {
+        let uniform = Frequencies::uniform();
+        assert_eq!(Frequencies::from_starts(*uniform.starts()), Some(uniform.clone()));
+        for (byte, wrong) in [(0, 1), (1, 1), (1, 511), (1, 600), (255, 65535), (255, 0), (254, 65280), (7, 0)] {
+            let mut starts = *uniform.starts();
+            starts[byte] = wrong;
+            assert_eq!(Frequencies::from_starts(starts), None, "byte {byte} at {wrong}");
+        }
+        let mut starts = *uniform.starts();
+        starts[255] = 65534;
+        assert!(Frequencies::from_starts(starts).is_some());
     }
 
     #[test]
