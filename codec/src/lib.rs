@@ -6,6 +6,7 @@
 //! 2. A coder turns frequencies and bytes into bits: the [range coder](range_coder) for unbounded streams, or the
 //!    [window code](window), which fills windows of exactly `b` bits that decode alone.
 //! 3. [`raw`] puts windows one after the other, with nothing around them: for short messages, and inside blocks.
+//! 4. A [`container`] makes a stream of coded blocks, with checksums and an index.
 //!
 //! `codec/docs` holds a short specification of each step.
 #![no_std]
@@ -14,6 +15,7 @@
 extern crate std;
 
 pub mod byte_model;
+pub mod container;
 pub mod error;
 pub mod frequencies;
 pub mod m1;

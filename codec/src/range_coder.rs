@@ -122,6 +122,11 @@ impl RangeDecoder {
         self.missing > 0
     }
 
+    /// How many code bytes are needed before the next byte of text.
+    pub(crate) fn missing(&self) -> u32 {
+        u32::from(self.missing)
+    }
+
     /// Takes the next code byte; ignored unless one is wanted.
     pub fn feed(&mut self, code: u8) {
         if let Some(missing) = self.missing.checked_sub(1) {

@@ -51,7 +51,7 @@ proptest! {
     fn texts_come_back(
         layout in layouts(),
         seed in any::<u64>(),
-        sharpness in 0u32..40,
+        sharpness in 0u32..300,
         length in 0usize..300,
         noise in any::<bool>(),
     ) {
@@ -74,7 +74,7 @@ proptest! {
     #[test]
     fn any_message_decodes_to_a_text_or_is_refused(
         seed in any::<u64>(),
-        sharpness in 0u32..20,
+        sharpness in 0u32..300,
         payload in proptest::collection::vec(any::<u8>(), 0..70),
     ) {
         let mut model = HashModel::new(seed, sharpness);

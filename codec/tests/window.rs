@@ -47,7 +47,7 @@ proptest! {
     fn texts_come_back(
         bits in widths(),
         seed in any::<u64>(),
-        sharpness in 0u32..40,
+        sharpness in 0u32..300,
         context in 1usize..300,
         length in 0usize..600,
     ) {
@@ -72,7 +72,7 @@ proptest! {
     fn every_value_decodes_to_one_text(
         bits in widths(),
         seed in any::<u64>(),
-        sharpness in 0u32..40,
+        sharpness in 0u32..300,
         context in 1usize..300,
         value in any::<u128>(),
     ) {
@@ -91,7 +91,7 @@ proptest! {
     fn greedy_values_grow_bit_by_bit(
         bits in widths(),
         seed in any::<u64>(),
-        sharpness in 0u32..40,
+        sharpness in 0u32..300,
         length in 1usize..200,
     ) {
         let mut model = HashModel::new(seed, sharpness);

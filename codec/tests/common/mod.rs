@@ -1,7 +1,10 @@
 //! Deterministic models and random numbers for the tests.
 #![allow(dead_code)] // Each test binary uses its own part.
 
-use equalinfo_codec::{ByteModel, Frequencies};
+use equalinfo_codec::container::{
+    BlockHeader, END_MARKER, Header, IndexBuilder, Method, TABLE_LENGTH, encode_block, write_table,
+};
+use equalinfo_codec::{ByteModel, Frequencies, StaticModel};
 
 /// A small generator (splitmix64), so that tests depend on no crate's choice of one.
 pub struct Random(pub u64);
@@ -24,7 +27,7 @@ fn mix(mut z: u64) -> u64 {
 }
 
 /// Frequencies that are a hash of everything pushed since the reset: coders that lose step cannot recover.
-/// Sharpness 0 is nearly flat; from 20 on, one byte takes nearly everything.
+/// Sharpness 0 is nearly flat; 30 leaves about four bits a byte, and 200 about two.
 #[derive(Clone)]
 pub struct HashModel {
     seed: u64,
@@ -66,7 +69,7 @@ impl ByteModel for HashModel {
             self.frequencies.set_weights(|byte| {
                 let hash = mix(context ^ (u64::from(byte) << 32));
                 let drop = (hash & 0xffff) * u64::from(sharpness) >> 16;
-                ((hash >> 48) >> drop.min(15)) as u16
+                ((hash >> 48) >> drop.min(16)) as u16
             });
             self.fresh = true;
             self.evaluations += 1;
@@ -131,3 +134,35 @@ impl ByteModel for NgramModel {
 
 /// Text for the tests that want English.
 pub const ENGLISH: &str = include_str!("../../../LICENSE-APACHE");
+
+/// A whole stream, as a host writes it.
+pub fn write_stream(model: &mut impl ByteModel, header: &Header, text: &[u8]) -> Vec<u8> {
+    let mut histogram = [0; 256];
+    text.iter().for_each(|&byte| histogram[usize::from(byte)] += 1);
+    let mut table = StaticModel(Frequencies::from_histogram(&histogram));
+    let mut stream = header.to_bytes().to_vec();
+    if header.method == Method::StaticAc {
+        let mut bytes = [0; TABLE_LENGTH];
+        let length = write_table(&table.0, &mut bytes);
+        stream.extend_from_slice(&bytes[..length]);
+    }
+    let mut builder = IndexBuilder::new(header, stream.len());
+    let mut index = Vec::new();
+    let mut buffer = vec![0; header.block_size as usize + BlockHeader::LENGTH];
+    for (number, text) in (0..).zip(text.chunks(header.block_size as usize)) {
+        let block = match header.method {
+            Method::StaticAc => encode_block(&mut table, header, number, text, &mut buffer),
+            _ => encode_block(model, header, number, text, &mut buffer),
+        };
+        let block = block.unwrap();
+        let entry = builder.add(&block);
+        if number > 0 {
+            index.extend_from_slice(&entry.to_bytes());
+        }
+        stream.extend_from_slice(&buffer[..block.stream_length() as usize]);
+    }
+    stream.extend_from_slice(&END_MARKER);
+    stream.extend_from_slice(&index);
+    stream.extend_from_slice(&builder.trailer().to_bytes());
+    stream
+}
