@@ -26,13 +26,13 @@ fn mix(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Frequencies that are a hash of everything pushed since the reset: coders that lose step cannot recover.
-/// Sharpness 0 is nearly flat; 30 leaves about four bits a byte, and 200 about two.
+/// Frequencies that are a hash of the byte before, and nearly flat where there is none, so that windows and blocks
+/// of a sampled text compress as well as the whole. Sharpness 0 is nearly flat; 30 leaves about four bits a byte, and 200 about two.
 #[derive(Clone)]
 pub struct HashModel {
     seed: u64,
     sharpness: u32,
-    context: u64,
+    context: Option<u8>,
     frequencies: Frequencies,
     fresh: bool,
     pub evaluations: usize,
@@ -41,7 +41,7 @@ pub struct HashModel {
 impl HashModel {
     pub fn new(seed: u64, sharpness: u32) -> Self {
         let frequencies = Frequencies::uniform();
-        Self { seed, sharpness, context: seed, frequencies, fresh: false, evaluations: 0 }
+        Self { seed, sharpness, context: None, frequencies, fresh: false, evaluations: 0 }
     }
 
     /// A text that this model finds likely.
@@ -59,13 +59,16 @@ impl HashModel {
 
 impl ByteModel for HashModel {
     fn reset(&mut self) {
-        self.context = self.seed;
+        self.context = None;
         self.fresh = false;
     }
 
     fn frequencies(&mut self) -> &Frequencies {
         if !self.fresh {
-            let (context, sharpness) = (self.context, self.sharpness);
+            let (context, sharpness) = match self.context {
+                Some(byte) => (mix(self.seed ^ u64::from(byte)), self.sharpness),
+                None => (self.seed, self.sharpness.min(6)),
+            };
             self.frequencies.set_weights(|byte| {
                 let hash = mix(context ^ (u64::from(byte) << 32));
                 let drop = (hash & 0xffff) * u64::from(sharpness) >> 16;
@@ -78,7 +81,7 @@ impl ByteModel for HashModel {
     }
 
     fn push(&mut self, byte: u8) {
-        self.context = mix(self.context ^ u64::from(byte).wrapping_add(1));
+        self.context = Some(byte);
         self.fresh = false;
     }
 }
