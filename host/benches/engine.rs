@@ -1,0 +1,96 @@
+//! KB/s of every path of the engine in one run, on one thread: `cargo bench --bench engine`.
+//!
+//! Weights are random, which does not matter to the speed; text is random letters. Each figure is the best of several short runs.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use equalinfo::engine::{Engine, Image, Simd};
+use equalinfo::quantize::{ActivationScales, FloatLayer, FloatM1, quantize};
+use equalinfo::train::random::Random;
+use equalinfo_codec::ByteModel;
+use equalinfo_codec::m1::Config;
+
+const NANO: Config = Config { d: 64, ff: 192, context: 128, layers: 2, heads: 1 };
+const MICRO: Config = Config { d: 128, ff: 384, context: 256, layers: 3, heads: 2 };
+const LARGE: Config = Config { d: 256, ff: 1024, context: 256, layers: 3, heads: 4 };
+const LANES: usize = 32;
+
+fn image(config: Config) -> Arc<Image> {
+    let mut random = Random::new(1);
+    let mut normal = |count: usize, width: usize| -> Vec<f32> { (0..count).map(|_| random.normal() / (width as f32).sqrt()).collect() };
+    let Config { d, ff, layers, heads, .. } = config;
+    let layer = |normal: &mut dyn FnMut(usize, usize) -> Vec<f32>| FloatLayer {
+        qkv: normal(3 * d * d, d),
+        bias: normal(heads * 32, 1),
+        out: normal(d * d, d),
+        gate: normal(ff * d, d),
+        linear: normal(ff * d, d),
+        down: normal(d * ff, ff),
+    };
+    let embedding = normal(257 * d, d);
+    let layers = (0..layers).map(|_| layer(&mut normal)).collect();
+    let model = FloatM1 { config, name: "bench".into(), embedding, layers };
+    let bytes = quantize(&model, &ActivationScales::new(&config)).expect("default scales fit random weights");
+    Arc::new(Image::from_bytes(bytes).expect("the quantizer writes valid images"))
+}
+
+/// KB/s of `run`, which processes the number of bytes that it returns.
+fn speed(mut run: impl FnMut() -> usize) -> f64 {
+    let begin = Instant::now();
+    let mut best = 0f64;
+    while begin.elapsed() < Duration::from_millis(700) {
+        let start = Instant::now();
+        let bytes = run();
+        best = best.max(bytes as f64 / start.elapsed().as_secs_f64() / 1000.0);
+    }
+    best
+}
+
+fn main() {
+    println!("{:<10} {:>7} {:<9} {:>10} {:>10} {:>10} {:>10}", "model", "context", "path", "session", "windows", "batch", "trace");
+    let mut random = Random::new(2);
+    let text: Vec<u8> = (0..2000).map(|_| b'a' + random.below(26) as u8).collect();
+    for (name, config, context) in [("nano", NANO, 128), ("micro", MICRO, 128), ("micro", MICRO, 256), ("3m", LARGE, 256)] {
+        let image = image(config);
+        for simd in Simd::ALL.into_iter().filter(|simd| simd.is_available()) {
+            let engine = Engine::with_simd(image.clone(), simd).expect("available");
+            let mut session = engine.session(context).expect("a valid context");
+            let sliding = speed(|| {
+                for &byte in &text {
+                    black_box(session.frequencies());
+                    session.push(byte);
+                }
+                text.len()
+            });
+            let windows = speed(|| {
+                for window in text.chunks(16) {
+                    session.reset();
+                    for &byte in window {
+                        black_box(session.frequencies());
+                        session.push(byte);
+                    }
+                }
+                text.len()
+            });
+            let mut batch = engine.batch(LANES, context).expect("a valid context");
+            let lockstep = speed(|| {
+                for &byte in &text[..400] {
+                    for lane in 0..LANES {
+                        batch.push(lane, byte);
+                    }
+                    for lane in 0..LANES {
+                        black_box(batch.frequencies(lane));
+                    }
+                }
+                400 * LANES
+            });
+            let trace = speed(|| {
+                engine.trace(&text, context, |_, frequencies| _ = black_box(frequencies)).expect("a valid context");
+                text.len()
+            });
+            println!("{name:<10} {context:>7} {:<9} {sliding:>10.1} {windows:>10.1} {lockstep:>10.1} {trace:>10.1}", simd.name());
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! The forward pass over packed weights for many streams in lockstep.
+//!
+//! Every matrix is read once for all items of a run: an item is a symbol of a stream, and a run may hold symbols of
+//! different streams or successive ones of the same stream. Items meet only in the attention, where each sees its
+//! own stream's cache in order, so the frequencies do not depend on what was run together.
+
+use std::sync::Arc;
+
+use equalinfo_codec::Frequencies;
+use equalinfo_codec::m1::{Config, image::BOS};
+
+use super::kernels::{Head, Kernels, Scratch};
+use super::packed::{HeadCache, PackedLayer, PackedModel};
+
+/// Streams that share the weights and are run together.
+pub struct Lanes<K> {
+    kernels: K,
+    model: Arc<PackedModel>,
+    context: usize,
+    /// For each layer and head, the bias of place `j` of the ring when the newest is `n` stands at `context - 1 - n + j`.
+    biases: Vec<Vec<i32>>,
+    streams: Vec<Stream>,
+    /// Frequencies of the first byte, once they are known.
+    start: Option<Frequencies>,
+    items: Vec<Item>,
+    work: Work,
+}
+
+/// What belongs to one stream.
+struct Stream {
+    /// `[layers][heads]`.
+    caches: Vec<HeadCache>,
+    /// Cached positions.
+    length: usize,
+    /// The place of the newest position in the ring.
+    newest: usize,
+    /// A symbol that has been read but not yet run.
+    pending: Option<u16>,
+    /// Whether place 0 holds the begin symbol.
+    start_is_cached: bool,
+    /// Output activations of the newest position.
+    output: Vec<u8>,
+    /// Whether `frequencies` belong to `output`.
+    current: bool,
+    frequencies: Frequencies,
+}
+
+/// A symbol in a run, with its stream's ring as it is at that symbol.
+#[derive(Clone, Copy)]
+struct Item {
+    stream: usize,
+    symbol: u16,
+    newest: usize,
+    length: usize,
+}
+
+/// Buffers of a run, `[items][..]` each.
+#[derive(Default)]
+struct Work {
+    residual: Vec<i32>,
+    activations: Vec<u8>,
+    qkv: Vec<u8>,
+    mixed: Vec<u8>,
+    gates: Vec<i32>,
+    hidden: Vec<u8>,
+    logits: Vec<i32>,
+    scratch: Scratch,
+}
+
+impl Work {
+    fn resize(&mut self, items: usize, config: &Config) {
+        let Config { d, ff, .. } = *config;
+        self.residual.resize(items * d, 0);
+        self.activations.resize(items * d, 0);
+        self.qkv.resize(items * 3 * d, 0);
+        self.mixed.resize(items * d, 0);
+        self.gates.resize(items * ff, 0);
+        self.hidden.resize(items * ff, 0);
+    }
+}
+
+impl<K: Kernels> Lanes<K> {
+    /// `streams` empty streams that see up to `context` positions, which is within the model's.
+    pub fn new(kernels: K, model: Arc<PackedModel>, streams: usize, context: usize) -> Self {
+        let heads = model.layers.iter().flat_map(|layer| &layer.biases);
+        let biases = heads.map(|bias| ring_biases(&bias[..context])).collect();
+        let caches = model.config.layers * model.config.heads;
+        let stream = || Stream {
+            caches: vec![HeadCache::new(context); caches],
+            length: 0,
+            newest: 0,
+            pending: Some(BOS),
+            start_is_cached: false,
+            output: vec![0; model.config.d],
+            current: false,
+            frequencies: Frequencies::uniform(),
+        };
+        let streams = (0..streams).map(|_| stream()).collect();
+        Self { kernels, context, biases, streams, start: None, items: Vec::new(), work: Work::default(), model }
+    }
+
+    /// Empties a stream's context.
+    pub fn reset(&mut self, stream: usize) {
+        let stream = &mut self.streams[stream];
+        match &self.start {
+            Some(start) if stream.start_is_cached => {
+                stream.pending = None;
+                stream.length = 1;
+                stream.newest = 0;
+                stream.frequencies.clone_from(start);
+                stream.current = true;
+            }
+            _ => {
+                stream.pending = Some(BOS);
+                stream.length = 0;
+                stream.newest = 0;
+            }
+        }
+    }
+
+    /// Appends a byte to a stream.
+    pub fn push(&mut self, stream: usize, byte: u8) {
+        if self.streams[stream].pending.is_some() {
+            self.run_pending();
+        }
+        self.streams[stream].pending = Some(byte.into());
+    }
+
+    /// The frequencies of a stream's next byte; symbols that other streams wait to run go along.
+    pub fn frequencies(&mut self, stream: usize) -> &Frequencies {
+        if self.streams[stream].pending.is_some() {
+            self.run_pending();
+        }
+        if !self.streams[stream].current {
+            self.output();
+        }
+        &self.streams[stream].frequencies
+    }
+
+    /// Feeds `text` to a stream, handing over the frequencies ahead of each byte with the byte's position.
+    pub fn trace(&mut self, stream: usize, text: &[u8], mut visit: impl FnMut(usize, &Frequencies)) {
+        /// Symbols in a run: enough to share each weight, few enough to stay in the first-level cache.
+        const RUN: usize = 32;
+        let Some((&last, body)) = text.split_last() else { return };
+        visit(0, self.frequencies(stream));
+        let mut position = 1;
+        for chunk in body.chunks(RUN) {
+            self.items.clear();
+            for &byte in chunk {
+                self.enter(stream, byte.into());
+            }
+            self.run();
+            self.work.logits.resize(256 * chunk.len(), 0);
+            self.kernels.logits(&self.model.logits, &self.work.activations, &mut self.work.logits);
+            for logits in self.work.logits.as_chunks::<256>().0 {
+                visit(position, &self.kernels.frequencies(logits, &self.model.powers));
+                position += 1;
+            }
+        }
+        self.push(stream, last);
+    }
+
+    /// Runs the pending symbol of every stream that has one.
+    fn run_pending(&mut self) {
+        self.items.clear();
+        for stream in 0..self.streams.len() {
+            if let Some(symbol) = self.streams[stream].pending.take() {
+                self.enter(stream, symbol);
+            }
+        }
+        self.run();
+    }
+
+    /// Advances a stream's ring for a symbol and adds the symbol to the run.
+    fn enter(&mut self, index: usize, symbol: u16) {
+        let stream = &mut self.streams[index];
+        if stream.length > 0 {
+            stream.newest = (stream.newest + 1) % self.context;
+        }
+        stream.length = self.context.min(stream.length + 1);
+        stream.start_is_cached = symbol == BOS || (stream.start_is_cached && stream.newest != 0);
+        stream.current = false;
+        self.items.push(Item { stream: index, symbol, newest: stream.newest, length: stream.length });
+    }
+
+    /// Runs the items through the layers, leaving output activations in `work` and in the streams.
+    fn run(&mut self) {
+        let Self { kernels, model, items, work, .. } = self;
+        let (kernels, d) = (*kernels, model.config.d);
+        work.resize(items.len(), &model.config);
+        for (item, residual) in items.iter().zip(work.residual.chunks_exact_mut(d)) {
+            residual.copy_from_slice(&model.embedding[usize::from(item.symbol) * d..][..d]);
+        }
+        for (index, layer) in self.model.clone().layers.iter().enumerate() {
+            self.attention(layer, index);
+            self.feed_forward(layer);
+        }
+        let Self { model, items, work, streams, .. } = self;
+        for (item, (residual, output)) in items.iter().zip(work.residual.chunks_exact(d).zip(work.activations.chunks_exact_mut(d))) {
+            kernels.norm(residual, model.output_norm, output);
+            streams[item.stream].output.copy_from_slice(output);
+        }
+    }
+
+    fn attention(&mut self, layer: &PackedLayer, index: usize) {
+        let Self { kernels, model, context, biases, items, work, streams, .. } = self;
+        let (kernels, Config { d, heads, .. }) = (*kernels, model.config);
+        for (residual, activations) in work.residual.chunks_exact(d).zip(work.activations.chunks_exact_mut(d)) {
+            kernels.norm(residual, layer.attention_norm, activations);
+        }
+        kernels.linear(&layer.qkv, &work.activations, &mut work.qkv);
+        for (item, (qkv, mixed)) in items.iter().zip(work.qkv.chunks_exact(3 * d).zip(work.mixed.chunks_exact_mut(d))) {
+            let qkv = qkv.as_chunks::<64>().0;
+            for (head, mixed) in mixed.as_chunks_mut::<64>().0.iter_mut().enumerate() {
+                let at = index * heads + head;
+                let cache = &mut streams[item.stream].caches[at];
+                cache.store(K::LAYOUT, item.newest, &kernels.plain(&qkv[heads + head]), &kernels.plain(&qkv[2 * heads + head]));
+                let head_input = Head {
+                    cache,
+                    biases: &biases[at][*context - 1 - item.newest..],
+                    length: item.length,
+                    score: layer.score,
+                    output: layer.output,
+                    powers: &model.powers,
+                };
+                kernels.attend(&head_input, &qkv[head], &mut work.scratch, mixed);
+            }
+        }
+        kernels.linear_add(&layer.out, &work.mixed, &mut work.residual);
+    }
+
+    fn feed_forward(&mut self, layer: &PackedLayer) {
+        let Self { kernels, model, work, .. } = self;
+        let d = model.config.d;
+        for (residual, activations) in work.residual.chunks_exact(d).zip(work.activations.chunks_exact_mut(d)) {
+            kernels.norm(residual, layer.feed_forward_norm, activations);
+        }
+        kernels.gated([&layer.gate, &layer.linear], layer.reglu, &work.activations, &mut work.gates, &mut work.hidden);
+        kernels.linear_add(&layer.down, &work.hidden, &mut work.residual);
+    }
+
+    /// Brings the frequencies of every stream up to date with its newest position.
+    fn output(&mut self) {
+        let Self { kernels, model, work, streams, start, .. } = self;
+        work.activations.clear();
+        for stream in streams.iter().filter(|stream| !stream.current) {
+            work.activations.extend(&stream.output);
+        }
+        work.logits.resize(256 * (work.activations.len() / model.config.d), 0);
+        kernels.logits(&model.logits, &work.activations, &mut work.logits);
+        let stale = streams.iter_mut().filter(|stream| !stream.current);
+        for (stream, logits) in stale.zip(work.logits.as_chunks::<256>().0) {
+            stream.frequencies = kernels.frequencies(logits, &model.powers);
+            stream.current = true;
+            if start.is_none() && stream.start_is_cached && stream.length == 1 {
+                *start = Some(stream.frequencies.clone());
+            }
+        }
+    }
+}
+
+/// A head's biases by distance, arranged for every turn of the ring and padded to whole vectors.
+fn ring_biases(by_distance: &[i32]) -> Vec<i32> {
+    let turn = by_distance.iter().rev();
+    turn.clone().chain(turn).copied().chain([0; 16]).collect()
+}

@@ -1,0 +1,182 @@
+//! Weights and caches in the order in which SIMD kernels read them.
+//!
+//! A kernel works on [`Layout::lanes`] rows at once, one in each 32-bit lane, and multiplies [`Layout::group`]
+//! neighbouring inputs in one instruction. So a matrix becomes `[rows / lanes][width / group][lanes][group]`, and a
+//! lane's accumulator is a finished dot product: no horizontal sums. Keys are laid out the same way with positions as rows.
+
+use equalinfo_codec::m1::{Config, Layer, Matrix, Model, Requantizer};
+
+/// A cache line, the unit of all packed storage.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub struct Line(pub [i8; 64]);
+
+impl Line {
+    pub const ZERO: Self = Self([0; 64]);
+}
+
+/// How a kernel wants its operands; `lanes * group` divides 64.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
+    /// 32-bit lanes of a vector.
+    pub lanes: usize,
+    /// Inputs that one lane multiplies at a time.
+    pub group: usize,
+}
+
+impl Layout {
+    /// Where the weight of `row` and `column` stands, in bytes.
+    pub fn place(self, width: usize, row: usize, column: usize) -> usize {
+        let (block, lane) = (row / self.lanes, row % self.lanes);
+        ((block * (width / self.group) + column / self.group) * self.lanes + lane) * self.group + column % self.group
+    }
+}
+
+/// Rows of zeros.
+pub fn lines(bytes: usize) -> Vec<Line> {
+    vec![Line::ZERO; bytes.div_ceil(64)]
+}
+
+/// Writes one byte of packed storage.
+#[inline]
+pub fn set(lines: &mut [Line], place: usize, value: i8) {
+    lines[place / 64].0[place % 64] = value;
+}
+
+/// A matrix with its requantizers, one array a field.
+pub struct PackedMatrix {
+    pub weights: Vec<Line>,
+    /// `-128 * sum` of each row: what activations biased by 128 add too much.
+    pub offsets: Vec<i32>,
+    /// Multiplier of each row.
+    pub multipliers: Vec<i32>,
+    /// Shift of each row, less 16.
+    pub shifts: Vec<i32>,
+    pub width: usize,
+    pub rows: usize,
+}
+
+impl PackedMatrix {
+    pub fn new(matrix: &Matrix, layout: Layout) -> Self {
+        let (width, rows) = (matrix.width, matrix.requantizers.len());
+        let mut weights = lines(rows * width);
+        let mut offsets = Vec::with_capacity(rows);
+        for (row, source) in matrix.weights.chunks_exact(width).take(rows).enumerate() {
+            let mut sum = 0;
+            for (column, &weight) in source.iter().enumerate() {
+                set(&mut weights, layout.place(width, row, column), weight as i8);
+                sum += i32::from(weight as i8);
+            }
+            offsets.push(-128 * sum);
+        }
+        let requantizers = matrix.requantizers.iter().map(|bytes| Requantizer::from_image(*bytes));
+        let (multipliers, shifts) = requantizers.map(|r| (i32::from(r.multiplier()), i32::from(r.shift()) - 16)).unzip();
+        Self { weights, offsets, multipliers, shifts, width, rows }
+    }
+}
+
+/// One layer, packed.
+pub struct PackedLayer {
+    pub attention_norm: u32,
+    pub qkv: PackedMatrix,
+    pub score: Requantizer,
+    pub output: (u16, u8),
+    /// Position bias by distance, `[heads][context of the image]`.
+    pub biases: Vec<Vec<i32>>,
+    pub out: PackedMatrix,
+    pub feed_forward_norm: u32,
+    pub gate: PackedMatrix,
+    pub linear: PackedMatrix,
+    pub reglu: Requantizer,
+    pub down: PackedMatrix,
+}
+
+impl PackedLayer {
+    pub fn new(model: &Model, layer: &Layer, layout: Layout) -> Self {
+        let bias = |head: usize, distance: usize| {
+            let bucket = usize::from(model.bucket_table()[distance.min(127)]);
+            i32::from(i16::from_le_bytes(layer.bias[32 * head + bucket]))
+        };
+        let Config { heads, context, .. } = model.config();
+        Self {
+            attention_norm: layer.attention_norm,
+            qkv: PackedMatrix::new(&layer.qkv, layout),
+            score: layer.score,
+            output: layer.output,
+            biases: (0..heads).map(|head| (0..context).map(|distance| bias(head, distance)).collect()).collect(),
+            out: PackedMatrix::new(&layer.out, layout),
+            feed_forward_norm: layer.feed_forward_norm,
+            gate: PackedMatrix::new(&layer.gate, layout),
+            linear: PackedMatrix::new(&layer.linear, layout),
+            reglu: layer.reglu,
+            down: PackedMatrix::new(&layer.down, layout),
+        }
+    }
+}
+
+/// The whole model, packed.
+pub struct PackedModel {
+    pub config: Config,
+    /// Residual of every symbol, `[257][d]`: the embedding with its requantizers applied.
+    pub embedding: Vec<i32>,
+    pub layers: Vec<PackedLayer>,
+    pub output_norm: u32,
+    pub logits: PackedMatrix,
+    /// The power table in 32 bits, so that it can be gathered from.
+    pub powers: Box<[i32; 256]>,
+}
+
+impl PackedModel {
+    pub fn new(model: &Model, layout: Layout) -> Self {
+        let embedding = model.embedding();
+        let residuals = embedding.weights.chunks_exact(embedding.width).zip(embedding.requantizers).flat_map(|(row, requantizer)| {
+            let requantizer = Requantizer::from_image(*requantizer);
+            row.iter().map(move |&weight| requantizer.apply(i32::from(weight as i8) << equalinfo_codec::m1::image::EMBEDDING_SHIFT))
+        });
+        Self {
+            config: model.config(),
+            embedding: residuals.collect(),
+            layers: model.layers().map(|layer| PackedLayer::new(model, &layer, layout)).collect(),
+            output_norm: model.output_norm(),
+            logits: PackedMatrix::new(&model.logits(), layout),
+            powers: Box::new(model.power_table().map(|entry| u16::from_le_bytes(entry).into())),
+        }
+    }
+}
+
+/// The cached keys and values of one head of one layer, packed.
+#[derive(Clone)]
+pub struct HeadCache {
+    /// `[positions / lanes][64 / group][lanes][group]`.
+    pub keys: Vec<Line>,
+    /// `-128 * sum` of each key.
+    pub key_offsets: Vec<i32>,
+    /// `[positions / group][64 / lanes][lanes][group]`: the roles of position and dimension swapped.
+    pub values: Vec<Line>,
+}
+
+impl HeadCache {
+    pub fn new(context: usize) -> Self {
+        // Whole blocks of 16 positions for every layout; what lies beyond the newest position has weight zero.
+        let positions = context.next_multiple_of(16);
+        Self { keys: lines(64 * positions), key_offsets: vec![0; positions], values: lines(64 * positions) }
+    }
+
+    /// Caches a position.
+    #[inline]
+    pub fn store(&mut self, layout: Layout, position: usize, key: &[i8; 64], value: &[i8; 64]) {
+        let Layout { lanes, group } = layout;
+        let first = layout.place(64, position, 0);
+        let mut sum = 0;
+        for (i, part) in key.chunks_exact(group).enumerate() {
+            let place = first + i * lanes * group;
+            self.keys[place / 64].0[place % 64..][..group].copy_from_slice(part);
+            sum += part.iter().map(|&k| i32::from(k)).sum::<i32>();
+        }
+        self.key_offsets[position] = -128 * sum;
+        let first = position / group * 64 * group + position % group;
+        for (i, &v) in value.iter().enumerate() {
+            set(&mut self.values, first + i * group, v);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Every path against the codec's model, bit for bit.
+
+use std::sync::Arc;
+
+use equalinfo_codec::m1::Config;
+use equalinfo_codec::{ByteModel, Frequencies};
+
+use super::*;
+use crate::quantize::quantize;
+use crate::quantize::reference::{forward, random_model, random_text};
+
+const CONFIGS: [Config; 3] = [
+    Config { d: 64, ff: 192, context: 64, layers: 2, heads: 1 },
+    Config { d: 128, ff: 384, context: 40, layers: 3, heads: 2 },
+    Config { d: 192, ff: 64, context: 256, layers: 1, heads: 3 },
+];
+
+fn image(config: Config, seed: u64) -> Arc<Image> {
+    let model = random_model(config, seed);
+    let (_, scales) = forward(&model, &random_text(40, seed), config.context);
+    Arc::new(Image::from_bytes(quantize(&model, &scales).unwrap()).unwrap())
+}
+
+fn fast() -> impl Iterator<Item = Simd> {
+    Simd::ALL.into_iter().filter(|simd| *simd != Simd::Portable && simd.is_available())
+}
+
+fn portable_trace(image: &Arc<Image>, text: &[u8], context: usize) -> Vec<Frequencies> {
+    let mut trace = Vec::new();
+    let engine = Engine::with_simd(image.clone(), Simd::Portable).unwrap();
+    engine.trace(text, context, |_, frequencies| trace.push(frequencies.clone())).unwrap();
+    trace
+}
+
+#[test]
+fn sessions_agree_with_the_codec() {
+    for (seed, config) in (1..).zip(CONFIGS) {
+        let image = image(config, seed);
+        for context in [config.context, 17, 16, 1] {
+            let text = random_text(2 * config.context + 9, seed);
+            let expected = portable_trace(&image, &text, context);
+            for simd in fast() {
+                let mut session = Engine::with_simd(image.clone(), simd).unwrap().session(context).unwrap();
+                for (position, (&byte, expected)) in text.iter().zip(&expected).enumerate() {
+                    assert!(session.frequencies() == expected, "{simd:?} {config:?} context {context} position {position}");
+                    session.push(byte);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn resets_at_any_time_agree_with_the_codec() {
+    let image = image(CONFIGS[1], 7);
+    let mut random = crate::train::random::Random::new(8);
+    for simd in fast() {
+        let context = 24;
+        let mut fast = Engine::with_simd(image.clone(), simd).unwrap().session(context).unwrap();
+        let mut plain = Engine::with_simd(image.clone(), Simd::Portable).unwrap().session(context).unwrap();
+        for step in 0..600 {
+            match random.below(20) {
+                0 => {
+                    fast.reset();
+                    plain.reset();
+                }
+                1..8 => assert!(fast.frequencies() == plain.frequencies(), "{simd:?} step {step}"),
+                _ => {
+                    let byte = random.below(256) as u8;
+                    fast.push(byte);
+                    plain.push(byte);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn traces_agree_with_the_codec() {
+    for (seed, config) in (1..).zip(CONFIGS) {
+        let image = image(config, seed);
+        for (context, length) in [(config.context, 300), (17, 100), (1, 5), (16, 1), (16, 0)] {
+            let text = random_text(length, seed);
+            let expected = portable_trace(&image, &text, context);
+            for simd in fast() {
+                let mut positions = 0;
+                let check = |position: usize, frequencies: &Frequencies| {
+                    assert!(*frequencies == expected[position], "{simd:?} {config:?} context {context} position {position}");
+                    assert_eq!(position, positions);
+                    positions += 1;
+                };
+                Engine::with_simd(image.clone(), simd).unwrap().trace(&text, context, check).unwrap();
+                assert_eq!(positions, length);
+            }
+        }
+    }
+}
+
+#[test]
+fn batches_agree_with_the_codec() {
+    let image = image(CONFIGS[0], 9);
+    let mut random = crate::train::random::Random::new(10);
+    for simd in fast() {
+        let (lanes, context) = (7, 20);
+        let mut fast = Engine::with_simd(image.clone(), simd).unwrap().batch(lanes, context).unwrap();
+        let mut plain = Engine::with_simd(image.clone(), Simd::Portable).unwrap().batch(lanes, context).unwrap();
+        for step in 0..2000 {
+            let lane = random.below(lanes);
+            match random.below(16) {
+                0 => {
+                    fast.reset(lane);
+                    plain.reset(lane);
+                }
+                1..6 => assert!(fast.frequencies(lane) == plain.frequencies(lane), "{simd:?} lane {lane} step {step}"),
+                _ => {
+                    let byte = random.below(256) as u8;
+                    fast.push(lane, byte);
+                    plain.push(lane, byte);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_context_outside_the_model_is_an_error() {
+    let image = image(CONFIGS[0], 11);
+    let engine = Engine::new(image).unwrap();
+    for context in [0, 65] {
+        assert!(matches!(engine.session(context), Err(EngineError::Model(ModelError::Context { expected: 64, .. }))));
+    }
+}
