@@ -354,19 +354,17 @@ impl fmt::Display for DecodeError {
             Self::NoBlock { block, found } => {
                 write!(f, "expected block {block} or the end of the stream, found the bytes {found:02x?}")
             }
-            Self::BlockHeaderChecksum { block, expected, found } => write!(
-                f,
-                "the header of block {block} is damaged: expected checksum {expected:08x}, found {found:08x}"
-            ),
+            Self::BlockHeaderChecksum { block, expected, found } => {
+                write!(f, "the header of block {block} is damaged: expected checksum {expected:08x}, found {found:08x}")
+            }
             Self::BlockOrder { expected, found } => write!(f, "expected block {expected}, found block {found}"),
             Self::BlockLengths { block, text, payload } => {
                 write!(f, "block {block} cannot hold {text} bytes of text in {payload} bytes")
             }
             Self::Payload { block, cause } => write!(f, "block {block} does not decode: {cause}"),
-            Self::TextChecksum { block, expected, found } => write!(
-                f,
-                "block {block} is damaged: expected a text with checksum {expected:08x}, found {found:08x}"
-            ),
+            Self::TextChecksum { block, expected, found } => {
+                write!(f, "block {block} is damaged: expected a text with checksum {expected:08x}, found {found:08x}")
+            }
             Self::Truncated { part, block } => write!(f, "the stream ends in the {part} at block {block}"),
             Self::IndexChecksum { expected, found } => {
                 write!(f, "the index is damaged: expected checksum {expected:08x}, found {found:08x}")

@@ -4,8 +4,8 @@ mod common;
 
 use common::{HashModel, Random, write_stream};
 use equalinfo_codec::container::{
-    BlockHeader, BlockKind, Decoder, Header, Index, Method, ModelIdentity, Stream, TABLE_LENGTH, Trailer,
-    decode_block, encode_block, find_block, parse_table, write_table,
+    BlockHeader, BlockKind, Decoder, Header, Index, Method, ModelIdentity, Stream, TABLE_LENGTH, Trailer, decode_block,
+    encode_block, find_block, parse_table, write_table,
 };
 use equalinfo_codec::error::{DecodeError, EncodeError, Part, PayloadError};
 use equalinfo_codec::{ByteModel, Frequencies, Progress, WindowBits, WindowCode};
@@ -141,7 +141,8 @@ proptest! {
 fn blocks_that_do_not_shrink_are_stored() {
     let mut random = Random(5);
     let text: Vec<u8> = (0..1_000_000).map(|_| random.next() as u8).collect();
-    for method in [Method::Ac, Method::StaticAc, Method::EqualInfo { bits: WindowBits::B64, code: WindowCode::Default }] {
+    for method in [Method::Ac, Method::StaticAc, Method::EqualInfo { bits: WindowBits::B64, code: WindowCode::Default }]
+    {
         let stream = write_stream(&mut HashModel::new(1, 20), &header(method, 1 << 16), &text);
         let limit = text.len() + text.len() / 1000 + Header::LENGTH + TABLE_LENGTH;
         assert!(stream.len() <= limit, "{} bytes for {}", stream.len(), text.len());
@@ -277,7 +278,8 @@ fn a_model_that_only_claims_to_be_the_right_one_is_found_out() {
         let (mut model, text) = sample(17, 1000);
         let stream = write_stream(&mut model, &header(method, 1000), &text);
         let (_, end) = decode(HashModel::new(18, 200), &stream);
-        let found = matches!(end, Err(DecodeError::Payload { block: 0, .. } | DecodeError::TextChecksum { block: 0, .. }));
+        let found =
+            matches!(end, Err(DecodeError::Payload { block: 0, .. } | DecodeError::TextChecksum { block: 0, .. }));
         assert!(found, "{method:?}: {end:?}");
     }
 }
@@ -337,9 +339,8 @@ fn input_after_the_end_is_left_alone() {
 fn what_cannot_be_encoded_is_refused() {
     let (mut model, text) = sample(25, 200);
     let mut buffer = [0; 300];
-    let mut encode = |method, text: &[u8], room| {
-        encode_block(&mut model, &header(method, 100), 0, text, &mut buffer[..room])
-    };
+    let mut encode =
+        |method, text: &[u8], room| encode_block(&mut model, &header(method, 100), 0, text, &mut buffer[..room]);
     let paper = Method::EqualInfo { bits: WindowBits::B16, code: WindowCode::Paper };
     assert_eq!(encode(paper, &text[..100], 300), Err(EncodeError::NotDecodable));
     assert_eq!(encode(Method::Ac, &text, 300), Err(EncodeError::BlockLength { expected: 100, found: 200 }));

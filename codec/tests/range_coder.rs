@@ -1,5 +1,7 @@
 //! The range coder: inverse, exact in its carries, and no longer than the entropy demands.
 
+#![allow(clippy::float_arithmetic)] // The bounds are in bits of information.
+
 mod common;
 
 use common::{HashModel, Random};

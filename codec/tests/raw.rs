@@ -1,5 +1,7 @@
 //! Raw payloads: messages and independent windows, in one piece and byte by byte.
 
+#![allow(clippy::float_arithmetic)] // The bounds are in bits of information.
+
 mod common;
 
 use common::{HashModel, NgramModel, Random};

@@ -1,5 +1,7 @@
 //! The window code against its specification: inverse on every text, total on every value, close to the bound.
 
+#![allow(clippy::float_arithmetic)] // The bounds are in bits of information.
+
 mod common;
 
 use common::{HashModel, NgramModel, Random};

@@ -131,7 +131,9 @@ impl BlockHeader {
     /// Windows in the payload.
     pub fn windows(&self, method: Method) -> u32 {
         match (self.kind, method) {
-            (BlockKind::Coded, Method::EqualInfo { bits, .. }) => self.payload_length / (bits.bits() / 8),
+            (BlockKind::Coded, Method::EqualInfo { bits, .. }) => {
+                self.payload_length.checked_div(bits.bytes() as u32).unwrap_or(0)
+            }
             _ => 0,
         }
     }

@@ -33,8 +33,13 @@ enum Stage {
     BlockHeader,
     Block(BlockDecoder),
     /// Bytes of index before the trailer still to come.
-    Index { left: u64, checksum: Checksum },
-    Trailer { checksum: Checksum },
+    Index {
+        left: u64,
+        checksum: Checksum,
+    },
+    Trailer {
+        checksum: Checksum,
+    },
     Done,
     Failed(DecodeError),
 }

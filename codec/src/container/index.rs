@@ -178,11 +178,7 @@ impl Trailer {
     /// Compares the checksum with that of the index that was read.
     pub(super) fn verify(&self, index: Checksum) -> Result<(), DecodeError> {
         let found = self.checked(index);
-        if self.checksum == found {
-            Ok(())
-        } else {
-            Err(DecodeError::IndexChecksum { expected: self.checksum, found })
-        }
+        if self.checksum == found { Ok(()) } else { Err(DecodeError::IndexChecksum { expected: self.checksum, found }) }
     }
 }
 

@@ -61,10 +61,18 @@ pub(super) struct TableReader {
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Bitmap { position: u8 },
+    Bitmap {
+        position: u8,
+    },
     /// A number, of which `shift` bits have been read into the count.
-    Count { byte: u8, shift: u32 },
-    Checksum { position: u8, value: u32 },
+    Count {
+        byte: u8,
+        shift: u32,
+    },
+    Checksum {
+        position: u8,
+        value: u32,
+    },
 }
 
 impl TableReader {

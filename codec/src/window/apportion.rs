@@ -19,10 +19,11 @@ impl<'a> Shares<'a> {
 
     /// Where the values of `byte` begin, and how many there are.
     pub(super) fn of(&self, byte: u8) -> (u32, u32) {
-        let start =
-            self.frequencies.counts().take(usize::from(byte)).fold(0, |sum: u32, count| {
-                sum.wrapping_add(self.multiplier.share(count))
-            });
+        let start = self
+            .frequencies
+            .counts()
+            .take(usize::from(byte))
+            .fold(0, |sum: u32, count| sum.wrapping_add(self.multiplier.share(count)));
         (start, self.multiplier.share(self.frequencies.count(byte)))
     }
 
@@ -67,7 +68,8 @@ impl Multiplier {
     fn excess(self, frequencies: &Frequencies, span: u32) -> i32 {
         let starts = frequencies.starts();
         let pairs = starts.iter().zip(starts.iter().skip(1));
-        let sum = pairs.fold(0u32, |sum, (&start, &end)| sum.wrapping_add(self.share(u32::from(end.wrapping_sub(start)))));
+        let sum =
+            pairs.fold(0u32, |sum, (&start, &end)| sum.wrapping_add(self.share(u32::from(end.wrapping_sub(start)))));
         sum.wrapping_add(self.share(frequencies.count(255))).wrapping_sub(span) as i32
     }
 }
@@ -120,8 +122,7 @@ mod tests {
 
     /// The definition itself, by bisection in wide integers.
     fn plain_shares(frequencies: &Frequencies, span: u32) -> std::vec::Vec<u64> {
-        let shares =
-            |m: u128| frequencies.counts().map(move |count| ((m * u128::from(count)) >> 24) as u64);
+        let shares = |m: u128| frequencies.counts().map(move |count| ((m * u128::from(count)) >> 24) as u64);
         let fits = |m: u128| shares(m).sum::<u64>() <= u64::from(span);
         let (mut low, mut high) = (0u128, 1 << 41);
         while high - low > 1 {

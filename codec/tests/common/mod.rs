@@ -71,7 +71,7 @@ impl ByteModel for HashModel {
             };
             self.frequencies.set_weights(|byte| {
                 let hash = mix(context ^ (u64::from(byte) << 32));
-                let drop = (hash & 0xffff) * u64::from(sharpness) >> 16;
+                let drop = ((hash & 0xffff) * u64::from(sharpness)) >> 16;
                 ((hash >> 48) >> drop.min(16)) as u16
             });
             self.fresh = true;
