@@ -1,5 +1,6 @@
 //! The library behind the `equalinfo` tool.
 
 pub mod corpus;
+pub mod engine;
 pub mod quantize;
 pub mod train;
