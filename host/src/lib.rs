@@ -1,6 +1,11 @@
 //! The library behind the `equalinfo` tool.
 
+pub mod cli;
+pub mod compress;
 pub mod corpus;
 pub mod engine;
+pub mod eval;
+pub mod model;
 pub mod quantize;
+pub mod static_model;
 pub mod train;

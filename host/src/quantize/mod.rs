@@ -3,10 +3,12 @@
 //! Invariant: the image is a function of the weights and scales alone. Everything here is IEEE basic arithmetic or
 //! comes from the `libm` crate, so an export is byte-identical on every operating system and processor.
 
+mod dequantize;
 mod export;
 mod image;
 mod scales;
 
+pub use dequantize::dequantize;
 pub use export::{c_header, rust_module};
 pub use image::{QuantizeError, quantize};
 pub use scales::{ActivationScales, LayerScales, quantize_weight, row_scale, step_for};

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
-use super::m1::Settings;
+use super::run::Settings;
 use super::model::ModelConfig;
 
 const FORMAT: &str = "equalinfo-checkpoint-1";

@@ -8,6 +8,7 @@ use anyhow::{Result, ensure};
 
 use super::model::Batch;
 use super::random::Random;
+use crate::cli::options::CorpusArguments;
 use crate::corpus::Corpus;
 
 /// Documents end to end.
@@ -179,24 +180,41 @@ impl Rows<'_> {
     }
 }
 
-/// Held-out documents as one context each, cut at `length`, for validation: as many as fit into `bytes`.
+/// Held-out documents cut at `length`, as many as fit into `bytes`.
+pub fn validation_pieces(text: &Text, bytes: usize, length: usize) -> Vec<&[u8]> {
+    let mut left = bytes;
+    let pieces = (0..text.documents()).flat_map(|i| text.document(i).chunks(length));
+    pieces
+        .take_while(|piece| {
+            let take = left > 0;
+            left = left.saturating_sub(piece.len());
+            take
+        })
+        .collect()
+}
+
+/// The pieces of [`validation_pieces`] as one context each, packed into batches of up to `length` positions.
 pub fn validation_batches(text: &Text, bytes: usize, length: usize, context: usize, start_symbol: u32) -> Vec<Batch> {
     let mut batches = Vec::new();
     let mut batch = Batch::default();
-    let mut taken = 0;
-    for document in (0..text.documents()).map(|i| text.document(i)) {
-        for piece in document.chunks(length) {
-            if batch.symbols.len() + piece.len() > length {
-                batches.push(std::mem::take(&mut batch));
-            }
-            Rows { batch: &mut batch, left: piece.len(), context, start_symbol }.context(piece, None);
-            taken += piece.len();
-            if taken >= bytes {
-                batches.push(batch);
-                return batches;
-            }
+    for piece in validation_pieces(text, bytes, length) {
+        if batch.symbols.len() + piece.len() > length {
+            batches.push(std::mem::take(&mut batch));
         }
+        Rows { batch: &mut batch, left: piece.len(), context, start_symbol }.context(piece, None);
     }
     batches.push(batch);
     batches
 }
+
+/// Validation text: the files that were named, or every hundredth document of the training text, which then loses them.
+pub fn held_out(dev: &[String], reading: &CorpusArguments, text: Text) -> Result<(Text, Text)> {
+    if dev.is_empty() {
+        ensure!(text.documents() > 1, "the corpus is a single document: name held-out text with --dev, or cut it with --lines");
+        return Ok(text.hold_out(HOLD_OUT.min(text.documents())));
+    }
+    Ok((Text::read(&reading.corpus(dev)?)?, text))
+}
+
+/// One document in this many is held out where no validation text is named.
+const HOLD_OUT: usize = 100;

@@ -1,348 +1,214 @@
-//! `train m1`: one run from text to a trained float model, resumable to the same bits.
+//! `equalinfo train m1`: options and presets to a run.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
-use serde::{Deserialize, Serialize};
+use anyhow::{Context, Result, bail, ensure};
 
-use super::checkpoint::{Checkpoint, State};
-use super::cpu::Cpu;
+use super::checkpoint::Checkpoint;
 use super::cpu::matmul::Precision;
-use super::data::{Mix, Source, Text, validation_batches};
-use super::device::Loss;
-use super::model::{Batch, ModelConfig, initial_parameters};
-use super::optimizer::{LearningRate, Optimizer, OptimizerKind};
-use super::segment;
-use super::workers::Workers;
-use crate::quantize::ActivationScales;
+use super::data::{Mix, Source, Text, held_out};
+use super::model::ModelConfig;
+use super::optimizer::{LearningRate, OptimizerKind, Schedule};
+use super::quantize;
+use super::run::{Conduct, Directory, Run, Settings};
+use crate::cli::interrupt;
+use crate::cli::options::Device;
+use crate::cli::train::{M1Arguments, Preset};
+use crate::corpus::{Corpus, CorpusOptions};
+use crate::quantize::dequantize;
+use equalinfo_codec::m1::Model;
 
-/// What decides the course of a run; kept in its checkpoints.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Settings {
-    /// Rows in a step of the optimizer.
-    pub batch: usize,
-    /// Positions in a row.
-    pub sequence: usize,
-    /// Positions in a micro-batch.
-    pub micro_batch: usize,
-    /// Threads; the order of sums depends on it.
-    pub workers: usize,
-    pub precision: Precision,
-    pub optimizer: OptimizerKind,
-    pub learning_rate: LearningRate,
-    pub weight_decay: f32,
-    pub clip: f32,
-    pub z_loss: f32,
-    pub mix: Mix,
-    /// Times that the text is cut into windows anew, evenly over the run.
-    pub resegment: u32,
-    /// Text that is cut into windows each time, in bytes.
-    pub window_text: usize,
-    pub seed: u64,
-}
-
-/// Bits of the windows that contexts restart with, and how often each is drawn: short contexts need the most practice.
-const WINDOW_BITS: [(u32, f32); 5] = [(16, 0.45), (24, 0.1), (32, 0.2), (64, 0.15), (128, 0.1)];
-const LN_2: f64 = std::f64::consts::LN_2;
-
-/// Where a run lives on disk.
-pub struct Directory(pub PathBuf);
-
-impl Directory {
-    pub fn checkpoint(&self) -> PathBuf {
-        self.0.join("checkpoint.safetensors")
-    }
-
-    fn metrics(&self) -> PathBuf {
-        self.0.join("metrics.jsonl")
-    }
-
-    fn windows(&self, step: u64) -> PathBuf {
-        self.0.join(format!("windows-{step}.json.zst"))
-    }
-}
-
-/// A line of `metrics.jsonl`.
-#[derive(Serialize)]
-struct Metrics {
-    step: u64,
-    bytes: u64,
-    seconds: f64,
-    train_bits_per_byte: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dev_bits_per_byte: Option<f64>,
+/// What a preset sets where the user sets nothing.
+struct Defaults {
+    steps: u64,
+    batch: usize,
+    sequence: usize,
     learning_rate: f32,
-    gradient_norm: f64,
-    bytes_per_second: f64,
 }
 
-/// When a run writes and stops, none of which changes its bits.
-pub struct Conduct {
-    pub validate_every: u64,
-    pub save_every: u64,
-    pub minutes: Option<f64>,
-    pub quiet: bool,
-}
-
-/// A training run in memory.
-pub struct Run {
-    pub name: String,
-    pub model: ModelConfig,
-    pub settings: Settings,
-    pub source: Source,
-    workers: Workers,
-    device: Cpu,
-    optimizer: Optimizer<Cpu>,
-    pub parameters: Vec<f32>,
-    gradients: Vec<f32>,
-    bytes: u64,
-    seconds: f64,
-    windows_step: u64,
-    dev: Vec<Batch>,
-}
-
-impl Run {
-    /// A fresh run from `parameters`, or random ones.
-    pub fn new(name: &str, model: ModelConfig, settings: Settings, source: Source, dev: &Text, parameters: Option<Vec<f32>>) -> Self {
-        let device = Cpu::new(Precision::F32);
-        let precision = settings.precision;
-        let workers = Workers::new(&model, settings.workers, settings.micro_batch, move || Cpu::new(precision));
-        let optimizer = Optimizer::new(&device, settings.optimizer, &model, settings.weight_decay);
-        let dev = validation_batches(dev, DEV_BYTES, settings.micro_batch, model.context, model.start_symbol());
-        Self {
-            name: name.to_owned(),
-            parameters: parameters.unwrap_or_else(|| initial_parameters(&model, settings.seed)),
-            gradients: vec![0.0; model.parameters()],
-            bytes: 0,
-            seconds: 0.0,
-            windows_step: 0,
-            workers,
-            device,
-            optimizer,
-            source,
-            dev,
-            model,
-            settings,
+impl Preset {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Nano => "nano",
+            Self::Micro => "micro",
+            Self::M3 => "3m",
         }
     }
 
-    /// Puts a fresh run where a checkpoint was.
-    pub fn restore(&mut self, checkpoint: Checkpoint, directory: &Directory) -> Result<()> {
-        ensure!(checkpoint.state.model == self.model, "the checkpoint holds another model: {:?}, expected {:?}", checkpoint.state.model, self.model);
-        let lengths = Optimizer::<Cpu>::state_lengths(self.settings.optimizer, &self.model);
-        ensure!([checkpoint.first.len(), checkpoint.second.len()] == lengths, "the checkpoint's optimizer is not {:?}", self.settings.optimizer);
-        self.parameters = checkpoint.parameters;
-        self.optimizer.first = checkpoint.first;
-        self.optimizer.second = checkpoint.second;
-        self.optimizer.step = checkpoint.state.step;
-        self.bytes = checkpoint.state.bytes;
-        self.seconds = checkpoint.state.seconds;
-        self.windows_step = checkpoint.state.windows_step;
-        if self.windows_step > 0 {
-            let path = directory.windows(self.windows_step);
-            let file = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            self.source.windows = serde_json::from_reader(zstd::Decoder::new(file)?).with_context(|| format!("{} is damaged", path.display()))?;
-        }
-        Ok(())
-    }
-
-    pub fn step(&self) -> u64 {
-        self.optimizer.step
-    }
-
-    /// Trains until the last step, `minutes` or an interrupt; saves at the end. True when the last step was done.
-    pub fn train(&mut self, directory: &Directory, conduct: &Conduct, interrupted: impl Fn() -> bool) -> Result<bool> {
-        let steps = self.settings.learning_rate.steps;
-        let bar = crate::cli::progress::steps(&self.name, steps, conduct.quiet);
-        bar.set_position(self.step());
-        let path = directory.metrics();
-        let mut metrics = OpenOptions::new().create(true).append(true).open(&path).with_context(|| format!("cannot write {}", path.display()))?;
-        let started = Instant::now();
-        let seconds_before = self.seconds;
-        let mut since = Since::new(self.bytes);
-        while self.step() < steps {
-            if self.segmentation_due() {
-                bar.set_message("cutting text into windows");
-                self.segment(directory)?;
-            }
-            let (loss, norm) = self.advance(None);
-            ensure!(loss.nats.is_finite() && norm.is_finite(), "the loss is no longer a number at step {}: lower --learning-rate", self.step());
-            since.add(loss);
-            self.seconds = seconds_before + started.elapsed().as_secs_f64();
-            let last = self.step() == steps;
-            let stop = last || interrupted() || conduct.minutes.is_some_and(|minutes| started.elapsed().as_secs_f64() > 60.0 * minutes);
-            bar.set_position(self.step());
-            if self.step().is_multiple_of(20) {
-                let rate = (self.bytes - since.bytes) as f64 / since.started.elapsed().as_secs_f64();
-                bar.set_message(format!("{:.4} bits/byte, {:.0} KB/s", since.bits_per_byte(), rate / 1e3));
-            }
-            if stop || self.step().is_multiple_of(conduct.validate_every) {
-                let dev = self.validate(None);
-                let line = Metrics {
-                    step: self.step(),
-                    bytes: self.bytes,
-                    seconds: self.seconds,
-                    train_bits_per_byte: since.bits_per_byte(),
-                    dev_bits_per_byte: Some(dev),
-                    learning_rate: self.settings.learning_rate.at(self.step()),
-                    gradient_norm: norm,
-                    bytes_per_second: (self.bytes - since.bytes) as f64 / since.started.elapsed().as_secs_f64(),
-                };
-                serde_json::to_writer(&mut metrics, &line)?;
-                metrics.write_all(b"\n")?;
-                let text = format!(
-                    "{} step {}/{steps}: train {:.4}, dev {dev:.4} bits/byte, {:.0} KB/s, learning rate {:.2e}",
-                    self.name, line.step, line.train_bits_per_byte, line.bytes_per_second / 1e3, line.learning_rate
-                );
-                if conduct.quiet {
-                } else if bar.is_hidden() {
-                    eprintln!("{text}");
-                } else {
-                    bar.println(text);
-                }
-                since = Since::new(self.bytes);
-            }
-            if stop || self.step().is_multiple_of(conduct.save_every) {
-                self.save(directory)?;
-            }
-            if stop {
-                bar.finish_and_clear();
-                return Ok(last);
-            }
-        }
-        Ok(true)
-    }
-
-    /// One step of the optimizer: its loss and the norm of its gradients.
-    pub fn advance(&mut self, scales: Option<&Arc<ActivationScales>>) -> (Loss, f64) {
-        let Settings { batch, sequence, micro_batch, z_loss, clip, learning_rate, .. } = self.settings;
-        let rows_per_micro_batch = (micro_batch / sequence).max(1);
-        let first = self.step() * batch as u64;
-        let rows: Vec<u64> = (first..first + batch as u64).collect();
-        let batches: Vec<Batch> = rows
-            .chunks(rows_per_micro_batch)
-            .map(|rows| {
-                let mut batch = Batch::default();
-                rows.iter().for_each(|row| self.source.push_row(*row, sequence, self.model.context, self.model.start_symbol(), &mut batch));
-                batch
-            })
-            .collect();
-        let positions = batch * sequence;
-        self.set_worker_parameters(scales.is_some());
-        let scale = 1.0 / positions as f32;
-        let loss = self.workers.train(batches, scales, z_loss, scale, &mut self.gradients);
-        let rate = learning_rate.at(self.step() + 1);
-        let norm = self.optimizer.update(&mut self.device, &mut self.parameters, &self.gradients, rate, clip);
-        self.bytes += loss.count;
-        (loss, norm)
-    }
-
-    /// Weights as they are, or as the integer model will hold them.
-    fn set_worker_parameters(&mut self, quantized: bool) {
-        if quantized {
-            let mut weights = self.parameters.clone();
-            super::fake_quantize::weights(&self.model, &mut weights);
-            self.workers.set_parameters(&weights);
-        } else {
-            self.workers.set_parameters(&self.parameters);
-        }
-    }
-
-    /// Bits/byte on the held-out documents, each a context of its own that slides.
-    pub fn validate(&mut self, scales: Option<&Arc<ActivationScales>>) -> f64 {
-        self.set_worker_parameters(scales.is_some());
-        let loss = self.workers.evaluate(self.dev.clone(), scales);
-        loss.nats / loss.count.max(1) as f64 / LN_2
-    }
-
-    /// Largest activations over some rows of the training text.
-    pub fn ranges(&mut self, tail: f64) -> Vec<[f32; 6]> {
-        self.set_worker_parameters(false);
-        let mut batch = Batch::default();
-        let Settings { sequence, micro_batch, .. } = self.settings;
-        for row in 0..(micro_batch / sequence).max(1) as u64 {
-            self.source.push_row(u64::MAX - row, sequence, self.model.context, self.model.start_symbol(), &mut batch);
-        }
-        self.workers.ranges(batch, tail)
-    }
-
-    fn segmentation_due(&self) -> bool {
-        let times = u64::from(self.settings.resegment);
-        if self.settings.mix.windows == 0.0 || times == 0 {
-            return false;
-        }
-        // The first when the model has learned something, the others evenly over the rest.
-        let steps = self.settings.learning_rate.steps;
-        let at = |time: u64| steps / 20 + time * (steps - steps / 20) / times;
-        self.step() > 0 && (0..times).any(|time| at(time).max(1) == self.step()) && self.windows_step != self.step()
-    }
-
-    /// Cuts text into windows with the model as it is.
-    pub fn segment(&mut self, directory: &Directory) -> Result<()> {
-        self.set_worker_parameters(false);
-        let seed = self.settings.seed ^ self.step();
-        self.source.windows = WINDOW_BITS
-            .iter()
-            .map(|(bits, weight)| {
-                let bytes = (self.settings.window_text as f32 * weight) as usize;
-                let windows = segment::segment(&self.workers, &self.model, self.settings.micro_batch, &self.source.text, *bits, bytes, seed);
-                (*weight, windows)
-            })
-            .collect();
-        let (old, step) = (self.windows_step, self.step());
-        self.windows_step = step;
-        let path = directory.windows(self.windows_step);
-        let mut encoder = zstd::Encoder::new(File::create(&path).with_context(|| format!("cannot write {}", path.display()))?, 1)?;
-        serde_json::to_writer(&mut encoder, &self.source.windows)?;
-        encoder.finish()?;
-        // The checkpoint must never point at windows that are gone.
-        self.save(directory)?;
-        if old > 0 {
-            std::fs::remove_file(directory.windows(old)).ok();
-        }
-        Ok(())
-    }
-
-    pub fn save(&self, directory: &Directory) -> Result<()> {
-        let state = State {
-            name: self.name.clone(),
-            model: self.model.clone(),
-            settings: self.settings.clone(),
-            step: self.step(),
-            bytes: self.bytes,
-            seconds: self.seconds,
-            windows_step: self.windows_step,
+    fn defaults(self) -> Defaults {
+        let (steps, batch, learning_rate) = match self {
+            Self::Nano => (60_000, 32, 8e-3),
+            Self::Micro => (60_000, 32, 6e-3),
+            Self::M3 => (60_000, 32, 3e-3),
         };
-        let (first, second) = (self.optimizer.first.clone(), self.optimizer.second.clone());
-        Checkpoint { state, parameters: self.parameters.clone(), first, second }.save(&directory.checkpoint())
+        Defaults { steps, batch, sequence: 512, learning_rate }
     }
 }
 
-/// Held-out text per validation, in bytes.
-const DEV_BYTES: usize = 512 << 10;
+/// Steps that adapt a trained model to a domain.
+const ADAPTATION_STEPS: u64 = 600;
+/// Peak learning rate of an adaptation, relative to the preset's.
+const ADAPTATION_RATE: f32 = 0.25;
+/// Peak learning rate of Adafactor, whose steps are relative to the parameters: the paper's.
+const ADAFACTOR_RATE: f32 = 0.01;
 
-/// Sums since the last report.
-struct Since {
-    started: Instant,
-    bytes: u64,
-    loss: Loss,
+/// Runs the command.
+pub fn run(arguments: &M1Arguments) -> Result<()> {
+    if arguments.device == Device::Cuda {
+        bail!("--device cuda: this version trains on the CPU only; use --device cpu or auto");
+    }
+    let directory = Directory(arguments.output.clone());
+    std::fs::create_dir_all(&directory.0).with_context(|| format!("cannot make the run's directory {}", directory.0.display()))?;
+    let resumed = resumed(arguments, &directory)?;
+    let initial = arguments.init.as_deref().map(starting_point).transpose()?;
+    let (name, model) = match (&resumed, &initial) {
+        (Some(checkpoint), _) => (checkpoint.state.name.clone(), checkpoint.state.model.clone()),
+        (None, Some(start)) => (start.name.clone(), start.model.clone()),
+        (None, None) => {
+            let name = arguments.preset.name();
+            (name.to_owned(), ModelConfig::preset(name).with_context(|| format!("no preset {name}"))?)
+        }
+    };
+    let settings = match &resumed {
+        Some(checkpoint) => extended(checkpoint.state.settings.clone(), arguments),
+        None => settings(arguments, initial.is_some()),
+    };
+    check(&settings, &model)?;
+
+    let text = Text::read(&arguments.reading.corpus(&arguments.corpus)?)?;
+    let (dev, text) = held_out(&arguments.dev, &arguments.reading, text)?;
+    let messages = messages(&arguments.messages)?;
+    let source = Source { text, messages, windows: Vec::new(), mix: settings.mix, seed: settings.seed };
+    let quiet = arguments.verbosity.quiet;
+    if !quiet {
+        eprintln!(
+            "{name}: {} parameters, context {}, {:?} products, {} threads; {:.1} MB of text, {} steps of {} bytes",
+            model.parameters(),
+            model.context,
+            settings.precision,
+            settings.workers,
+            source.text.bytes.len() as f64 / 1e6,
+            settings.learning_rate.steps,
+            settings.batch * settings.sequence
+        );
+    }
+    let mut run = Run::new(&name, model, settings, source, &dev, initial.map(|start| start.parameters));
+    if let Some(checkpoint) = resumed {
+        run.restore(checkpoint, &directory)?;
+    }
+    let conduct = Conduct { validate_every: arguments.validate_every, save_every: arguments.save_every, minutes: arguments.minutes, quiet };
+    interrupt::make_graceful();
+    let complete = run.train(&directory, &conduct, interrupt::requested)?;
+    if !quiet {
+        let state = if complete { "trained" } else { "stopped; --resume continues it" };
+        eprintln!("{name}: {state}, step {}, checkpoint {}", run.step(), directory.checkpoint().display());
+    }
+    if complete && arguments.quantize {
+        let path = directory.0.join(format!("{name}.m1q"));
+        quantize::export_to(&mut run, &name, quantize::STEPS, &dev, &path, true, quiet)?;
+    }
+    Ok(())
 }
 
-impl Since {
-    fn new(bytes: u64) -> Self {
-        Self { started: Instant::now(), bytes, loss: Loss::default() }
+/// The checkpoint to continue from. A directory with a checkpoint is never overwritten by accident.
+fn resumed(arguments: &M1Arguments, directory: &Directory) -> Result<Option<Checkpoint>> {
+    let path = directory.checkpoint();
+    match (arguments.resume, path.exists()) {
+        (true, true) => Checkpoint::load(&path).map(Some),
+        (true, false) => bail!("--resume: there is no {}", path.display()),
+        (false, true) => bail!("{} exists: continue it with --resume or choose another --output", path.display()),
+        (false, false) => Ok(None),
     }
+}
 
-    fn add(&mut self, loss: Loss) {
-        self.loss.nats += loss.nats;
-        self.loss.count += loss.count;
-    }
+/// Weights to start from.
+struct StartingPoint {
+    name: String,
+    model: ModelConfig,
+    parameters: Vec<f32>,
+}
 
-    fn bits_per_byte(&self) -> f64 {
-        self.loss.nats / self.loss.count.max(1) as f64 / LN_2
+/// A checkpoint, or the float model that an image stands for: a shipped one by name, or an `.m1q` file.
+fn starting_point(init: &str) -> Result<StartingPoint> {
+    if init.ends_with(".safetensors") {
+        let checkpoint = Checkpoint::load(&PathBuf::from(init))?;
+        return Ok(StartingPoint { name: checkpoint.state.name, model: checkpoint.state.model, parameters: checkpoint.parameters });
     }
+    let image = crate::model::LoadedModel::m1(Some(init))?;
+    let float = dequantize(&Model::load(image.image())?);
+    let model = ModelConfig {
+        layers: float.config.layers,
+        heads: float.config.heads,
+        feed_forward: float.config.ff,
+        context: float.config.context,
+        vocabulary: 256,
+    };
+    Ok(StartingPoint { name: float.name.clone(), parameters: quantize::parameters(&float), model })
+}
+
+fn messages(paths: &[String]) -> Result<Text> {
+    if paths.is_empty() {
+        return Ok(Text::default());
+    }
+    // The held-out tenth stays out of training, so that tables of messages can be made of it.
+    Ok(Text::read(&Corpus::new(paths, CorpusOptions { lines: true, ..CorpusOptions::default() })?)?.hold_out(10).1)
+}
+
+fn settings(arguments: &M1Arguments, adaptation: bool) -> Settings {
+    let defaults = arguments.preset.defaults();
+    let steps = arguments.steps.unwrap_or(if adaptation { ADAPTATION_STEPS } else { defaults.steps });
+    let sequence = arguments.sequence.unwrap_or(defaults.sequence);
+    let peak = arguments.learning_rate.unwrap_or(match (arguments.optimizer, adaptation) {
+        (OptimizerKind::Adafactor, _) => ADAFACTOR_RATE,
+        (OptimizerKind::Adamw, true) => ADAPTATION_RATE * defaults.learning_rate,
+        (OptimizerKind::Adamw, false) => defaults.learning_rate,
+    });
+    let windows = arguments.window_share.unwrap_or(if adaptation { 0.1 } else { 0.25 });
+    let messages = if arguments.messages.is_empty() { 0.0 } else { arguments.message_share };
+    Settings {
+        batch: arguments.batch.unwrap_or(defaults.batch),
+        sequence,
+        micro_batch: sequence,
+        workers: arguments.threads.count(),
+        precision: arguments.precision.unwrap_or_else(Precision::detect),
+        optimizer: arguments.optimizer,
+        learning_rate: LearningRate {
+            schedule: arguments.schedule,
+            peak,
+            warm_up: arguments.warmup.unwrap_or(steps / 20).min(if arguments.optimizer == OptimizerKind::Adafactor { 10_000 } else { 300 }),
+            steps,
+            decay_steps: arguments.decay_steps.unwrap_or(steps / 4),
+        },
+        weight_decay: arguments.weight_decay.unwrap_or(0.0),
+        clip: arguments.clip,
+        z_loss: arguments.z_loss,
+        mix: Mix { windows: windows as f32, messages: messages as f32 },
+        resegment: arguments.resegment.unwrap_or(if adaptation { 1 } else { 3 }),
+        window_text: WINDOW_TEXT,
+        seed: arguments.seed,
+    }
+}
+
+/// Text that is cut into windows each time, in bytes.
+const WINDOW_TEXT: usize = 16_000_000;
+
+/// A resumed run keeps its settings; its end may be moved.
+fn extended(mut settings: Settings, arguments: &M1Arguments) -> Settings {
+    if let Some(steps) = arguments.steps {
+        settings.learning_rate.steps = steps;
+    }
+    if let Some(decay_steps) = arguments.decay_steps {
+        settings.learning_rate.decay_steps = decay_steps;
+    }
+    settings
+}
+
+fn check(settings: &Settings, model: &ModelConfig) -> Result<()> {
+    ensure!(settings.batch > 0 && settings.learning_rate.steps > 0, "--batch and --steps must be at least 1");
+    ensure!(settings.sequence >= 2 * model.context.min(64), "--sequence {} is too short for a context of {}", settings.sequence, model.context);
+    ensure!((0.0..=1.0).contains(&(settings.mix.windows + settings.mix.messages)), "--window-share and --message-share add up to more than 1");
+    if settings.learning_rate.schedule == Schedule::Constant {
+        ensure!(settings.learning_rate.decay_steps <= settings.learning_rate.steps, "--decay-steps is larger than --steps");
+    }
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! Training of the one architecture of this project: explicit forward and backward passes over a small set of device operations.
 //!
 //! Data flow: [`data`] cuts a corpus into rows of tokens, [`model`] runs them forward and back over a [`device`], [`optimizer`] moves the
-//! parameters, [`checkpoint`] keeps everything that a run needs to resume to the same bits, [`m1`] ties them into `train m1`.
+//! parameters, [`checkpoint`] keeps everything that a [`run`] needs to resume to the same bits. [`m1`] and [`quantize`] are the commands.
 
 pub mod checkpoint;
 pub mod cpu;
@@ -12,6 +12,8 @@ pub mod m1;
 pub mod model;
 pub mod optimizer;
 pub mod random;
+pub mod quantize;
+pub mod run;
 mod segment;
 #[cfg(test)]
 mod testing;

@@ -74,6 +74,9 @@ impl ModelConfig {
     }
 }
 
+/// After the embedding, each layer has: qkv, bias, out, gate and linear, down.
+pub const TENSORS_PER_LAYER: usize = 5;
+
 /// What a tensor is, which decides its initial values and its updates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TensorKind {
@@ -225,9 +228,9 @@ impl<D: Device> Graph<D> {
         }
     }
 
-    /// Offset of tensor `index` of `layer`: 0 qkv, 1 bias, 2 out, 3 gate and linear, 4 down.
+    /// Offset of tensor `index` of `layer`.
     fn offset(&self, layer: usize, index: usize) -> usize {
-        self.tensors[1 + 5 * layer + index].offset
+        self.tensors[1 + TENSORS_PER_LAYER * layer + index].offset
     }
 
     fn linear_shape(&self, tokens: usize, inputs: usize, outputs: usize) -> LinearShape {

@@ -1,0 +1,150 @@
+//! `quantize`: calibration, quantization-aware fine-tuning and export of a trained M1.
+//!
+//! Activations get power-of-two steps from the ranges that training text shows. Fine-tuning then runs with weights and activations rounded as the integer
+//! model rounds them, gradients passing straight through. Both models are measured on held-out text at the end, the integer one by the integer code.
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Result;
+use equalinfo_codec::m1::Config;
+
+use super::checkpoint::Checkpoint;
+use super::data::{Source, Text, held_out, validation_pieces};
+use super::model::{ModelConfig, TENSORS_PER_LAYER, Tensor};
+use super::optimizer::{LearningRate, Schedule};
+use super::run::{DEV_BYTES, DEV_LENGTH, Run};
+use crate::cli::files::{Destination, Output};
+use crate::cli::train::QuantizeArguments;
+use crate::engine::{Engine, Image};
+use crate::quantize::{ActivationScales, FloatLayer, FloatM1, quantize, step_for};
+
+/// Share of activations that calibration lets clip.
+const TAIL: f64 = 2e-5;
+/// Peak learning rate of fine-tuning: the last tenth of a usual decay.
+const LEARNING_RATE: f32 = 5e-4;
+const WARM_UP: u64 = 50;
+const REPORT_EVERY: u64 = 250;
+/// Steps of fine-tuning unless the user says otherwise.
+pub const STEPS: u64 = 1500;
+
+/// What came of it, in bits/byte of held-out text with a sliding context.
+pub struct Outcome {
+    pub image: Vec<u8>,
+    /// The float model before fine-tuning.
+    pub float: f64,
+    /// The float model after fine-tuning, its weights and activations not rounded.
+    pub tuned: f64,
+    /// The integer model, by the integer code.
+    pub integer: f64,
+}
+
+/// Steps of the activations, from their ranges on training text.
+pub fn calibrate(run: &mut Run) -> ActivationScales {
+    let mut scales = ActivationScales::new(&dimensions(&run.model));
+    let ranges = run.ranges(TAIL);
+    for (layer, [query, key, value, mixed, hidden, gate_linear]) in scales.layers.iter_mut().zip(ranges) {
+        layer.query = step_for(query, 127.0);
+        layer.key = step_for(key, 127.0);
+        layer.value = step_for(value, 127.0);
+        layer.mixed = step_for(mixed, 127.0);
+        layer.hidden = step_for(hidden, 127.0);
+        // 16 bits have room: twice the range that calibration saw.
+        let step = step_for(2.0 * gate_linear, 32767.0);
+        (layer.gate, layer.linear) = (step, step);
+    }
+    scales
+}
+
+/// Calibrates, fine-tunes for `steps` and exports a run's model; `report` is told the step and the bits/byte of the simulated integer model.
+pub fn export(run: &mut Run, name: &str, steps: u64, dev: &Text, mut report: impl FnMut(u64, f64)) -> Result<Outcome> {
+    let float = run.validate(None);
+    let scales = Arc::new(calibrate(run));
+    run.restart_optimizer(LearningRate { schedule: Schedule::Constant, peak: LEARNING_RATE, warm_up: WARM_UP, steps, decay_steps: steps });
+    for step in 1..=steps {
+        run.advance(Some(&scales));
+        if step.is_multiple_of(REPORT_EVERY) || step == steps {
+            report(step, run.validate(Some(&scales)));
+        }
+    }
+    let tuned = run.validate(None);
+    let image = quantize(&float_model(&run.model, &run.parameters, name), &scales)?;
+    let integer = integer_bits_per_byte(&image, dev)?;
+    Ok(Outcome { image, float, tuned, integer })
+}
+
+fn dimensions(model: &ModelConfig) -> Config {
+    Config { d: model.width(), ff: model.feed_forward, context: model.context, layers: model.layers, heads: model.heads }
+}
+
+/// The parameters in the exporter's form.
+pub fn float_model(model: &ModelConfig, parameters: &[f32], name: &str) -> FloatM1 {
+    let tensors = model.tensors();
+    let values = |tensor: &Tensor| parameters[tensor.range()].to_vec();
+    let half = model.feed_forward * model.width();
+    let layers = tensors[1..].chunks_exact(TENSORS_PER_LAYER).map(|layer| {
+        let [qkv, bias, out, gate_linear, down] = std::array::from_fn(|i| values(&layer[i]));
+        let (gate, linear) = gate_linear.split_at(half);
+        FloatLayer { qkv, bias, out, gate: gate.to_vec(), linear: linear.to_vec(), down }
+    });
+    FloatM1 { config: dimensions(model), name: name.to_owned(), embedding: values(&tensors[0]), layers: layers.collect() }
+}
+
+/// The parameters of an exporter's model, in the trainer's order.
+pub fn parameters(float: &FloatM1) -> Vec<f32> {
+    let mut parameters = float.embedding.clone();
+    for FloatLayer { qkv, bias, out, gate, linear, down } in &float.layers {
+        [qkv, bias, out, gate, linear, down].into_iter().for_each(|tensor| parameters.extend(tensor));
+    }
+    parameters
+}
+
+/// Bits/byte of held-out text by the integer code: what arithmetic coding would spend, each document from an empty context that slides.
+pub fn integer_bits_per_byte(image: &[u8], dev: &Text) -> Result<f64> {
+    let engine = Engine::new(Arc::new(Image::from_bytes(image.to_vec())?))?;
+    let (mut bits, mut bytes) = (0.0, 0usize);
+    for piece in validation_pieces(dev, DEV_BYTES, DEV_LENGTH) {
+        engine.trace(piece, engine.config().context, |position, frequencies| {
+            bits += 16.0 - f64::from(frequencies.count(piece[position])).log2();
+        })?;
+        bytes += piece.len();
+    }
+    Ok(bits / bytes.max(1) as f64)
+}
+
+/// `equalinfo quantize`.
+pub fn run(arguments: &QuantizeArguments) -> Result<()> {
+    let checkpoint = Checkpoint::load(&arguments.checkpoint)?;
+    let text = Text::read(&arguments.reading.corpus(&arguments.corpus)?)?;
+    let (dev, text) = held_out(&arguments.dev, &arguments.reading, text)?;
+    let state = checkpoint.state;
+    let name = arguments.name.clone().unwrap_or(state.name);
+    let mut settings = state.settings;
+    settings.workers = arguments.threads.count();
+    settings.seed = arguments.seed;
+    // Windows would have to be cut anew; sliding contexts alone calibrate the same ranges.
+    let source = Source { text, messages: Text::default(), windows: Vec::new(), mix: settings.mix, seed: settings.seed };
+    let mut run = Run::new(&name, state.model, settings, source, &dev, Some(checkpoint.parameters));
+    if run.settings.mix.windows > 0.0 {
+        run.cut_windows();
+    }
+    export_to(&mut run, &name, arguments.steps.unwrap_or(STEPS), &dev, &arguments.output, arguments.force, arguments.verbosity.quiet)
+}
+
+/// [`export`] with reports on stderr and the image in a file.
+pub fn export_to(run: &mut Run, name: &str, steps: u64, dev: &Text, path: &Path, force: bool, quiet: bool) -> Result<()> {
+    let report = |step: u64, bits: f64| {
+        if !quiet {
+            eprintln!("{name} fine-tuning step {step}: dev {bits:.4} bits/byte");
+        }
+    };
+    let Outcome { image, float, tuned, integer } = export(run, name, steps, dev, report)?;
+    let mut output = Output::create(&Destination::from_argument(path), force, true)?;
+    output.write_all(&image)?;
+    output.finish(None)?;
+    if !quiet {
+        eprintln!("{}: {} bytes; dev: float {float:.4}, float after fine-tuning {tuned:.4}, integer {integer:.4} bits/byte", path.display(), image.len());
+    }
+    Ok(())
+}

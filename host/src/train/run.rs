@@ -1,0 +1,363 @@
+//! A training run: text to a float model, step by step, resumable to the same bits.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use super::checkpoint::{Checkpoint, State};
+use super::cpu::Cpu;
+use super::cpu::matmul::Precision;
+use super::data::{Mix, Source, Text, validation_batches};
+use super::device::Loss;
+use super::model::{Batch, ModelConfig, initial_parameters};
+use super::optimizer::{LearningRate, Optimizer, OptimizerKind};
+use super::segment;
+use super::workers::Workers;
+use crate::quantize::ActivationScales;
+
+/// What decides the course of a run; kept in its checkpoints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Rows in a step of the optimizer.
+    pub batch: usize,
+    /// Positions in a row.
+    pub sequence: usize,
+    /// Positions in a micro-batch.
+    pub micro_batch: usize,
+    /// Threads; the order of sums depends on it.
+    pub workers: usize,
+    pub precision: Precision,
+    pub optimizer: OptimizerKind,
+    pub learning_rate: LearningRate,
+    pub weight_decay: f32,
+    pub clip: f32,
+    pub z_loss: f32,
+    pub mix: Mix,
+    /// Times that the text is cut into windows anew, evenly over the run.
+    pub resegment: u32,
+    /// Text that is cut into windows each time, in bytes.
+    pub window_text: usize,
+    pub seed: u64,
+}
+
+/// Bits of the windows that contexts restart with, and how often each is drawn: short contexts need the most practice.
+const WINDOW_BITS: [(u32, f32); 5] = [(16, 0.45), (24, 0.1), (32, 0.2), (64, 0.15), (128, 0.1)];
+const LN_2: f64 = std::f64::consts::LN_2;
+
+/// Where a run lives on disk.
+pub struct Directory(pub PathBuf);
+
+impl Directory {
+    pub fn checkpoint(&self) -> PathBuf {
+        self.0.join("checkpoint.safetensors")
+    }
+
+    fn metrics(&self) -> PathBuf {
+        self.0.join("metrics.jsonl")
+    }
+
+    fn windows(&self, step: u64) -> PathBuf {
+        self.0.join(format!("windows-{step}.json.zst"))
+    }
+}
+
+/// A line of `metrics.jsonl`.
+#[derive(Serialize)]
+struct Metrics {
+    step: u64,
+    bytes: u64,
+    seconds: f64,
+    train_bits_per_byte: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dev_bits_per_byte: Option<f64>,
+    learning_rate: f32,
+    gradient_norm: f64,
+    bytes_per_second: f64,
+}
+
+/// When a run writes and stops, none of which changes its bits.
+pub struct Conduct {
+    pub validate_every: u64,
+    pub save_every: u64,
+    pub minutes: Option<f64>,
+    pub quiet: bool,
+}
+
+/// A training run in memory.
+pub struct Run {
+    pub name: String,
+    pub model: ModelConfig,
+    pub settings: Settings,
+    pub source: Source,
+    workers: Workers,
+    device: Cpu,
+    optimizer: Optimizer<Cpu>,
+    pub parameters: Vec<f32>,
+    gradients: Vec<f32>,
+    bytes: u64,
+    seconds: f64,
+    windows_step: u64,
+    dev: Vec<Batch>,
+}
+
+impl Run {
+    /// A fresh run from `parameters`, or random ones.
+    pub fn new(name: &str, model: ModelConfig, settings: Settings, source: Source, dev: &Text, parameters: Option<Vec<f32>>) -> Self {
+        let device = Cpu::new(Precision::F32);
+        let precision = settings.precision;
+        let capacity = settings.micro_batch.max(DEV_LENGTH);
+        let workers = Workers::new(&model, settings.workers, capacity, move || Cpu::new(precision));
+        let optimizer = Optimizer::new(&device, settings.optimizer, &model, settings.weight_decay);
+        let dev = validation_batches(dev, DEV_BYTES, DEV_LENGTH, model.context, model.start_symbol());
+        Self {
+            name: name.to_owned(),
+            parameters: parameters.unwrap_or_else(|| initial_parameters(&model, settings.seed)),
+            gradients: vec![0.0; model.parameters()],
+            bytes: 0,
+            seconds: 0.0,
+            windows_step: 0,
+            workers,
+            device,
+            optimizer,
+            source,
+            dev,
+            model,
+            settings,
+        }
+    }
+
+    /// Puts a fresh run where a checkpoint was.
+    pub fn restore(&mut self, checkpoint: Checkpoint, directory: &Directory) -> Result<()> {
+        ensure!(checkpoint.state.model == self.model, "the checkpoint holds another model: {:?}, expected {:?}", checkpoint.state.model, self.model);
+        let lengths = Optimizer::<Cpu>::state_lengths(self.settings.optimizer, &self.model);
+        ensure!([checkpoint.first.len(), checkpoint.second.len()] == lengths, "the checkpoint's optimizer is not {:?}", self.settings.optimizer);
+        self.parameters = checkpoint.parameters;
+        self.optimizer.first = checkpoint.first;
+        self.optimizer.second = checkpoint.second;
+        self.optimizer.step = checkpoint.state.step;
+        self.bytes = checkpoint.state.bytes;
+        self.seconds = checkpoint.state.seconds;
+        self.windows_step = checkpoint.state.windows_step;
+        if self.windows_step > 0 {
+            let path = directory.windows(self.windows_step);
+            let file = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            self.source.windows = serde_json::from_reader(zstd::Decoder::new(file)?).with_context(|| format!("{} is damaged", path.display()))?;
+        }
+        Ok(())
+    }
+
+    pub fn step(&self) -> u64 {
+        self.optimizer.step
+    }
+
+    /// Trains until the last step, `minutes` or an interrupt; saves at the end. True when the last step was done.
+    pub fn train(&mut self, directory: &Directory, conduct: &Conduct, interrupted: impl Fn() -> bool) -> Result<bool> {
+        let steps = self.settings.learning_rate.steps;
+        let bar = crate::cli::progress::steps(&self.name, steps, conduct.quiet);
+        bar.set_position(self.step());
+        let path = directory.metrics();
+        let mut metrics = OpenOptions::new().create(true).append(true).open(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        let started = Instant::now();
+        let seconds_before = self.seconds;
+        let mut since = Since::new(self.bytes);
+        while self.step() < steps {
+            if self.segmentation_due() {
+                bar.set_message("cutting text into windows");
+                self.segment(directory)?;
+            }
+            let (loss, norm) = self.advance(None);
+            ensure!(loss.nats.is_finite() && norm.is_finite(), "the loss is no longer a number at step {}: lower --learning-rate", self.step());
+            since.add(loss);
+            self.seconds = seconds_before + started.elapsed().as_secs_f64();
+            let last = self.step() == steps;
+            let stop = last || interrupted() || conduct.minutes.is_some_and(|minutes| started.elapsed().as_secs_f64() > 60.0 * minutes);
+            bar.set_position(self.step());
+            if self.step().is_multiple_of(20) {
+                let rate = (self.bytes - since.bytes) as f64 / since.started.elapsed().as_secs_f64();
+                bar.set_message(format!("{:.4} bits/byte, {:.0} KB/s", since.bits_per_byte(), rate / 1e3));
+            }
+            if stop || self.step().is_multiple_of(conduct.validate_every) {
+                let dev = self.validate(None);
+                let line = Metrics {
+                    step: self.step(),
+                    bytes: self.bytes,
+                    seconds: self.seconds,
+                    train_bits_per_byte: since.bits_per_byte(),
+                    dev_bits_per_byte: Some(dev),
+                    learning_rate: self.settings.learning_rate.at(self.step()),
+                    gradient_norm: norm,
+                    bytes_per_second: (self.bytes - since.bytes) as f64 / since.started.elapsed().as_secs_f64(),
+                };
+                serde_json::to_writer(&mut metrics, &line)?;
+                metrics.write_all(b"\n")?;
+                let text = format!(
+                    "{} step {}/{steps}: train {:.4}, dev {dev:.4} bits/byte, {:.0} KB/s, learning rate {:.2e}",
+                    self.name, line.step, line.train_bits_per_byte, line.bytes_per_second / 1e3, line.learning_rate
+                );
+                if conduct.quiet {
+                } else if bar.is_hidden() {
+                    eprintln!("{text}");
+                } else {
+                    bar.println(text);
+                }
+                since = Since::new(self.bytes);
+            }
+            if stop || self.step().is_multiple_of(conduct.save_every) {
+                self.save(directory)?;
+            }
+            if stop {
+                bar.finish_and_clear();
+                return Ok(last);
+            }
+        }
+        Ok(true)
+    }
+
+    /// One step of the optimizer: its loss and the norm of its gradients.
+    pub fn advance(&mut self, scales: Option<&Arc<ActivationScales>>) -> (Loss, f64) {
+        let Settings { batch, sequence, micro_batch, z_loss, clip, learning_rate, .. } = self.settings;
+        let rows_per_micro_batch = (micro_batch / sequence).max(1);
+        let first = self.step() * batch as u64;
+        let rows: Vec<u64> = (first..first + batch as u64).collect();
+        let batches: Vec<Batch> = rows
+            .chunks(rows_per_micro_batch)
+            .map(|rows| {
+                let mut batch = Batch::default();
+                rows.iter().for_each(|row| self.source.push_row(*row, sequence, self.model.context, self.model.start_symbol(), &mut batch));
+                batch
+            })
+            .collect();
+        let positions = batch * sequence;
+        self.set_worker_parameters(scales.is_some());
+        let scale = 1.0 / positions as f32;
+        let loss = self.workers.train(batches, scales, z_loss, scale, &mut self.gradients);
+        let rate = learning_rate.at(self.step() + 1);
+        let norm = self.optimizer.update(&mut self.device, &mut self.parameters, &self.gradients, rate, clip);
+        self.bytes += loss.count;
+        (loss, norm)
+    }
+
+    /// Weights as they are, or as the integer model will hold them.
+    fn set_worker_parameters(&mut self, quantized: bool) {
+        if quantized {
+            let mut weights = self.parameters.clone();
+            super::fake_quantize::weights(&self.model, &mut weights);
+            self.workers.set_parameters(&weights);
+        } else {
+            self.workers.set_parameters(&self.parameters);
+        }
+    }
+
+    /// Bits/byte on the held-out documents, each a context of its own that slides.
+    pub fn validate(&mut self, scales: Option<&Arc<ActivationScales>>) -> f64 {
+        self.set_worker_parameters(scales.is_some());
+        let loss = self.workers.evaluate(self.dev.clone(), scales);
+        loss.nats / loss.count.max(1) as f64 / LN_2
+    }
+
+    /// Largest activations over some rows of the training text.
+    pub fn ranges(&mut self, tail: f64) -> Vec<[f32; 6]> {
+        self.set_worker_parameters(false);
+        let mut batch = Batch::default();
+        let Settings { sequence, micro_batch, .. } = self.settings;
+        for row in 0..(micro_batch / sequence).max(1) as u64 {
+            self.source.push_row(u64::MAX - row, sequence, self.model.context, self.model.start_symbol(), &mut batch);
+        }
+        self.workers.ranges(batch, tail)
+    }
+
+    fn segmentation_due(&self) -> bool {
+        let times = u64::from(self.settings.resegment);
+        if self.settings.mix.windows == 0.0 || times == 0 {
+            return false;
+        }
+        // The first when the model has learned something, the others evenly over the rest.
+        let steps = self.settings.learning_rate.steps;
+        let at = |time: u64| steps / 20 + time * (steps - steps / 20) / times;
+        self.step() > 0 && (0..times).any(|time| at(time).max(1) == self.step()) && self.windows_step != self.step()
+    }
+
+    /// Forgets the optimizer's moments and starts a new schedule at step 0.
+    pub fn restart_optimizer(&mut self, learning_rate: LearningRate) {
+        let Settings { optimizer, weight_decay, .. } = self.settings;
+        self.optimizer = Optimizer::new(&self.device, optimizer, &self.model, weight_decay);
+        self.settings.learning_rate = learning_rate;
+    }
+
+    /// Cuts text into windows with the model as it is.
+    pub fn cut_windows(&mut self) {
+        self.set_worker_parameters(false);
+        let seed = self.settings.seed ^ self.step();
+        self.source.windows = WINDOW_BITS
+            .iter()
+            .map(|(bits, weight)| {
+                let bytes = (self.settings.window_text as f32 * weight) as usize;
+                let windows = segment::segment(&self.workers, &self.model, self.settings.micro_batch, &self.source.text, *bits, bytes, seed);
+                (*weight, windows)
+            })
+            .collect();
+    }
+
+    /// Cuts windows and keeps them on disk for a resumed run.
+    fn segment(&mut self, directory: &Directory) -> Result<()> {
+        self.cut_windows();
+        let (old, step) = (self.windows_step, self.step());
+        self.windows_step = step;
+        let path = directory.windows(self.windows_step);
+        let mut encoder = zstd::Encoder::new(File::create(&path).with_context(|| format!("cannot write {}", path.display()))?, 1)?;
+        serde_json::to_writer(&mut encoder, &self.source.windows)?;
+        encoder.finish()?;
+        // The checkpoint must never point at windows that are gone.
+        self.save(directory)?;
+        if old > 0 {
+            std::fs::remove_file(directory.windows(old)).ok();
+        }
+        Ok(())
+    }
+
+    pub fn save(&self, directory: &Directory) -> Result<()> {
+        let state = State {
+            name: self.name.clone(),
+            model: self.model.clone(),
+            settings: self.settings.clone(),
+            step: self.step(),
+            bytes: self.bytes,
+            seconds: self.seconds,
+            windows_step: self.windows_step,
+        };
+        let (first, second) = (self.optimizer.first.clone(), self.optimizer.second.clone());
+        Checkpoint { state, parameters: self.parameters.clone(), first, second }.save(&directory.checkpoint())
+    }
+}
+
+/// Held-out text per validation, in bytes.
+pub const DEV_BYTES: usize = 512 << 10;
+/// Longest context of a validation, in bytes: long enough that sliding dominates.
+pub const DEV_LENGTH: usize = 4096;
+
+/// Sums since the last report.
+struct Since {
+    started: Instant,
+    bytes: u64,
+    loss: Loss,
+}
+
+impl Since {
+    fn new(bytes: u64) -> Self {
+        Self { started: Instant::now(), bytes, loss: Loss::default() }
+    }
+
+    fn add(&mut self, loss: Loss) {
+        self.loss.nats += loss.nats;
+        self.loss.count += loss.count;
+    }
+
+    fn bits_per_byte(&self) -> f64 {
+        self.loss.nats / self.loss.count.max(1) as f64 / LN_2
+    }
+}
