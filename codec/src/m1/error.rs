@@ -32,8 +32,6 @@ pub enum ModelError {
     Weight { offset: usize },
     /// A requantizer has a multiplier or shift outside the contract; `offset` is its place in the image.
     Requantizer { offset: usize, multiplier: u16, shift: u8 },
-    /// A row could exceed the bound that keeps later sums in 32 bits; `offset` is its requantizer's place in the image.
-    Bound { offset: usize, expected: i32, found: i32 },
     /// The context asked for is zero or longer than the image's own.
     Context { expected: usize, found: usize },
     /// The caller's byte buffer is too small.
@@ -57,7 +55,6 @@ impl fmt::Display for ModelError {
             Self::Bucket { index, found } => write!(f, "model image maps distance {index} to bucket {found}, expected one below 32"),
             Self::Weight { offset } => write!(f, "model image has a weight of -128 at byte {offset}, expected -127 to 127"),
             Self::Requantizer { offset, multiplier, shift } => write!(f, "model image has requantizer ({multiplier}, {shift}) at byte {offset}, outside the numeric contract"),
-            Self::Bound { offset, expected, found } => write!(f, "model image allows a value of {found} through the requantizer at byte {offset}, expected at most {expected}"),
             Self::Context { expected, found } => write!(f, "context of {found} positions: this model takes 1 to {expected}"),
             Self::ByteBuffer { expected, found } => write!(f, "byte buffer of {found} for the model: {expected} needed"),
             Self::WordBuffer { expected, found } => write!(f, "word buffer of {found} for the model: {expected} needed"),

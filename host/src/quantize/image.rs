@@ -117,12 +117,12 @@ pub fn quantize(model: &FloatM1, scales: &ActivationScales) -> Result<Vec<u8>, Q
     let embedding = Quantized::new("embedding", &model.embedding, 257, d)?;
     let matrices = model.layers.iter().map(|layer| Matrices::new(&model.config, layer)).collect::<Result<Vec<_>, _>>()?;
 
-    // The finest unit of the residual stream in which every row that adds to it is within the contract's bounds.
+    // The finest unit of the residual stream in which every row that adds to it has a requantizer.
     let mut result = Err(QuantizeError::Factor { name: "residual", expected: 0.25, found: f64::INFINITY });
     for bits in RESIDUAL_BITS.rev() {
         result = write(model, scales, &embedding, &matrices, bits);
         match &result {
-            Err(QuantizeError::Factor { name: "embedding" | "out" | "down", .. } | QuantizeError::Image(ModelError::Bound { .. })) => {}
+            Err(QuantizeError::Factor { name: "embedding" | "out" | "down", .. }) => {}
             _ => break,
         }
     }

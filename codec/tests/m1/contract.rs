@@ -1,0 +1,131 @@
+//! The crate's M1 computes what the specification says.
+
+use equalinfo_codec::m1::{Config, Kernels, M1, Model, ModelError};
+use equalinfo_codec::{ByteModel, Frequencies};
+
+use super::images::{Random, build};
+use super::restatement::Restatement;
+
+const CONFIGS: [Config; 3] = [
+    Config { d: 64, ff: 192, context: 64, layers: 2, heads: 1 },
+    Config { d: 128, ff: 64, context: 33, layers: 3, heads: 2 },
+    Config { d: 64, ff: 64, context: 256, layers: 1, heads: 1 },
+];
+
+fn bounds(frequencies: &Frequencies) -> Vec<i64> {
+    (0..=255).map(|byte| i64::from(frequencies.start(byte))).collect()
+}
+
+fn with_m1<T>(image: &[u8], context: usize, run: impl FnOnce(&mut M1) -> T) -> T {
+    let model = Model::load(image).unwrap();
+    let config = model.config();
+    let (mut bytes, mut words) = (vec![99; config.byte_buffer(context)], vec![99; config.word_buffer(context)]);
+    run(&mut M1::new(&model, context, &mut bytes, &mut words).unwrap())
+}
+
+#[test]
+fn frequencies_are_those_of_the_specification() {
+    for (seed, config) in (1..).zip(CONFIGS) {
+        let image = build(config, seed);
+        for context in [config.context, 7, 1] {
+            let text = Random(seed).text(config.context + 40);
+            let expected = Restatement::new(&image.bytes).trace(&text, context);
+            let largest = |bounds: &[i64]| bounds.iter().zip(bounds.iter().skip(1).chain([&65536])).map(|(a, b)| b - a).max().unwrap();
+            assert!(expected.iter().any(|bounds| largest(bounds) > 4000), "the model must say something for this to be a test");
+            with_m1(&image.bytes, context, |m1| {
+                for (position, expected) in expected.iter().enumerate() {
+                    assert_eq!(&bounds(m1.frequencies()), expected, "{config:?} context {context} position {position}");
+                    if let Some(&byte) = text.get(position) {
+                        m1.push(byte);
+                    }
+                }
+            });
+        }
+    }
+}
+
+#[test]
+fn a_reset_forgets_everything() {
+    let image = build(CONFIGS[0], 5);
+    let mut random = Random(6);
+    let context = 12;
+    with_m1(&image.bytes, context, |used| {
+        for _ in 0..60 {
+            let mut expected = Vec::new();
+            let length = random.below(30) as usize;
+            let text = random.text(length);
+            with_m1(&image.bytes, context, |fresh| {
+                for &byte in &text {
+                    expected.push(fresh.frequencies().clone());
+                    fresh.push(byte);
+                }
+                expected.push(fresh.frequencies().clone());
+            });
+            used.reset();
+            for (position, expected) in expected.iter().enumerate() {
+                // Frequencies that nobody asks for change nothing.
+                if random.below(3) > 0 {
+                    assert_eq!(used.frequencies(), expected, "length {length} position {position}");
+                }
+                if let Some(&byte) = text.get(position) {
+                    used.push(byte);
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn other_kernels_give_the_same() {
+    /// Sums backwards.
+    #[derive(Debug)]
+    struct Backwards;
+    impl Kernels for Backwards {
+        fn dot4(rows: &[u8], activations: &[i8]) -> [i32; 4] {
+            let n = activations.len();
+            assert_eq!(rows.len(), 4 * n);
+            core::array::from_fn(|row| (0..n).rev().map(|i| i32::from(rows[row * n + i] as i8) * i32::from(activations[i])).sum())
+        }
+    }
+    let image = build(CONFIGS[1], 8);
+    let model = Model::load(&image.bytes).unwrap();
+    let config = model.config();
+    let (mut bytes, mut words) = (vec![0; config.byte_buffer(9)], vec![0; config.word_buffer(9)]);
+    let mut other = M1::<Backwards>::with_kernels(&model, 9, &mut bytes, &mut words).unwrap();
+    with_m1(&image.bytes, 9, |m1| {
+        for byte in Random(9).text(25) {
+            assert_eq!(m1.frequencies(), other.frequencies());
+            m1.push(byte);
+            other.push(byte);
+        }
+    });
+}
+
+#[test]
+fn buffers_and_context_are_checked() {
+    let image = build(CONFIGS[0], 1);
+    let model = Model::load(&image.bytes).unwrap();
+    let (bytes, words) = (CONFIGS[0].byte_buffer(10), CONFIGS[0].word_buffer(10));
+    let new = |context, bytes, words| M1::new(&model, context, &mut vec![0; bytes], &mut vec![0; words]).map(|_| ());
+    assert_eq!(new(10, bytes, words), Ok(()));
+    assert_eq!(new(10, bytes - 1, words), Err(ModelError::ByteBuffer { expected: bytes, found: bytes - 1 }));
+    assert_eq!(new(10, bytes, words - 1), Err(ModelError::WordBuffer { expected: words, found: words - 1 }));
+    assert_eq!(new(0, bytes, words), Err(ModelError::Context { expected: 64, found: 0 }));
+    assert_eq!(new(65, 1 << 20, 1 << 20), Err(ModelError::Context { expected: 64, found: 65 }));
+}
+
+/// A change of this number is a change of the format: it needs a new version of it.
+#[test]
+fn golden_trace() {
+    let image = build(CONFIGS[1], 2024);
+    let mut hash = 0xcbf2_9ce4_8422_2325u64;
+    with_m1(&image.bytes, CONFIGS[1].context, |m1| {
+        for byte in Random(7).text(100) {
+            for bound in bounds(m1.frequencies()) {
+                hash = (hash ^ bound as u64).wrapping_mul(0x100_0000_01b3);
+            }
+            m1.push(byte);
+        }
+    });
+    assert_eq!(hash, 0x354f_c153_474b_fc85, "{hash:#018x}");
+}

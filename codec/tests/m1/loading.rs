@@ -1,0 +1,131 @@
+//! Every image that differs from the format is refused with an error that says why.
+
+use equalinfo_codec::m1::{Config, Model, ModelError};
+
+use super::images::{Built, build};
+
+const SMALL: Config = Config { d: 64, ff: 64, context: 20, layers: 1, heads: 1 };
+
+#[test]
+fn an_intact_image_loads() {
+    for config in [SMALL, Config { d: 192, ff: 128, context: 256, layers: 4, heads: 3 }] {
+        let image = build(config, 1);
+        let model = Model::load(&image.bytes).unwrap();
+        assert_eq!(model.config(), config);
+        assert_eq!(model.name(), "random");
+        assert_eq!(model.id().to_le_bytes(), image.bytes[8..16]);
+        assert_eq!(model.layers().count(), config.layers);
+        assert_eq!(config.image_len(), image.bytes.len());
+        // Flash goes on after the image.
+        let longer = [&image.bytes[..], &[0xff; 9]].concat();
+        assert_eq!(Model::load(&longer).map(|model| model.id()), Ok(model.id()));
+    }
+}
+
+#[test]
+fn every_damaged_byte_is_noticed() {
+    let mut bytes = build(SMALL, 1).bytes;
+    // Every field ahead of the weights, and a sample of the rest.
+    for offset in (0..1000).chain((1000..bytes.len()).step_by(23)) {
+        for flip in [0x01, 0x80] {
+            bytes[offset] ^= flip;
+            assert!(Model::load(&bytes).is_err(), "offset {offset}");
+            bytes[offset] ^= flip;
+        }
+    }
+    assert!(Model::load(&bytes).is_ok());
+}
+
+#[test]
+fn every_truncation_is_noticed() {
+    let bytes = build(SMALL, 1).bytes;
+    for length in 0..bytes.len() {
+        let expected = if length < 8 { [4, 8][length / 4] } else { bytes.len() };
+        assert_eq!(Model::load(&bytes[..length]).err(), Some(ModelError::Truncated { expected, found: length }));
+    }
+}
+
+#[test]
+fn checksums_that_do_not_match_are_named() {
+    let image = build(SMALL, 1);
+    let with = |change: &dyn Fn(&mut Built)| {
+        let mut image = build(SMALL, 1);
+        change(&mut image);
+        Model::load(&image.bytes).unwrap_err()
+    };
+    assert_eq!(with(&|image| image.bytes[0] = b'X'), ModelError::Magic { found: *b"X1Q1" });
+    assert_eq!(with(&|image| image.bytes[3] = b'2'), ModelError::Version { expected: b'1', found: b'2' });
+    assert!(matches!(with(&|image| image.bytes[900] ^= 1), ModelError::Checksum { .. }));
+    // A wrong id under a right checksum: seal, change the id, and correct the checksum alone.
+    let mut other = build(SMALL, 1);
+    other.bytes[8] ^= 1;
+    let checksum = equalinfo_codec::m1::image::checksum_of(&other.bytes[..16], &other.bytes[20..]);
+    other.bytes[16..20].copy_from_slice(&checksum.to_le_bytes());
+    let id = |image: &Built| u64::from_le_bytes(image.bytes[8..16].try_into().unwrap());
+    assert_eq!(Model::load(&other.bytes).err(), Some(ModelError::Identity { expected: id(&image), found: id(&other) }));
+}
+
+/// The error after a change at `offset` of `section` that length, id and checksum agree with.
+fn error_with(section: &str, offset: usize, bytes: &[u8]) -> ModelError {
+    let mut image = build(SMALL, 1);
+    let at = image.offsets[section] + offset;
+    image.bytes[at..at + bytes.len()].copy_from_slice(bytes);
+    image.seal();
+    Model::load(&image.bytes).expect_err(section)
+}
+
+fn offset_of(section: &str) -> usize {
+    build(SMALL, 1).offsets[section]
+}
+
+#[test]
+fn dimensions_outside_the_format_are_named() {
+    let dimension = |at, bytes: &[u8]| match error_with("dimensions", at, bytes) {
+        ModelError::Dimension { name, expected, found } => (name, expected, found),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(dimension(0, &[0, 0]), ("width", 64, 0));
+    assert_eq!(dimension(0, &[100, 0]), ("width", 64, 100));
+    assert_eq!(dimension(0, &2048u16.to_le_bytes()), ("width", 1024, 2048));
+    assert_eq!(dimension(2, &[0, 0]), ("feed-forward width", 64, 0));
+    assert_eq!(dimension(2, &[65, 0]), ("feed-forward width", 64, 65));
+    assert_eq!(dimension(2, &8192u16.to_le_bytes()), ("feed-forward width", 4096, 8192));
+    assert_eq!(dimension(4, &[0, 0]), ("context", 1, 0));
+    assert_eq!(dimension(4, &[1, 1]), ("context", 256, 257));
+    assert_eq!(dimension(6, &[0]), ("layers", 1, 0));
+    assert_eq!(dimension(6, &[16]), ("layers", 15, 16));
+    assert_eq!(dimension(7, &[2]), ("heads", 1, 2));
+    assert!(matches!(error_with("dimensions", 6, &[2]), ModelError::Length { .. }));
+}
+
+#[test]
+fn tables_and_weights_outside_the_format_are_named() {
+    assert_eq!(error_with("name", 0, b"na\0me"), ModelError::Name);
+    assert_eq!(error_with("name", 0, &[0xe9]), ModelError::Name);
+    assert_eq!(error_with("powers", 0, &65534u16.to_le_bytes()), ModelError::PowerTable { index: 0, found: 65534 });
+    assert_eq!(error_with("powers", 20, &65535u16.to_le_bytes()), ModelError::PowerTable { index: 10, found: 65535 });
+    assert_eq!(error_with("powers", 510, &32767u16.to_le_bytes()), ModelError::PowerTable { index: 255, found: 32767 });
+    assert_eq!(error_with("buckets", 77, &[32]), ModelError::Bucket { index: 77, found: 32 });
+    for section in ["embedding", "0.qkv weights", "0.out weights", "0.gate weights", "0.linear weights", "0.down weights"] {
+        assert_eq!(error_with(section, 70, &[0x80]), ModelError::Weight { offset: offset_of(section) + 70 });
+    }
+}
+
+#[test]
+fn requantizers_outside_the_contract_are_named() {
+    let sections = ["input", "logit", "0.qkv", "0.score", "0.out", "0.gate", "0.linear", "0.reglu", "0.down"];
+    for section in sections {
+        // The second of several, to see that all are looked at.
+        let at = if matches!(section, "0.score" | "0.reglu") { 0 } else { 4 };
+        for (multiplier, shift) in [(32768, 30), (20000, 16), (20000, 47)] {
+            let [low, high] = u16::to_le_bytes(multiplier);
+            let expected = ModelError::Requantizer { offset: offset_of(section) + at, multiplier, shift };
+            assert_eq!(error_with(section, at, &[low, high, shift, 0]), expected, "{section}");
+        }
+    }
+    for (multiplier, shift) in [(32768, 14), (20000, 2), (20000, 25)] {
+        let [low, high] = u16::to_le_bytes(multiplier);
+        let expected = ModelError::Requantizer { offset: offset_of("0.output"), multiplier, shift };
+        assert_eq!(error_with("0.output", 0, &[low, high, shift, 0]), expected);
+    }
+}
