@@ -175,7 +175,7 @@ impl<'a, 'b, K: Kernels> M1<'a, 'b, K> {
         }
         norm(self.memory.residual, self.model.output_norm(), self.memory.activations);
         if symbol == BOS {
-            self.memory.start.copy_from_slice(self.memory.activations);
+            copy(self.memory.activations, self.memory.start);
             self.start_is_cached = true;
         }
     }
@@ -194,7 +194,7 @@ impl<'a, 'b, K: Kernels> M1<'a, 'b, K> {
         let (key, value) = rest.split_at(d.min(rest.len()));
         for (cache, new) in [(&mut *keys, key), (&mut *values, value)] {
             if let Some(place) = cache.chunks_exact_mut(d).nth(self.newest) {
-                place.iter_mut().zip(new).for_each(|(place, new)| *place = *new);
+                copy(new, place);
             }
         }
 
@@ -263,7 +263,7 @@ impl<K: Kernels> ByteModel for M1<'_, '_, K> {
             // The begin symbol's keys and values are where they were; only its output has to come back.
             self.length = 1;
             self.newest = 0;
-            self.memory.activations.copy_from_slice(self.memory.start);
+            copy(self.memory.start, self.memory.activations);
             self.frequencies_are_current = false;
         }
     }
@@ -283,9 +283,14 @@ impl<K: Kernels> ByteModel for M1<'_, '_, K> {
     }
 }
 
+/// Copies slices of equal length; `copy_from_slice` would bring its panic along.
+fn copy(from: &[i8], to: &mut [i8]) {
+    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+}
+
 /// Four rows of a matrix at a time, with their requantizers; every matrix has a multiple of 64 rows.
 fn blocks<'a>(matrix: &Matrix<'a>) -> impl Iterator<Item = (&'a [u8], &'a [[u8; 4]; 4])> {
-    matrix.weights.chunks_exact(4 * matrix.width.max(1)).zip(matrix.requantizers.as_chunks::<4>().0)
+    matrix.weights.chunks_exact(matrix.width.saturating_mul(4).max(1)).zip(matrix.requantizers.as_chunks::<4>().0)
 }
 
 /// Hands each row's requantized product with `activations` to `store`.
