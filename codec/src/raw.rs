@@ -1,8 +1,8 @@
 //! Windows and nothing around them: the raw mode, and the payload of a window block.
 //!
 //! The model and the layout are known to both sides and the framing gives the length of the payload, so not one byte
-//! is spent on anything but windows. Invariant: payloads and texts correspond one to one, as far as an encoder
-//! produces the payload; any other is [`PayloadError::NotCanonical`].
+//! is spent on anything but windows. Invariant: what an encoder wrote decodes to its text; a window that no encoder
+//! writes is [`PayloadError::NotCanonical`].
 
 use crate::byte_model::ByteModel;
 use crate::error::{EncodeError, PayloadError};

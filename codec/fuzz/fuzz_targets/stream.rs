@@ -1,0 +1,56 @@
+//! Anything at all, read as a stream: pieces of any size give what one piece gives, and both readers agree.
+#![no_main]
+
+use equalinfo_codec::Progress;
+use equalinfo_codec::container::{Decoder, Header, ModelIdentity, Stream, find_block};
+use equalinfo_codec::error::DecodeError;
+use equalinfo_codec_fuzz::Model;
+use libfuzzer_sys::fuzz_target;
+
+/// So many bytes of text are enough for one input: a few payload bytes can stand for very long texts.
+const ENOUGH: usize = 1 << 14;
+
+fn decode(stream: &[u8], sharpness: u8, piece: usize) -> (Vec<u8>, Result<(), DecodeError>) {
+    let identity = Header::parse(stream).map_or(ModelIdentity::default(), |header| header.model);
+    let mut decoder = Decoder::new(Model::new(sharpness), identity);
+    let (mut position, mut text, mut output) = (0, Vec::new(), vec![0; piece]);
+    while text.len() < ENOUGH {
+        let end = (position + piece).min(stream.len());
+        match decoder.decode(&stream[position..end], &mut output) {
+            Ok(progress) => {
+                position += progress.consumed;
+                text.extend_from_slice(&output[..progress.written]);
+                if progress == Progress::default() {
+                    assert!(end == stream.len() || decoder.is_done());
+                    return (text, decoder.finish());
+                }
+            }
+            Err(error) => return (text, Err(error)),
+        }
+    }
+    text.truncate(ENOUGH);
+    (text, Ok(()))
+}
+
+fuzz_target!(|data: (u8, u8, &[u8])| {
+    let (sharpness, piece, stream) = data;
+    let (whole, end) = decode(stream, sharpness, ENOUGH);
+    let (pieces, end_of_pieces) = decode(stream, sharpness, usize::from(piece) + 1);
+    if end.is_ok() {
+        assert_eq!((&pieces, end_of_pieces), (&whole, Ok(())));
+    } else {
+        // In pieces, text from before the damage in a block is delivered too.
+        assert!(pieces.starts_with(&whole) || whole.len() == ENOUGH);
+    }
+    if let Ok(opened) = Stream::open(stream) {
+        let mut model = Model::new(sharpness);
+        let mut output = vec![0; ENOUGH];
+        for number in 0..opened.index().blocks().min(4) {
+            let _ = opened.decode_block(&mut model, number, &mut output);
+        }
+        let _ = opened.decode_window(&mut model, u64::from(piece), |_| {});
+    }
+    if let Ok(header) = Header::parse(stream) {
+        find_block(stream, &header, 0);
+    }
+});
