@@ -1,0 +1,181 @@
+//! `eval`: every method side by side on a file or corpus.
+
+use std::io::Write;
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use equalinfo_codec::WindowBits;
+
+use super::options::{Code, CorpusArguments, ModelArguments, ThreadArguments, token_bits, window_bits};
+use super::progress;
+use super::table::{Table, grouped, number};
+use crate::eval::{Evaluation, Measure, Row};
+
+/// Methods that can be measured; more than can be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EvalMethod {
+    Bytes,
+    Gzip,
+    StaticAc,
+    Ac,
+    EqualInfo,
+}
+
+/// Options of `eval`.
+///
+/// Documents are joined and cut into pieces of 64 KiB for the window methods, as the paper joins documents before it
+/// cuts examples; arithmetic coding restarts with every document and every piece. The bound is what an ideal coder
+/// of b bits would hold: -log2 P summed from an empty context until it exceeds b, its windows restarting where its
+/// own windows end.
+#[derive(Debug, Clone, Args)]
+pub struct EvalArguments {
+    /// Files, directories or patterns (.txt, .jsonl, .parquet; .gz, .zst, .xz)
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<String>,
+
+    #[command(flatten)]
+    pub reading: CorpusArguments,
+
+    /// Methods to measure, separated by commas (default: all)
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub method: Vec<EvalMethod>,
+
+    /// Widths of windows, separated by commas
+    #[arg(long, value_name = "B", value_delimiter = ',', default_values = ["16", "24", "32", "64", "128"], value_parser = window_bits)]
+    pub window_bits: Vec<WindowBits>,
+
+    /// Widths of tokens, separated by commas
+    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [8, 16], value_parser = token_bits)]
+    pub token_bits: Vec<u32>,
+
+    /// Window codes, separated by commas
+    #[arg(long, value_name = "CODE", value_delimiter = ',', default_values = ["default", "paper", "delay"])]
+    pub code: Vec<Code>,
+
+    /// Bytes of context (default: the model's)
+    #[arg(long, value_name = "N")]
+    pub context: Option<usize>,
+
+    #[command(flatten)]
+    pub model: ModelArguments,
+
+    #[command(flatten)]
+    pub threads: ThreadArguments,
+
+    /// Print one JSON object a method
+    #[arg(long)]
+    pub json: bool,
+
+    /// No progress bar
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+impl EvalArguments {
+    fn measures(&self) -> Vec<Measure> {
+        let methods = if self.method.is_empty() { EvalMethod::value_variants() } else { &self.method };
+        let mut measures = Vec::new();
+        for method in methods {
+            match method {
+                EvalMethod::Bytes => measures.push(Measure::Bytes),
+                EvalMethod::Gzip => measures.push(Measure::Gzip),
+                EvalMethod::StaticAc => measures.push(Measure::StaticAc),
+                EvalMethod::Ac => measures.push(Measure::Ac),
+                EvalMethod::EqualInfo => measures.extend(
+                    self.window_bits.iter().flat_map(|&bits| self.code.iter().map(move |&code| Measure::Windows(bits, code.into()))),
+                ),
+            }
+        }
+        measures
+    }
+}
+
+/// Measures and prints.
+///
+/// # Errors
+/// The model or the corpus cannot be read, or stdout cannot be written.
+pub fn run(arguments: &EvalArguments) -> Result<()> {
+    let measures = arguments.measures();
+    let needs_m1 = measures.iter().any(|measure| matches!(measure, Measure::Ac | Measure::Windows(..)));
+    let m1 = needs_m1.then(|| arguments.model.load_m1()).transpose()?;
+    let context = super::options::context(arguments.context, m1.as_ref())?;
+    let frequencies = crate::model::LoadedModel::english()?;
+    let corpus = arguments.reading.corpus(&arguments.files)?;
+    let bar = progress::bytes("eval", None, arguments.quiet);
+    let evaluation = Evaluation {
+        m1: m1.as_ref(),
+        frequencies: &frequencies,
+        context,
+        measures,
+        token_bits: arguments.token_bits.clone(),
+        threads: arguments.threads.count(),
+    };
+    let rows = evaluation.run(corpus.documents(), |bytes| bar.inc(bytes))?;
+    bar.finish_and_clear();
+    let text = if arguments.json { json(&rows)? } else { tables(&rows) };
+    std::io::stdout().write_all(text.as_bytes()).context("(stdout): cannot write")
+}
+
+fn json(rows: &[Row]) -> Result<String> {
+    let mut text = String::new();
+    for row in rows {
+        text.push_str(&serde_json::to_string(row)?);
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+fn tables(rows: &[Row]) -> String {
+    let Some(first) = rows.first() else { return "no text in these files\n".to_owned() };
+    let model = rows.iter().filter(|row| row.method != "static-ac").find_map(|row| row.model.as_deref());
+    let mut text = format!("{} bytes of text, model {}\n\n", grouped(first.bytes), model.unwrap_or("none"));
+    let mut methods = Table::new(&["method", "code", "bits/byte", "token ratio"]);
+    for row in rows {
+        methods.row(vec![
+            row.paper_name(),
+            row.code.unwrap_or("-").to_owned(),
+            number(Some(row.bits_per_byte), 4),
+            number(Some(row.token_ratio), 4),
+        ]);
+    }
+    text.push_str(&methods.render());
+    let windows = side_by_side(rows);
+    if !windows.is_empty() {
+        text.push_str("\nbytes/window, and as a share of the bound\n");
+        text.push_str(&windows);
+    }
+    text
+}
+
+/// One line a window width: the bound and every code.
+fn side_by_side(rows: &[Row]) -> String {
+    let (mut widths, mut codes) = (Vec::new(), Vec::new());
+    for (bits, code) in rows.iter().filter_map(|row| Some((row.window_bits?, row.code?))) {
+        if !widths.contains(&bits) {
+            widths.push(bits);
+        }
+        if !codes.contains(&code) {
+            codes.push(code);
+        }
+    }
+    if widths.is_empty() {
+        return String::new();
+    }
+    let mut header = vec!["b", "bound"];
+    for code in &codes {
+        header.extend([code, ""]);
+    }
+    let mut table = Table::new(&header);
+    for bits in widths {
+        let find = |code: &str| rows.iter().find(|row| row.window_bits == Some(bits) && row.code == Some(code));
+        let bound = codes.first().and_then(|code| find(code)).and_then(|row| row.bound_bytes_per_window);
+        let mut cells = vec![bits.to_string(), number(bound, 4)];
+        for code in &codes {
+            let reached = find(code).and_then(|row| row.bytes_per_window);
+            let share = reached.zip(bound).map(|(reached, bound)| reached / bound);
+            cells.extend([number(reached, 4), number(share, 4)]);
+        }
+        table.row(cells);
+    }
+    table.render()
+}

@@ -1,0 +1,49 @@
+//! Streams: text to `.eqi` and back, on many threads, in bounded memory.
+//!
+//! Invariant: the bytes of a stream depend on the text, the model and the [`Recipe`] alone, never on the number of
+//! threads or on how the input arrives; and text is delivered only from blocks whose checksum agrees.
+//!
+//! * [`write`](mod@write): blocks are encoded in parallel and written in order, then the index.
+//! * [`read`]: blocks are decoded in parallel; a damaged one is reported and the ones around it are delivered
+//!   ([`blocks`] finds them, [`index_map`] helps where the input is a file).
+//! * [`access`]: single blocks, windows and ranges through the index.
+
+pub mod access;
+mod blocks;
+pub mod index_map;
+pub mod ordered;
+pub mod read;
+mod source;
+pub mod write;
+
+use anyhow::{Result, ensure};
+use equalinfo_codec::container::{Header, MAXIMUM_BLOCK_SIZE, Method, ModelIdentity};
+
+use crate::model::LoadedModel;
+
+/// How a stream is made.
+#[derive(Clone)]
+pub struct Recipe {
+    /// What the stream says of itself.
+    pub header: Header,
+    /// M1, or the byte frequencies of method `static-ac`.
+    pub model: LoadedModel,
+}
+
+impl Recipe {
+    /// A stream of `method` under `model` with `context` positions.
+    ///
+    /// # Errors
+    /// A block size that the format does not have.
+    pub fn new(method: Method, model: LoadedModel, context: usize, block_size: u64) -> Result<Self> {
+        ensure!(
+            (1..=u64::from(MAXIMUM_BLOCK_SIZE)).contains(&block_size),
+            "--block-size {block_size}: expected 1 to {MAXIMUM_BLOCK_SIZE} bytes"
+        );
+        let identity = if method == Method::StaticAc { ModelIdentity::default() } else { model.identity(context) };
+        Ok(Self { header: Header { method, model: identity, block_size: block_size as u32 }, model })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! Work on many threads whose results come back in the order of the input.
+//!
+//! Invariant: at most `2 * threads` items are between input and output, so memory is bounded whatever the
+//! length of the stream; the order and the values of the results do not depend on the number of threads.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+/// Applies `work` to every item on `threads` threads and hands the results to `consume` in order.
+///
+/// `worker` runs once on each thread and makes the state (a model session, a buffer) that its items share.
+/// The first error, of any of them, ends everything and is returned.
+///
+/// # Errors
+/// Those of `items`, `worker` and `consume`.
+pub fn ordered<T, R, W, E>(
+    threads: usize,
+    items: impl Iterator<Item = Result<T, E>>,
+    worker: impl Fn() -> Result<W, E> + Sync,
+    work: impl Fn(&mut W, T) -> R + Sync,
+    mut consume: impl FnMut(R) -> Result<(), E>,
+) -> Result<(), E>
+where
+    T: Send,
+    R: Send,
+    E: Send,
+{
+    if threads <= 1 {
+        let mut state = worker()?;
+        return items.into_iter().try_for_each(|item| consume(work(&mut state, item?)));
+    }
+    let (send_job, receive_job) = mpsc::channel::<(T, SyncSender<Result<R, E>>)>();
+    let receive_job = &Mutex::new(receive_job);
+    let (worker, work) = (&worker, &work);
+    // `move` ends the queue, and with it the workers, when this closure returns.
+    thread::scope(move |scope| {
+        for _ in 0..threads {
+            scope.spawn(move || {
+                // The lock is held while waiting: one idle thread waits in `recv`, the others for the lock.
+                let next = || receive_job.lock().unwrap_or_else(PoisonError::into_inner).recv().ok();
+                let mut state = None;
+                while let Some((item, result)) = next() {
+                    let state = match &mut state {
+                        Some(state) => state,
+                        none => match worker() {
+                            Ok(new) => none.insert(new),
+                            Err(error) => {
+                                // Jobs are taken in order, so the consumer meets this error before any job that is left.
+                                let _ = result.send(Err(error));
+                                return;
+                            }
+                        },
+                    };
+                    // The consumer may have stopped at an error; then nobody wants the result.
+                    let _ = result.send(Ok(work(state, item)));
+                }
+            });
+        }
+        let mut pending: VecDeque<Receiver<Result<R, E>>> = VecDeque::new();
+        let mut items = items.fuse();
+        loop {
+            while pending.len() < 2 * threads {
+                let Some(item) = items.next() else { break };
+                let (send, receive) = mpsc::sync_channel(1);
+                // Fails only when every worker has panicked; `recv` below then ends the loop and the scope reports the panic.
+                let _ = send_job.send((item?, send));
+                pending.push_back(receive);
+            }
+            let Some(first) = pending.pop_front() else { return Ok(()) };
+            let Ok(result) = first.recv() else { return Ok(()) };
+            consume(result?)?;
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_come_in_order_on_any_number_of_threads() {
+        for threads in [1, 2, 3, 8] {
+            let mut seen = Vec::new();
+            let result: Result<(), ()> = ordered(
+                threads,
+                (0..500u32).map(Ok),
+                || Ok(0u32),
+                |count, item| {
+                    *count += 1;
+                    if item % 7 == 0 {
+                        thread::yield_now();
+                    }
+                    item * 3
+                },
+                |result| {
+                    seen.push(result);
+                    Ok(())
+                },
+            );
+            assert_eq!(result, Ok(()));
+            assert!(seen.iter().copied().eq((0..500).map(|item| item * 3)));
+        }
+    }
+
+    #[test]
+    fn an_error_on_either_side_ends_the_work() {
+        for threads in [1, 4] {
+            let items = (0..100).map(|item| if item == 50 { Err("input") } else { Ok(item) });
+            let result = ordered(threads, items, || Ok(()), |(), item: i32| item, |_| Ok(()));
+            assert_eq!(result, Err("input"));
+            let stop = |item| if item == 10 { Err("output") } else { Ok(()) };
+            assert_eq!(ordered(threads, (0..100).map(Ok), || Ok(()), |(), item: i32| item, stop), Err("output"));
+            let no_worker = || Err::<(), _>("worker");
+            assert_eq!(ordered(threads, (0..100).map(Ok), no_worker, |(), item: i32| item, |_| Ok(())), Err("worker"));
+        }
+    }
+}

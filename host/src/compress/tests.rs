@@ -1,0 +1,199 @@
+//! Streams over byte frequencies and the engine: the same bytes whatever the threads, and what damage costs.
+
+use std::io::Cursor;
+
+use equalinfo_codec::error::{DecodeError, Part};
+use equalinfo_codec::{WindowBits, WindowCode};
+
+use super::read::{Loss, Restored, decompress};
+use super::write::{Written, compress};
+use super::*;
+
+const BLOCK: u64 = 1000;
+
+fn recipe(method: Method) -> Recipe {
+    Recipe::new(method, LoadedModel::english().expect("shipped"), 64, BLOCK).expect("valid")
+}
+
+fn methods() -> Vec<Method> {
+    let windows = WindowBits::STANDARD.into_iter().flat_map(|bits| {
+        [WindowCode::Default, WindowCode::Delay].map(|code| Method::EqualInfo { bits, code })
+    });
+    [Method::Ac, Method::StaticAc].into_iter().chain(windows).collect()
+}
+
+fn text(length: usize) -> Vec<u8> {
+    b"It was the best of times, it was the worst of times, it was the age of wisdom. ".iter().copied().cycle().take(length).collect()
+}
+
+fn write(method: Method, text: &[u8], threads: usize) -> (Written, Vec<u8>) {
+    let mut stream = Vec::new();
+    let written = compress(&recipe(method), threads, text, &mut stream, |_, _| ()).expect("compresses");
+    assert_eq!(written.stream, stream.len() as u64);
+    (written, stream)
+}
+
+fn read_with(stream: &[u8], threads: usize, map: Option<index_map::IndexMap>) -> Result<(Restored, Vec<u8>)> {
+    let mut text = Vec::new();
+    let model = |header: &Header| {
+        let model = LoadedModel::english()?;
+        header.check_model(model.identity(usize::from(header.model.context)))?;
+        Ok(model)
+    };
+    let restored = decompress(threads, Cursor::new(stream), &mut text, map, model, |_, _| ())?;
+    assert_eq!(restored.text, text.len() as u64);
+    Ok((restored, text))
+}
+
+fn read(stream: &[u8]) -> Result<(Restored, Vec<u8>)> {
+    read_with(stream, 1, None)
+}
+
+fn map_of(stream: &[u8]) -> Option<index_map::IndexMap> {
+    let mut file = tempfile::tempfile().expect("temporary file");
+    std::io::Write::write_all(&mut file, stream).expect("write");
+    index_map::IndexMap::read(&mut file).expect("seek")
+}
+
+#[test]
+fn every_method_is_lossless_and_does_not_depend_on_threads() {
+    for method in methods() {
+        for length in [0, 1, 999, 1000, 1001, 4321] {
+            let text = text(length);
+            let (written, stream) = write(method, &text, 1);
+            assert_eq!(written.text, length as u64);
+            assert_eq!(written.blocks, length.div_ceil(BLOCK as usize) as u32);
+            assert_eq!(write(method, &text, 3).1, stream, "{method:?} {length}");
+            for threads in [1, 3] {
+                let (restored, back) = read_with(&stream, threads, None).expect("intact");
+                assert_eq!((restored.losses, back), (Vec::new(), text.clone()), "{method:?} {length}");
+            }
+        }
+    }
+}
+
+#[test]
+fn noise_is_stored() {
+    let mut state = 1u64;
+    let noise: Vec<u8> = (0..100_000)
+        .map(|_| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 56) as u8
+        })
+        .collect();
+    let recipe = Recipe::new(Method::Ac, LoadedModel::english().expect("shipped"), 64, 1 << 16).expect("valid");
+    let mut stream = Vec::new();
+    let written = compress(&recipe, 2, &noise[..], &mut stream, |_, _| ()).expect("compresses");
+    assert!(written.stream <= noise.len() as u64 + 28 + 2 * 24 + 4 + 24 + 20);
+    assert_eq!(read(&stream).expect("intact").1, noise);
+}
+
+#[test]
+fn streams_may_follow_each_other() {
+    let (first, second) = (text(1500), text(2500));
+    let joined = [write(Method::Ac, &first, 1).1, write(Method::StaticAc, &second, 1).1].concat();
+    let (restored, back) = read(&joined).expect("intact");
+    assert!(restored.losses.is_empty());
+    assert_eq!(back, [first, second].concat());
+    let (restored, back) = read(&[&joined[..], b"and something else"].concat()).expect("readable");
+    assert_eq!(back.len(), 4000);
+    assert!(matches!(restored.losses[..], [Loss { cause: DecodeError::NotAStream { .. }, .. }]));
+}
+
+/// A flipped bit after the header loses at most the block that it is in, and never gives wrong text.
+#[test]
+fn a_flipped_bit_costs_one_block() {
+    let text = text(3500);
+    for method in [Method::Ac, Method::StaticAc, Method::EqualInfo { bits: WindowBits::B16, code: WindowCode::Default }] {
+        let stream = write(method, &text, 1).1;
+        let table = if method == Method::StaticAc { equalinfo_codec::container::TABLE_LENGTH } else { 0 };
+        for position in 0..stream.len() {
+            let mut damaged = stream.clone();
+            damaged[position] ^= 1 << (position % 8);
+            for map in [None, map_of(&damaged)] {
+                let Ok((restored, back)) = read_with(&damaged, 1, map) else {
+                    assert!(position < Header::LENGTH + table, "{method:?}: only the header or table may cost all");
+                    continue;
+                };
+                // The last bits of a range-coded block may not matter; then nothing is lost and nothing is said.
+                assert!(!restored.losses.is_empty() || back == text, "{method:?}: the damage at {position} went unnoticed");
+                let lost: usize = restored.losses.iter().map(|loss| loss.blocks.len()).sum();
+                assert!(lost <= 1, "{method:?} {position}: {:?}", restored.losses);
+                let expected: Vec<u8> = text
+                    .chunks(BLOCK as usize)
+                    .zip(0..)
+                    .filter(|(_, number)| !restored.losses.iter().any(|loss| loss.blocks.contains(number)))
+                    .flat_map(|(block, _)| block.iter().copied())
+                    .collect();
+                assert_eq!(back, expected, "{method:?} {position}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_truncation_at_any_length_is_reported() {
+    let text = text(2500);
+    for method in [Method::Ac, Method::EqualInfo { bits: WindowBits::B32, code: WindowCode::Default }] {
+        let stream = write(method, &text, 1).1;
+        for length in 0..stream.len() {
+            match read(&stream[..length]) {
+                Err(error) => {
+                    assert!(length < Header::LENGTH);
+                    let cause = error.downcast_ref::<DecodeError>();
+                    assert_eq!(cause, Some(&DecodeError::Truncated { part: Part::Header, block: 0 }));
+                }
+                Ok((restored, back)) => {
+                    assert!(matches!(restored.losses[..], [Loss { cause: DecodeError::Truncated { .. }, .. }]), "{length}: {restored:?}");
+                    assert!(text.starts_with(&back) && back.len() % BLOCK as usize == 0 || back == text);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn missing_repeated_and_foreign_blocks_are_noticed() {
+    let text = text(4000);
+    let stream = write(Method::Ac, &text, 1).1;
+    let map = map_of(&stream).expect("a map of an intact stream");
+    let starts: Vec<usize> = (0..4)
+        .scan(Header::LENGTH as u64, |position, _| {
+            let (_, start) = map.next_block(*position);
+            *position = start + 1;
+            Some(start as usize)
+        })
+        .collect();
+    // Block 1 is gone.
+    let missing = [&stream[..starts[1]], &stream[starts[2]..]].concat();
+    let (restored, back) = read(&missing).expect("readable");
+    assert_eq!(back, [&text[..1000], &text[2000..]].concat());
+    assert_eq!(restored.losses[0].blocks, 1..2);
+    // The last block is gone.
+    let missing = [&stream[..starts[3]], &stream[map.next_block(u64::MAX).1 as usize..]].concat();
+    let (restored, back) = read(&missing).expect("readable");
+    assert_eq!(back, text[..3000]);
+    assert_eq!((restored.losses[0].blocks.clone(), restored.losses[0].length), (3..4, Some(1000)));
+    // Block 0 comes twice.
+    let repeated = [&stream[..starts[1]], &stream[starts[0]..]].concat();
+    let (restored, back) = read(&repeated).expect("readable");
+    assert_eq!(back, text);
+    assert!(matches!(restored.losses[0], Loss { cause: DecodeError::BlockOrder { expected: 1, found: 0 }, .. }));
+    // Bytes that are no block stand between two blocks.
+    let inserted = [&stream[..starts[2]], b"noise", &stream[starts[2]..]].concat();
+    let (restored, back) = read(&inserted).expect("readable");
+    assert_eq!(back, text);
+    assert!(matches!(restored.losses[..], [Loss { cause: DecodeError::NoBlock { block: 2, .. }, .. }, ..]));
+}
+
+/// A stream inside a stream is stored as it is; its blocks must not be taken for those of the outer one.
+#[test]
+fn a_stream_in_a_damaged_stream_does_not_leak() {
+    let inner = write(Method::Ac, &text(3000), 1).1;
+    let outer = write(Method::Ac, &inner, 1).1;
+    let mut damaged = outer.clone();
+    damaged[Header::LENGTH] ^= 1;
+    let (restored, back) = read_with(&damaged, 1, map_of(&damaged)).expect("readable");
+    assert_eq!(back, inner[1000.min(inner.len())..]);
+    assert_eq!(restored.losses[0].blocks, 0..1);
+}

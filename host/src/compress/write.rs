@@ -1,0 +1,131 @@
+//! Text to a stream.
+
+use std::io::{Read, Write};
+
+use anyhow::{Context, Result};
+use equalinfo_codec::error::EncodeError;
+use equalinfo_codec::container::{
+    BlockHeader, END_MARKER, Header, IndexBuilder, IndexEntry, Method, TABLE_LENGTH, encode_block, write_table,
+};
+
+use super::Recipe;
+use super::ordered::ordered;
+use crate::model::Session;
+
+/// What was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// Bytes of text.
+    pub text: u64,
+    /// Bytes of stream.
+    pub stream: u64,
+    /// Blocks.
+    pub blocks: u32,
+    /// Windows, for `equal-info`.
+    pub windows: u64,
+}
+
+/// Writes `input` as a stream; `progress` is told the bytes of text and of stream so far.
+///
+/// # Errors
+/// The input cannot be read or the output cannot be written.
+pub fn compress(
+    recipe: &Recipe,
+    threads: usize,
+    input: impl Read,
+    output: &mut impl Write,
+    progress: impl Fn(u64, u64),
+) -> Result<Written> {
+    let header = &recipe.header;
+    let mut start = header.to_bytes().to_vec();
+    if let Some(frequencies) = recipe.model.frequencies().filter(|_| header.method == Method::StaticAc) {
+        let mut table = [0; TABLE_LENGTH];
+        let length = write_table(frequencies, &mut table);
+        start.extend_from_slice(&table[..length]);
+    }
+    output.write_all(&start).context("cannot write")?;
+    let mut index = IndexBuilder::new(header, start.len());
+    let mut entries: Vec<IndexEntry> = Vec::new();
+    ordered(
+        threads,
+        Blocks { input, size: header.block_size as usize, number: 0 },
+        || recipe.model.session(usize::from(header.model.context)),
+        |session, (number, text)| encode(session, header, number, &text),
+        |encoded: Result<_, EncodeError>| {
+            let (block, bytes) = encoded?;
+            output.write_all(&bytes).context("cannot write")?;
+            let entry = index.add(&block);
+            if block.number > 0 {
+                entries.push(entry);
+            }
+            progress(index.text_length(), index.offset());
+            Ok(())
+        },
+    )?;
+    let mut end = END_MARKER.to_vec();
+    end.extend(entries.iter().flat_map(IndexEntry::to_bytes));
+    end.extend(index.trailer().to_bytes());
+    output.write_all(&end).context("cannot write")?;
+    Ok(Written {
+        text: index.text_length(),
+        stream: index.offset() + end.len() as u64,
+        blocks: index.blocks(),
+        windows: index.windows(),
+    })
+}
+
+/// Cuts the input into numbered blocks.
+struct Blocks<R> {
+    input: R,
+    size: usize,
+    number: u32,
+}
+
+impl<R: Read> Iterator for Blocks<R> {
+    type Item = Result<(u32, Vec<u8>)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut text = Vec::new();
+        if let Err(error) = (&mut self.input).take(self.size as u64).read_to_end(&mut text) {
+            return Some(Err(error).context("cannot read"));
+        }
+        let number = self.number;
+        self.number += 1;
+        (!text.is_empty()).then_some(Ok((number, text)))
+    }
+}
+
+fn encode(
+    session: &mut Session,
+    header: &Header,
+    number: u32,
+    text: &[u8],
+) -> Result<(BlockHeader, Vec<u8>), EncodeError> {
+    if is_noise(text) {
+        let block = BlockHeader::stored(number, text);
+        return Ok((block, [&block.to_bytes(), text].concat()));
+    }
+    let mut bytes = vec![0; BlockHeader::LENGTH + text.len()];
+    let block = encode_block(session, header, number, text, &mut bytes)?;
+    bytes.truncate(block.stream_length() as usize);
+    Ok((block, bytes))
+}
+
+/// Whether all byte values are about equally frequent, as in compressed or encrypted data, which no model of text
+/// makes smaller: such a block is stored without asking the model, which would take a thousand times longer.
+///
+/// Noise of `n` bytes has a sum of squared counts of `n^2 / 256 + n`; a quarter more than `n^2 / 256` is the limit. In
+/// integers, so that every machine decides alike.
+fn is_noise(text: &[u8]) -> bool {
+    const ENOUGH: usize = 4096;
+    if text.len() < ENOUGH {
+        return false;
+    }
+    let mut counts = [0u64; 256];
+    for &byte in text {
+        counts[usize::from(byte)] += 1;
+    }
+    let squares: u64 = counts.iter().map(|&count| count * count).sum();
+    let length = text.len() as u64;
+    squares * 256 * 4 <= length * length * 5
+}

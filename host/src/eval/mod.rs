@@ -1,0 +1,273 @@
+//! `eval`: every method of the paper on the same text, and the bound that no window code can pass.
+//!
+//! Data flow: documents become [`pieces`]; each pair of a piece and a [`Measure`] is one job for the threads and
+//! comes back as a [`Tally`]; sums of tallies become [`Row`]s. Sums do not depend on the order, so neither do the figures.
+
+pub mod bound;
+pub mod classical;
+pub mod compare;
+pub mod pieces;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::Result;
+use equalinfo_codec::range_coder::RangeEncoder;
+use equalinfo_codec::{ByteModel, WindowBits, WindowCode, encode_window};
+use serde::Serialize;
+
+use crate::compress::ordered::ordered;
+use crate::model::{LoadedModel, Session};
+use pieces::{Piece, Pieces};
+
+/// What is measured on a piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measure {
+    /// The text itself.
+    Bytes,
+    /// zlib at its default level, header and checksum included, as the paper uses it.
+    Gzip,
+    /// Arithmetic coding with fixed byte frequencies.
+    StaticAc,
+    /// Arithmetic coding with M1, each document on its own.
+    Ac,
+    /// Windows of one width and code.
+    Windows(WindowBits, WindowCode),
+    /// Windows of an ideal coder: see [`bound`].
+    Bound(WindowBits),
+}
+
+/// The sum of one measure.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    text: u64,
+    coded_bytes: u64,
+    windows: u64,
+}
+
+/// One line of the report; the fields of `eval --json`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// The method as the command line names it.
+    pub method: &'static str,
+    /// Bits in a window, for `equal-info`.
+    pub window_bits: Option<u32>,
+    /// Bits in a token.
+    pub token_bits: u32,
+    /// The window code, for `equal-info`.
+    pub code: Option<&'static str>,
+    /// The model, for the methods that have one.
+    pub model: Option<String>,
+    /// Bytes of text.
+    pub bytes: u64,
+    /// Windows, for `equal-info`.
+    pub windows: Option<u64>,
+    /// Bits of code per byte of text.
+    pub bits_per_byte: f64,
+    /// Bytes of text in a window, on average.
+    pub bytes_per_window: Option<f64>,
+    /// What an ideal coder would reach: see [`bound`].
+    pub bound_bytes_per_window: Option<f64>,
+    /// Bytes of text per token.
+    pub token_ratio: f64,
+}
+
+impl Row {
+    /// The method's name in the paper.
+    pub fn paper_name(&self) -> String {
+        let vocabulary = match self.token_bits {
+            8 => "256".to_owned(),
+            16 => "65k".to_owned(),
+            bits => format!("2^{bits}"),
+        };
+        match (self.method, self.window_bits) {
+            ("bytes", _) => "Bytes".to_owned(),
+            ("gzip", _) => format!("GZip[v={vocabulary}]"),
+            ("static-ac", _) => format!("StaticAC[v={vocabulary}]"),
+            ("ac", _) => format!("AC[v={vocabulary}]"),
+            (_, Some(bits)) => format!("EqualInfoAC[b={bits},v={vocabulary}]"),
+            (method, None) => method.to_owned(),
+        }
+    }
+}
+
+/// What to evaluate.
+pub struct Evaluation<'a> {
+    /// M1; may be absent when no measure needs it.
+    pub m1: Option<&'a LoadedModel>,
+    /// The byte frequencies of `static-ac`.
+    pub frequencies: &'a LoadedModel,
+    /// Bytes of context.
+    pub context: usize,
+    /// The measures, in the order of the report. Bounds are added as needed.
+    pub measures: Vec<Measure>,
+    /// Widths of tokens.
+    pub token_bits: Vec<u32>,
+    /// Threads.
+    pub threads: usize,
+}
+
+impl Evaluation<'_> {
+    /// Runs every measure over the documents; `progress` is told the bytes of text as they are done.
+    ///
+    /// # Errors
+    /// Those of the documents, or a measure that needs M1 when there is none.
+    pub fn run(
+        &self,
+        documents: impl Iterator<Item = Result<Vec<u8>>>,
+        progress: impl Fn(u64),
+    ) -> Result<Vec<Row>> {
+        let measures = self.with_bounds();
+        let mut tallies: BTreeMap<usize, Tally> = BTreeMap::new();
+        let jobs = Pieces::new(documents).flat_map(|piece| match piece.map(Arc::new) {
+            Ok(piece) => (0..measures.len()).map(|index| Ok((Arc::clone(&piece), index))).collect(),
+            Err(error) => vec![Err(error)],
+        });
+        ordered(
+            self.threads,
+            jobs,
+            || Sessions::new(self),
+            |sessions, (piece, index)| (index, self.measure(sessions, measures[index], &piece)),
+            |(index, tally)| {
+                let sum = tallies.entry(index).or_default();
+                sum.text += tally.text;
+                sum.coded_bytes += tally.coded_bytes;
+                sum.windows += tally.windows;
+                if index + 1 == measures.len() {
+                    progress(tally.text);
+                }
+                Ok(())
+            },
+        )?;
+        let tally = |measure: Measure| {
+            measures.iter().position(|&other| other == measure).and_then(|index| tallies.get(&index)).copied()
+        };
+        Ok(self.measures.iter().flat_map(|&measure| self.rows(measure, &tally)).collect())
+    }
+
+    fn with_bounds(&self) -> Vec<Measure> {
+        let mut measures = Vec::new();
+        for &measure in &self.measures {
+            if let Measure::Windows(bits, _) = measure
+                && !measures.contains(&Measure::Bound(bits))
+            {
+                measures.push(Measure::Bound(bits));
+            }
+            measures.push(measure);
+        }
+        measures
+    }
+
+    fn measure(&self, sessions: &mut Sessions, measure: Measure, piece: &Piece) -> Tally {
+        let text = &piece.text;
+        let mut tally = Tally { text: text.len() as u64, ..Tally::default() };
+        match measure {
+            Measure::Bytes => tally.coded_bytes = tally.text,
+            Measure::Gzip => tally.coded_bytes = zlib_size(text),
+            Measure::StaticAc => {
+                let coded = |document| range_coded_size(&mut sessions.frequencies, document);
+                tally.coded_bytes = piece.documents().map(coded).sum();
+            }
+            Measure::Ac => {
+                let coded = |document| range_coded_size(&mut sessions.m1, document);
+                tally.coded_bytes = piece.documents().map(coded).sum();
+            }
+            Measure::Windows(bits, code) => {
+                let mut rest = &text[..];
+                while !rest.is_empty() {
+                    // An empty window would be a fault of the code; it still must not hang the evaluation.
+                    let window = encode_window(&mut sessions.m1, bits, code, self.context, rest);
+                    rest = &rest[window.consumed.max(1)..];
+                    tally.windows += 1;
+                }
+                tally.coded_bytes = tally.windows * bits.bytes() as u64;
+            }
+            Measure::Bound(bits) => tally.windows = bound::windows(&mut sessions.m1, bits.bits(), self.context, text),
+        }
+        tally
+    }
+
+    fn rows(&self, measure: Measure, tally: &impl Fn(Measure) -> Option<Tally>) -> Vec<Row> {
+        let Some(sum) = tally(measure).filter(|sum| sum.text > 0) else { return Vec::new() };
+        let text = sum.text as f64;
+        let code_bits = sum.coded_bytes as f64 * 8.0;
+        let (mut windows, mut window_bits, mut code, mut bound) = (None, None, None, None);
+        let method = match measure {
+            Measure::Bytes => "bytes",
+            Measure::Gzip => "gzip",
+            Measure::StaticAc => "static-ac",
+            Measure::Ac => "ac",
+            Measure::Bound(_) => return Vec::new(),
+            Measure::Windows(bits, variant) => {
+                (windows, window_bits, code) = (Some(sum.windows), Some(bits.bits()), Some(code_name(variant)));
+                bound = tally(Measure::Bound(bits)).map(|bound| text / bound.windows as f64);
+                "equal-info"
+            }
+        };
+        let model = match measure {
+            Measure::Ac | Measure::Windows(..) => self.m1.map(|model| model.name().to_owned()),
+            Measure::StaticAc => Some(self.frequencies.name().to_owned()),
+            _ => None,
+        };
+        // A byte is a token of 8 bits, whatever the width of the others.
+        let bytes_as_tokens = [8];
+        let token_bits = if measure == Measure::Bytes { &bytes_as_tokens[..] } else { &self.token_bits };
+        let row = |&token_bits: &u32| Row {
+            method,
+            window_bits,
+            token_bits,
+            code,
+            model: model.clone(),
+            bytes: sum.text,
+            windows,
+            bits_per_byte: code_bits / text,
+            bytes_per_window: windows.map(|windows| text / windows as f64),
+            bound_bytes_per_window: bound,
+            token_ratio: text * f64::from(token_bits) / code_bits,
+        };
+        token_bits.iter().map(row).collect()
+    }
+}
+
+/// The models of one thread.
+struct Sessions {
+    m1: Session,
+    frequencies: Session,
+}
+
+impl Sessions {
+    fn new(evaluation: &Evaluation) -> Result<Self> {
+        let m1 = evaluation.m1.unwrap_or(evaluation.frequencies);
+        Ok(Self {
+            m1: m1.session(evaluation.context)?,
+            frequencies: evaluation.frequencies.session(evaluation.context)?,
+        })
+    }
+}
+
+/// The name of a window code on the command line and in reports.
+pub fn code_name(code: WindowCode) -> &'static str {
+    match code {
+        WindowCode::Paper => "paper",
+        WindowCode::Delay => "delay",
+        _ => "default",
+    }
+}
+
+fn zlib_size(text: &[u8]) -> u64 {
+    use std::io::Read;
+    let mut encoder = flate2::read::ZlibEncoder::new(text, flate2::Compression::default());
+    std::io::copy(&mut encoder.by_ref(), &mut std::io::sink()).unwrap_or_default()
+}
+
+fn range_coded_size(model: &mut impl ByteModel, text: &[u8]) -> u64 {
+    // Two bytes of code for a byte of text is more than any frequencies can ask: a byte costs at most 15 bits.
+    let mut buffer = vec![0; 2 * text.len() + 16];
+    let mut encoder = RangeEncoder::new(&mut buffer);
+    model.reset();
+    for &byte in text {
+        encoder.encode(model.frequencies(), byte);
+        model.push(byte);
+    }
+    encoder.finish().unwrap_or(buffer.len()) as u64
+}
