@@ -9,6 +9,8 @@
 //! * [`Engine::trace`]: the frequencies at every position of a known text.
 
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 mod image;
 mod kernels;
@@ -23,6 +25,8 @@ use std::sync::Arc;
 use equalinfo_codec::m1::{Config, ModelError};
 use equalinfo_codec::{ByteModel, Frequencies};
 
+#[cfg(target_arch = "x86_64")]
+use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 use avx512::Avx512;
 pub use image::{Image, ImageError};
@@ -39,18 +43,21 @@ pub const SIMD_VARIABLE: &str = "EQUALINFO_SIMD";
 pub enum Simd {
     /// The codec's own code.
     Portable,
+    /// AVX2.
+    Avx2,
     /// AVX-512 with VNNI.
     Avx512,
 }
 
 impl Simd {
     /// Every path, slowest first.
-    pub const ALL: [Self; 2] = [Self::Portable, Self::Avx512];
+    pub const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
 
     /// The name that `EQUALINFO_SIMD` takes.
     pub fn name(self) -> &'static str {
         match self {
             Self::Portable => "portable",
+            Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
         }
     }
@@ -60,9 +67,11 @@ impl Simd {
         match self {
             Self::Portable => true,
             #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => Avx2::detect().is_some(),
+            #[cfg(target_arch = "x86_64")]
             Self::Avx512 => Avx512::detect().is_some(),
             #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx512 => false,
+            Self::Avx2 | Self::Avx512 => false,
         }
     }
 
@@ -104,6 +113,8 @@ pub struct Engine {
 enum Path {
     Portable,
     #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2, Arc<PackedModel>),
+    #[cfg(target_arch = "x86_64")]
     Avx512(Avx512, Arc<PackedModel>),
 }
 
@@ -122,9 +133,11 @@ impl Engine {
         let path = match simd {
             Simd::Portable => Path::Portable,
             #[cfg(target_arch = "x86_64")]
+            Simd::Avx2 => Path::Avx2(Avx2::detect().ok_or_else(missing)?, pack::<Avx2>(&image)),
+            #[cfg(target_arch = "x86_64")]
             Simd::Avx512 => Path::Avx512(Avx512::detect().ok_or_else(missing)?, pack::<Avx512>(&image)),
             #[cfg(not(target_arch = "x86_64"))]
-            Simd::Avx512 => return Err(missing()),
+            Simd::Avx2 | Simd::Avx512 => return Err(missing()),
         };
         Ok(Self { image, path })
     }
@@ -144,6 +157,8 @@ impl Engine {
         match self.path {
             Path::Portable => Simd::Portable,
             #[cfg(target_arch = "x86_64")]
+            Path::Avx2(..) => Simd::Avx2,
+            #[cfg(target_arch = "x86_64")]
             Path::Avx512(..) => Simd::Avx512,
         }
     }
@@ -157,6 +172,8 @@ impl Engine {
         Ok(Session(match &self.path {
             Path::Portable => Box::new(Portable::new(self.image.clone(), context)?),
             #[cfg(target_arch = "x86_64")]
+            Path::Avx2(kernels, model) => Box::new(Lanes::new(*kernels, model.clone(), 1, context)),
+            #[cfg(target_arch = "x86_64")]
             Path::Avx512(kernels, model) => Box::new(Lanes::new(*kernels, model.clone(), 1, context)),
         }))
     }
@@ -169,6 +186,8 @@ impl Engine {
         self.check(context)?;
         Ok(Batch(match &self.path {
             Path::Portable => Box::new((0..lanes).map(|_| Portable::new(self.image.clone(), context)).collect::<Result<Vec<_>, _>>()?),
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx2(kernels, model) => Box::new(Lanes::new(*kernels, model.clone(), lanes, context)),
             #[cfg(target_arch = "x86_64")]
             Path::Avx512(kernels, model) => Box::new(Lanes::new(*kernels, model.clone(), lanes, context)),
         }))
@@ -189,6 +208,8 @@ impl Engine {
                     model.push(byte);
                 }
             }
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx2(kernels, model) => Lanes::new(*kernels, model.clone(), 1, context).trace(0, text, visit),
             #[cfg(target_arch = "x86_64")]
             Path::Avx512(kernels, model) => Lanes::new(*kernels, model.clone(), 1, context).trace(0, text, visit),
         }

@@ -15,6 +15,13 @@ impl Line {
     pub const ZERO: Self = Self([0; 64]);
 }
 
+/// Lines in quarters of 16 bytes.
+#[inline]
+pub fn sixteens(lines: &[Line]) -> &[[i8; 16]] {
+    // SAFETY: a line is exactly four arrays of 16 bytes, without padding, and aligned more strictly than they are.
+    unsafe { core::slice::from_raw_parts(lines.as_ptr().cast(), 4 * lines.len()) }
+}
+
 /// How a kernel wants its operands; `lanes * group` divides 64.
 #[derive(Clone, Copy, Debug)]
 pub struct Layout {

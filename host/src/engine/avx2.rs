@@ -1,0 +1,339 @@
+//! The inner loops with AVX2.
+//!
+//! `vpmaddubsw` saturates, so bytes are widened to 16 bits and multiplied with `vpmaddwd`, which is exact. Activations are plain `i8`.
+
+use std::arch::x86_64::*;
+
+use equalinfo_codec::Frequencies;
+use equalinfo_codec::m1::Requantizer;
+use equalinfo_codec::m1::image::{LOGIT_SHIFT, SCORE_SHIFT};
+
+use super::kernels::{Head, Kernels, Scratch, norm_inverse, output_requantizer};
+use super::packed::{Layout, PackedMatrix, sixteens};
+
+/// Proof that the processor has AVX2.
+#[derive(Clone, Copy)]
+pub struct Avx2(());
+
+impl Avx2 {
+    pub fn detect() -> Option<Self> {
+        is_x86_feature_detected!("avx2").then_some(Self(()))
+    }
+}
+
+macro_rules! kernel {
+    ($(#[$doc:meta])* fn $name:ident $(<$(const $c:ident: $t:ty),*>)? ($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
+        $(#[$doc])*
+        #[inline]
+        #[target_feature(enable = "avx2")]
+        fn $name $(<$(const $c: $t),*>)? ($($argument: $type),*) $(-> $result)? $body
+    };
+}
+
+kernel! { fn load(words: &[i32; 8]) -> __m256i {
+    // SAFETY: an unaligned load of 32 bytes that the reference covers.
+    unsafe { _mm256_loadu_si256(words.as_ptr().cast()) }
+} }
+
+kernel! { fn store(words: &mut [i32; 8], x: __m256i) {
+    // SAFETY: an unaligned store of 32 bytes that the reference covers.
+    unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), x) }
+} }
+
+kernel! {
+    /// Sixteen bytes as 16-bit numbers.
+    fn widen(bytes: &[i8; 16]) -> __m256i {
+        // SAFETY: an unaligned load of 16 bytes that the reference covers.
+        _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) })
+    }
+}
+
+kernel! {
+    /// Two activations as 16-bit numbers in every lane.
+    fn broadcast(pair: [u8; 2]) -> __m256i {
+        _mm256_cvtepi8_epi16(_mm_set1_epi16(i16::from_le_bytes(pair)))
+    }
+}
+
+kernel! { fn gather(powers: &[i32; 256], index: __m256i) -> __m256i {
+    let index = _mm256_and_si256(index, _mm256_set1_epi32(255));
+    // SAFETY: every index is below 256.
+    unsafe { _mm256_i32gather_epi32::<4>(powers.as_ptr(), index) }
+} }
+
+kernel! { fn lanes(x: __m256i) -> [i32; 8] {
+    let mut lanes = [0; 8];
+    store(&mut lanes, x);
+    lanes
+} }
+
+kernel! {
+    /// `Requantizer::apply` in every lane: `multiplier`, and `shift` less 16.
+    fn requantize(x: __m256i, multiplier: __m256i, shift: __m256i) -> __m256i {
+        let high = _mm256_madd_epi16(x, _mm256_slli_epi32::<16>(multiplier));
+        let low = _mm256_mulhi_epu16(x, multiplier);
+        let half = _mm256_sllv_epi32(_mm256_set1_epi32(1), _mm256_sub_epi32(shift, _mm256_set1_epi32(1)));
+        _mm256_srav_epi32(_mm256_add_epi32(_mm256_add_epi32(high, low), half), shift)
+    }
+}
+
+kernel! { fn splat(requantizer: Requantizer) -> (__m256i, __m256i) {
+    let (multiplier, shift) = (requantizer.multiplier(), requantizer.shift());
+    (_mm256_set1_epi32(multiplier.into()), _mm256_set1_epi32(i32::from(shift) - 16))
+} }
+
+kernel! { fn clamp(x: __m256i, limit: i32) -> __m256i {
+    _mm256_max_epi32(_mm256_min_epi32(x, _mm256_set1_epi32(limit)), _mm256_set1_epi32(-limit))
+} }
+
+kernel! {
+    /// Stores lanes clamped to 8 bits.
+    fn store_activations(out: &mut [u8; 8], x: __m256i) {
+        let words = _mm256_packs_epi32(clamp(x, 127), _mm256_setzero_si256());
+        let bytes = _mm256_packs_epi16(words, words);
+        let (low, high) = (_mm256_extract_epi32::<0>(bytes), _mm256_extract_epi32::<4>(bytes));
+        *out = (u64::from(low as u32) | u64::from(high as u32) << 32).to_le_bytes();
+    }
+}
+
+/// The dot products of `ITEMS` activation vectors with every row, `8 * BLOCKS` rows at a time, handed to `done` as (item, block of 8 rows, sums).
+#[inline]
+#[target_feature(enable = "avx2")]
+fn products<const ITEMS: usize, const BLOCKS: usize>(matrix: &PackedMatrix, inputs: &[u8], mut done: impl FnMut(usize, usize, __m256i)) {
+    let groups = matrix.width / 2;
+    let inputs: [&[[u8; 2]]; ITEMS] = core::array::from_fn(|item| &inputs[item * matrix.width..][..matrix.width].as_chunks::<2>().0[..groups]);
+    for (part, weights) in sixteens(&matrix.weights).chunks_exact(BLOCKS * groups).enumerate() {
+        let weights: [&[[i8; 16]]; BLOCKS] = core::array::from_fn(|block| &weights[block * groups..][..groups]);
+        let mut sums = [[_mm256_setzero_si256(); BLOCKS]; ITEMS];
+        for group in 0..groups {
+            let inputs: [__m256i; ITEMS] = core::array::from_fn(|item| broadcast(inputs[item][group]));
+            for (block, weights) in weights.iter().enumerate() {
+                let weights = widen(&weights[group]);
+                for (sums, input) in sums.iter_mut().zip(inputs) {
+                    sums[block] = _mm256_add_epi32(sums[block], _mm256_madd_epi16(weights, input));
+                }
+            }
+        }
+        for (item, sums) in sums.into_iter().enumerate() {
+            for (i, sum) in sums.into_iter().enumerate() {
+                done(item, BLOCKS * part + i, sum);
+            }
+        }
+    }
+}
+
+/// [`products`] for any number of items; `done` gets requantized rows of inputs scaled by `2^SCALE`.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn rows<const SCALE: i32>(matrix: &PackedMatrix, inputs: &[u8], mut done: impl FnMut(usize, usize, __m256i)) {
+    let (multipliers, shifts) = (matrix.multipliers.as_chunks::<8>().0, matrix.shifts.as_chunks::<8>().0);
+    let mut requantized = |item: usize, block: usize, sums: __m256i| {
+        let sums = _mm256_slli_epi32::<SCALE>(sums);
+        done(item, block, requantize(sums, load(&multipliers[block]), load(&shifts[block])));
+    };
+    let mut first = 0;
+    let mut pairs = inputs.chunks_exact(2 * matrix.width);
+    for pair in &mut pairs {
+        products::<2, 4>(matrix, pair, |item, block, sums| requantized(first + item, block, sums));
+        first += 2;
+    }
+    for single in pairs.remainder().chunks_exact(matrix.width) {
+        products::<1, 8>(matrix, single, |item, block, sums| requantized(first + item, block, sums));
+        first += 1;
+    }
+}
+
+kernel! { fn norm(residual: &[i32], constant: u32, out: &mut [u8]) {
+    let residual = residual.as_chunks::<8>().0;
+    let mut largest = _mm256_setzero_si256();
+    for x in residual {
+        largest = _mm256_max_epu32(largest, _mm256_abs_epi32(load(x)));
+    }
+    let largest = lanes(largest).into_iter().fold(0, |largest, lane| largest.max(lane as u32));
+    let shift = 32 - largest.leading_zeros() as i32 - 15;
+    // One of the two counts is zero.
+    let (left, right) = (_mm256_set1_epi32((-shift).max(0)), _mm256_set1_epi32(shift.max(0)));
+    let mut squares = _mm256_setzero_si256();
+    for x in residual {
+        let y = _mm256_srav_epi32(_mm256_sllv_epi32(load(x), left), right);
+        let odd = _mm256_srli_epi64::<32>(y);
+        squares = _mm256_add_epi64(squares, _mm256_add_epi64(_mm256_mul_epi32(y, y), _mm256_mul_epi32(odd, odd)));
+    }
+    let halves = lanes(squares).as_chunks::<2>().0.iter().fold(0u64, |sum, half| sum + (u64::from(half[0] as u32) | (half[1] as u64) << 32));
+    let inverse = _mm256_set1_epi32(norm_inverse(constant, halves));
+    for (x, out) in residual.iter().zip(out.as_chunks_mut::<8>().0) {
+        let y = _mm256_srav_epi32(_mm256_sllv_epi32(load(x), left), right);
+        let product = _mm256_add_epi32(_mm256_mullo_epi32(y, inverse), _mm256_set1_epi32(1 << 19));
+        store_activations(out, _mm256_srai_epi32::<20>(product));
+    }
+} }
+
+kernel! { fn linear(matrix: &PackedMatrix, inputs: &[u8], out: &mut [u8]) {
+    let (out, blocks) = (out.as_chunks_mut::<8>().0, matrix.rows / 8);
+    rows::<0>(matrix, inputs, |item, block, x| store_activations(&mut out[item * blocks + block], x));
+} }
+
+kernel! { fn linear_add(matrix: &PackedMatrix, inputs: &[u8], residual: &mut [i32]) {
+    let (residual, blocks) = (residual.as_chunks_mut::<8>().0, matrix.rows / 8);
+    rows::<0>(matrix, inputs, |item, block, x| {
+        let place = &mut residual[item * blocks + block];
+        store(place, _mm256_add_epi32(load(place), x));
+    });
+} }
+
+kernel! { fn gated(gate: &PackedMatrix, linear: &PackedMatrix, reglu: Requantizer, inputs: &[u8], scratch: &mut [i32], out: &mut [u8]) {
+    let (scratch, out) = (scratch.as_chunks_mut::<8>().0, out.as_chunks_mut::<8>().0);
+    let blocks = gate.rows / 8;
+    let (multiplier, shift) = splat(reglu);
+    rows::<0>(gate, inputs, |item, block, x| {
+        let x = _mm256_max_epi32(_mm256_min_epi32(x, _mm256_set1_epi32(32767)), _mm256_setzero_si256());
+        store(&mut scratch[item * blocks + block], x);
+    });
+    rows::<0>(linear, inputs, |item, block, x| {
+        let place = item * blocks + block;
+        // Both factors are within 16 bits and the gate is not negative: its upper half is zero, so this is the plain product.
+        let product = _mm256_madd_epi16(load(&scratch[place]), clamp(x, 32767));
+        store_activations(&mut out[place], requantize(product, multiplier, shift));
+    });
+} }
+
+kernel! { fn logits(matrix: &PackedMatrix, inputs: &[u8], out: &mut [i32]) {
+    let (out, blocks) = (out.as_chunks_mut::<8>().0, matrix.rows / 8);
+    rows::<{ LOGIT_SHIFT as i32 }>(matrix, inputs, |item, block, x| store(&mut out[item * blocks + block], x));
+} }
+
+kernel! {
+    /// In each lane the sum of the lanes up to it.
+    fn running_sum(x: __m256i) -> __m256i {
+        let sum = _mm256_add_epi32(x, _mm256_slli_si256::<4>(x));
+        let sum = _mm256_add_epi32(sum, _mm256_slli_si256::<8>(sum));
+        // The lower half's total, in every lane of the upper half.
+        let lower = _mm256_permute2x128_si256::<0x08>(sum, sum);
+        _mm256_add_epi32(sum, _mm256_shuffle_epi32::<0xff>(lower))
+    }
+}
+
+kernel! { fn frequencies(logits: &[i32; 256], powers: &[i32; 256]) -> Frequencies {
+    let logits = logits.as_chunks::<8>().0;
+    let mut largest = load(&logits[0]);
+    for x in logits {
+        largest = _mm256_max_epi32(largest, load(x));
+    }
+    let largest = _mm256_set1_epi32(lanes(largest).into_iter().fold(i32::MIN, i32::max));
+    let mut weights = [_mm256_setzero_si256(); 32];
+    let mut total = _mm256_setzero_si256();
+    for (weight, x) in weights.iter_mut().zip(logits) {
+        let t = _mm256_sub_epi32(largest, load(x));
+        *weight = _mm256_srlv_epi32(gather(powers, t), _mm256_srli_epi32::<8>(t));
+        total = _mm256_add_epi32(total, *weight);
+    }
+    // The largest logit has weight 65535, so the total is not zero.
+    let total: u64 = lanes(total).into_iter().map(|lane| u64::from(lane as u32)).sum::<u64>().max(1);
+    let inverse = _mm256_set1_epi64x(((65024u64 << 24) / total) as i64);
+    let minimum = _mm256_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14);
+    let mut below = _mm256_setzero_si256();
+    let mut starts = [0u16; 256];
+    for ((i, weight), out) in (0..).zip(weights).zip(starts.as_chunks_mut::<8>().0) {
+        let sum = running_sum(weight);
+        let exclusive = _mm256_add_epi32(_mm256_sub_epi32(sum, weight), below);
+        below = _mm256_add_epi32(below, _mm256_permutevar8x32_epi32(sum, _mm256_set1_epi32(7)));
+        let even = _mm256_srli_epi64::<24>(_mm256_mul_epu32(exclusive, inverse));
+        let odd = _mm256_slli_epi64::<8>(_mm256_mul_epu32(_mm256_srli_epi64::<32>(exclusive), inverse));
+        let share = _mm256_blend_epi32::<0xaa>(even, odd);
+        let start = _mm256_add_epi32(share, _mm256_add_epi32(minimum, _mm256_set1_epi32(16 * i)));
+        for (out, start) in out.iter_mut().zip(lanes(start)) {
+            *out = start as u16;
+        }
+    }
+    Frequencies::from_starts(starts).expect("weights share what the minimum leaves")
+} }
+
+kernel! { fn attend(head: &Head, query: &[u8; 64], scratch: &mut Scratch, out: &mut [u8; 64]) {
+    let mut inputs = [_mm256_setzero_si256(); 32];
+    for (input, pair) in inputs.iter_mut().zip(query.as_chunks::<2>().0) {
+        *input = broadcast(*pair);
+    }
+    let (multiplier, shift) = splat(head.score);
+    let blocks = head.length.div_ceil(8);
+    let mut largest = _mm256_set1_epi32(i32::MIN);
+    let places = sixteens(&head.cache.keys).as_chunks::<32>().0.iter().zip(head.biases.as_chunks::<8>().0);
+    let scores = scratch.scores.as_chunks_mut::<8>().0;
+    for (block, ((keys, biases), scores)) in places.zip(scores).take(blocks).enumerate() {
+        let (mut even, mut odd) = (_mm256_setzero_si256(), _mm256_setzero_si256());
+        for (keys, inputs) in keys.as_chunks::<2>().0.iter().zip(inputs.as_chunks::<2>().0) {
+            even = _mm256_add_epi32(even, _mm256_madd_epi16(widen(&keys[0]), inputs[0]));
+            odd = _mm256_add_epi32(odd, _mm256_madd_epi16(widen(&keys[1]), inputs[1]));
+        }
+        let product = _mm256_slli_epi32::<{ SCORE_SHIFT as i32 }>(_mm256_add_epi32(even, odd));
+        let score = _mm256_add_epi32(requantize(product, multiplier, shift), load(biases));
+        // Lanes of the last block beyond the newest position: far enough below any score for a weight of zero, and
+        // not so far that a difference overflows.
+        let filled = _mm256_cmpgt_epi32(_mm256_set1_epi32((head.length - 8 * block) as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+        let score = _mm256_blendv_epi8(_mm256_set1_epi32(-(1 << 30)), score, filled);
+        largest = _mm256_max_epi32(largest, score);
+        store(scores, score);
+    }
+    let largest = _mm256_set1_epi32(lanes(largest).into_iter().fold(i32::MIN, i32::max));
+    let mut total = _mm256_setzero_si256();
+    for (score, weights) in scratch.scores.as_chunks::<8>().0.iter().zip(scratch.high.as_chunks_mut::<16>().0).take(blocks) {
+        let t = _mm256_sub_epi32(largest, load(score));
+        let halved = _mm256_add_epi32(_mm256_srli_epi32::<8>(t), _mm256_set1_epi32(1));
+        let weight = _mm256_srlv_epi32(gather(head.powers, t), halved);
+        total = _mm256_add_epi32(total, weight);
+        let packed = _mm256_permute4x64_epi64::<0b1000>(_mm256_packus_epi32(weight, weight));
+        // SAFETY: an unaligned store of 16 bytes that the reference covers.
+        unsafe { _mm_storeu_si128(weights.as_mut_ptr().cast(), _mm256_castsi256_si128(packed)) };
+    }
+    let mut sums = [_mm256_setzero_si256(); 8];
+    let pairs = scratch.high.as_chunks::<4>().0.iter().zip(sixteens(&head.cache.values).as_chunks::<8>().0);
+    for (weights, values) in pairs.take(head.length.div_ceil(2)) {
+        let weights = _mm256_set1_epi32(i32::from_le_bytes(*weights));
+        for (sum, values) in sums.iter_mut().zip(values) {
+            *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(widen(values), weights));
+        }
+    }
+    let total = lanes(total).into_iter().fold(0, |sum, lane| sum + lane as u32);
+    let (multiplier, shift) = output_requantizer(head.output, total);
+    let (multiplier, shift) = (_mm256_set1_epi32(multiplier), _mm256_set1_epi32(shift));
+    for (out, sum) in out.as_chunks_mut::<8>().0.iter_mut().zip(sums) {
+        store_activations(out, requantize(sum, multiplier, shift));
+    }
+} }
+
+impl Kernels for Avx2 {
+    const LAYOUT: Layout = Layout { lanes: 8, group: 2 };
+
+    // SAFETY of every call below: a value of this type exists only where the processor has AVX2.
+
+    fn norm(self, residual: &[i32], constant: u32, activations: &mut [u8]) {
+        unsafe { norm(residual, constant, activations) }
+    }
+
+    fn linear(self, matrix: &PackedMatrix, activations: &[u8], out: &mut [u8]) {
+        unsafe { linear(matrix, activations, out) }
+    }
+
+    fn linear_add(self, matrix: &PackedMatrix, activations: &[u8], residual: &mut [i32]) {
+        unsafe { linear_add(matrix, activations, residual) }
+    }
+
+    fn gated(self, halves: [&PackedMatrix; 2], reglu: Requantizer, activations: &[u8], scratch: &mut [i32], out: &mut [u8]) {
+        unsafe { gated(halves[0], halves[1], reglu, activations, scratch, out) }
+    }
+
+    fn logits(self, matrix: &PackedMatrix, activations: &[u8], out: &mut [i32]) {
+        unsafe { logits(matrix, activations, out) }
+    }
+
+    fn frequencies(self, logits: &[i32; 256], powers: &[i32; 256]) -> Frequencies {
+        unsafe { frequencies(logits, powers) }
+    }
+
+    fn plain(self, activations: &[u8; 64]) -> [i8; 64] {
+        activations.map(|a| a as i8)
+    }
+
+    fn attend(self, head: &Head, query: &[u8; 64], scratch: &mut Scratch, out: &mut [u8; 64]) {
+        unsafe { attend(head, query, scratch, out) }
+    }
+}
