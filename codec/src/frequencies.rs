@@ -138,12 +138,6 @@ impl Frequencies {
         }
         byte
     }
-
-    /// The cumulative lower bounds themselves.
-    #[inline]
-    pub(crate) fn starts(&self) -> &[u16; 256] {
-        &self.starts
-    }
 }
 
 impl Default for Frequencies {
@@ -186,13 +180,13 @@ mod tests {
     #[test]
     fn starts_are_checked() {
         let uniform = Frequencies::uniform();
-        assert_eq!(Frequencies::from_starts(*uniform.starts()), Some(uniform.clone()));
+        assert_eq!(Frequencies::from_starts(uniform.starts), Some(uniform.clone()));
         for (byte, wrong) in [(0, 1), (1, 1), (1, 511), (1, 600), (255, 65535), (255, 0), (254, 65280), (7, 0)] {
-            let mut starts = *uniform.starts();
+            let mut starts = uniform.starts;
             starts[byte] = wrong;
             assert_eq!(Frequencies::from_starts(starts), None, "byte {byte} at {wrong}");
         }
-        let mut starts = *uniform.starts();
+        let mut starts = uniform.starts;
         starts[255] = 65534;
         assert!(Frequencies::from_starts(starts).is_some());
     }

@@ -1,8 +1,7 @@
 //! Sharing fewer than 2^32 values among 256 bytes: the narrow rule of the window code.
 //!
 //! Invariant: `share(i) = floor(m * f_i / 2^24)` with the largest integer `m` for which the shares add up to at most
-//! `span`. This is highest-averages apportionment: the last values go to the likeliest bytes. Everything is 32-bit
-//! multiplication, so a pass vectorises on a host and is cheap on a microcontroller.
+//! `span`. This is highest-averages apportionment: the last values go to the likeliest bytes.
 
 use crate::frequencies::Frequencies;
 
@@ -14,16 +13,18 @@ pub(super) struct Shares<'a> {
 
 impl<'a> Shares<'a> {
     pub(super) fn new(frequencies: &'a Frequencies, span: u32) -> Self {
-        Self { frequencies, multiplier: search(frequencies, span).0 }
+        Self { frequencies, multiplier: search(&Contenders::new(frequencies, span), span).0 }
+    }
+
+    /// Whether a byte of this count gets nothing, as can often be told without sharing.
+    pub(super) fn is_none(count: u32, span: u32) -> bool {
+        count < least_count(span)
     }
 
     /// Where the values of `byte` begin, and how many there are.
     pub(super) fn of(&self, byte: u8) -> (u32, u32) {
-        let start = self
-            .frequencies
-            .counts()
-            .take(usize::from(byte))
-            .fold(0, |sum: u32, count| sum.wrapping_add(self.multiplier.share(count)));
+        let before = self.frequencies.counts().take(usize::from(byte));
+        let start = before.fold(0, |sum: u32, count| sum.wrapping_add(self.multiplier.share(count)));
         (start, self.multiplier.share(self.frequencies.count(byte)))
     }
 
@@ -42,66 +43,109 @@ impl<'a> Shares<'a> {
     }
 }
 
-/// `m`, at most 2^40 + 2^16, in the parts that keep products within 32 bits.
-#[derive(Clone, Copy)]
-struct Multiplier {
-    /// Bits 24 and up.
-    high: u32,
-    /// Bits 16 to 23.
-    middle: u32,
-    /// Bits 0 to 15.
-    low: u32,
+/// Bytes of a lower count get nothing even at the upper end of the search: `256 * (span + 256) * count < 2^24`.
+fn least_count(span: u32) -> u32 {
+    let most = span.saturating_add(256);
+    if most <= u32::from(u16::MAX) { (u32::from(u16::MAX) / most) + 1 } else { 1 }
 }
 
-impl Multiplier {
-    fn new(m: u64) -> Self {
-        Self { high: (m >> 24) as u32, middle: (m >> 16) as u32 & 0xff, low: m as u32 & 0xffff }
-    }
+/// The counts of the bytes that may get something: few, once the span has become small.
+struct Contenders {
+    counts: [u16; 256],
+    length: usize,
+}
 
-    /// `floor(m * count / 2^24)`. It fits: no count is above 65536 - 255 * 2, and `m < 2^40 + 2^16`.
-    #[inline(always)]
-    fn share(self, count: u32) -> u32 {
-        self.high * count + ((self.middle * count + ((self.low * count) >> 16)) >> 8)
+impl Contenders {
+    fn new(frequencies: &Frequencies, span: u32) -> Self {
+        let least = least_count(span);
+        let mut contenders = Self { counts: [0; 256], length: 0 };
+        for count in frequencies.counts() {
+            // Without a branch: which counts are large is hard to predict.
+            contenders.counts[contenders.length & 255] = count as u16;
+            contenders.length += usize::from(count >= least);
+        }
+        contenders
     }
 
     /// The sum of all shares less `span`. Near the solution the difference is small, whatever wraps on the way.
-    fn excess(self, frequencies: &Frequencies, span: u32) -> i32 {
-        let starts = frequencies.starts();
-        let pairs = starts.iter().zip(starts.iter().skip(1));
-        let sum =
-            pairs.fold(0u32, |sum, (&start, &end)| sum.wrapping_add(self.share(u32::from(end.wrapping_sub(start)))));
-        sum.wrapping_add(self.share(frequencies.count(255))).wrapping_sub(span) as i32
+    fn excess(&self, multiplier: Multiplier, span: u32) -> i32 {
+        let counts = self.counts.iter().take(self.length);
+        let sum = counts.fold(0u32, |sum, &count| sum.wrapping_add(multiplier.share(u32::from(count))));
+        sum.wrapping_sub(span) as i32
+    }
+
+    /// The smallest step, up to `width`, by which the multiplier must grow for any share to grow.
+    fn next_growth(&self, multiplier: Multiplier, width: u32) -> u32 {
+        let upper = Multiplier(multiplier.0 + u64::from(width));
+        let mut step = width;
+        for count in self.counts.iter().take(self.length).map(|&count| u32::from(count)) {
+            let share = multiplier.share(count);
+            if upper.share(count) > share {
+                let missing = ((u64::from(share) + 1) << 24) - multiplier.0 * u64::from(count);
+                step = step.min((missing as u32).div_ceil(count.max(1)));
+            }
+        }
+        step
+    }
+}
+
+/// `m`, at most 2^40 + 2^16.
+#[derive(Clone, Copy)]
+struct Multiplier(u64);
+
+impl Multiplier {
+    /// `floor(m * count / 2^24)`. It fits: no count is above 65536 - 255 * 2.
+    #[inline(always)]
+    fn share(self, count: u32) -> u32 {
+        if cfg!(target_pointer_width = "64") { self.share_at_once(count) } else { self.share_in_parts(count) }
+    }
+
+    #[inline(always)]
+    fn share_at_once(self, count: u32) -> u32 {
+        ((self.0 * u64::from(count)) >> 24) as u32
+    }
+
+    /// In products of 32 bits, for processors that have no wider ones.
+    #[inline(always)]
+    fn share_in_parts(self, count: u32) -> u32 {
+        let (high, middle, low) = ((self.0 >> 24) as u32, (self.0 >> 16) as u32 & 0xff, self.0 as u32 & 0xffff);
+        high * count + ((middle * count + ((low * count) >> 16)) >> 8)
     }
 }
 
 /// The largest multiplier that does not overspend, or another with the same shares, and the number of passes over
-/// the frequencies that it took (at most 18).
+/// the contenders that it took.
 ///
 /// It lies in `256 * span .. 256 * (span + 256)`: at the lower end every share is at most its exact part of `span`;
 /// at the upper end each falls short of its exact part of `span + 256` by less than one, so they overspend. Shares
 /// grow with `m`, so equal sums mean equal shares and the search may stop at the first `m` that spends all of `span`.
-/// Between the two ends the sum follows a line of slope 1/256 closely, so interpolation soon finds one. Where equal
-/// counts jump together there may be none; then the bound on the bracket, which halves with every pass, turns
-/// the interpolation into a bisection.
-fn search(frequencies: &Frequencies, span: u32) -> (Multiplier, u32) {
-    let base = u64::from(span) << 8;
-    let mut best = Multiplier::new(base);
-    let mut excess = best.excess(frequencies, span);
-    let (mut below, mut width) = (0u32, WIDTH);
+/// Between the two ends the sum follows a line of slope 1/256 closely, so interpolation soon finds one, and a bound on
+/// the bracket that halves with every such pass keeps it from crawling. Where shares grow together there may be no `m`
+/// that spends everything; so after a few passes every other one tries the next `m` at which any share grows at all.
+fn search(contenders: &Contenders, span: u32) -> (Multiplier, u32) {
+    let mut best = Multiplier(u64::from(span) << 8);
+    let mut excess = contenders.excess(best, span);
     // What the lower end of the bracket leaves unspent, and what the upper end would overspend.
     let mut unspent = excess.unsigned_abs();
     let mut overspent = 256 - unspent;
-    let mut bound = WIDTH << SLACK;
+    let (mut width, mut bound) = (WIDTH, WIDTH << SLACK);
     let mut passes = 1;
     while excess != 0 && width > 1 {
-        bound /= 2;
-        let interpolated = width * unspent / (unspent + overspent).max(1);
-        let step = interpolated.max(width.saturating_sub(bound)).max(1).min(bound).min(width - 1);
-        let multiplier = Multiplier::new(base + u64::from(below + step));
-        excess = multiplier.excess(frequencies, span);
+        let to_next_growth = passes > PATIENCE && passes % 2 == 0;
+        let step = if to_next_growth {
+            contenders.next_growth(best, width)
+        } else {
+            bound /= 2;
+            let interpolated = width * unspent / (unspent + overspent).max(1);
+            interpolated.max(width.saturating_sub(bound)).max(1).min(bound).min(width - 1)
+        };
+        let multiplier = Multiplier(best.0 + u64::from(step));
+        excess = contenders.excess(multiplier, span);
         passes += 1;
         if excess <= 0 {
-            (below, width, unspent, best) = (below + step, width - step, excess.unsigned_abs(), multiplier);
+            (best, width, unspent) = (multiplier, width.saturating_sub(step), excess.unsigned_abs());
+        } else if to_next_growth {
+            break;
         } else {
             (width, overspent) = (step, excess.unsigned_abs());
         }
@@ -112,8 +156,11 @@ fn search(frequencies: &Frequencies, span: u32) -> (Multiplier, u32) {
 /// The width of the bracket that the search begins with.
 const WIDTH: u32 = 1 << 16;
 
-/// How many passes more than a bisection the search may take.
+/// How many interpolations more than bisections would be needed are allowed.
 const SLACK: u32 = 1;
+
+/// After so many passes, shares that grow together are likely.
+const PATIENCE: u32 = 4;
 
 #[cfg(test)]
 mod tests {
@@ -143,6 +190,9 @@ mod tests {
         for (byte, &expected) in (0..=255).zip(&plain) {
             let (found_start, found) = shares.of(byte);
             assert_eq!((u64::from(found_start), u64::from(found)), (start, expected));
+            assert!(expected == 0 || !Shares::is_none(frequencies.count(byte), span));
+            let (multiplier, count) = (shares.multiplier, frequencies.count(byte));
+            assert_eq!(multiplier.share_in_parts(count), multiplier.share_at_once(count));
             if expected > 0 {
                 assert_eq!(shares.find(found_start), Some((byte, found_start, found)));
                 assert_eq!(shares.find(found_start + (found - 1)), Some((byte, found_start, found)));
@@ -152,14 +202,14 @@ mod tests {
         if start <= u64::from(u32::MAX) {
             assert_eq!(shares.find(start as u32), None);
         }
-        search(frequencies, span).1
+        search(&Contenders::new(frequencies, span), span).1
     }
 
     fn spans() -> impl Strategy<Value = u32> {
         prop_oneof![0u32..600, 0u32..70_000, any::<u32>(), (u32::MAX - 600)..=u32::MAX]
     }
 
-    const MOST_PASSES: u32 = 1 + 16 + SLACK;
+    const MOST_PASSES: u32 = 20;
 
     /// Frequencies from flat to sharp: weights are random powers.
     fn sharpened(weights: &[u16], sharpness: u32) -> Frequencies {

@@ -37,6 +37,8 @@ impl Node {
         let (start, values) = if self.span >= WIDE {
             let unit = self.span >> Frequencies::BITS;
             (unit * u128::from(frequencies.start(byte)), unit * u128::from(frequencies.count(byte)))
+        } else if Shares::is_none(frequencies.count(byte), self.span as u32) {
+            return None;
         } else {
             let (start, values) = Shares::new(frequencies, self.span as u32).of(byte);
             (u128::from(start), u128::from(values))
