@@ -2,13 +2,32 @@
 //!
 //! The modules in the order in which a byte travels through them:
 //!
-//! 1. A [`ByteModel`] is shown the bytes so far and answers with [`Frequencies`] for the next one.
+//! 1. A [`ByteModel`], usually the integer transformer of [`m1`], is shown the bytes so far and answers with
+//!    [`Frequencies`] for the next one.
 //! 2. A coder turns frequencies and bytes into bits: the [range coder](range_coder) for unbounded streams, or the
 //!    [window code](window), which fills windows of exactly `b` bits that decode alone.
 //! 3. [`raw`] puts windows one after the other, with nothing around them: for short messages, and inside blocks.
 //! 4. A [`container`] makes a stream of coded blocks, with checksums and an index.
 //!
 //! `codec/docs` holds a short specification of each step.
+//!
+//! A window holds as much text as fits, and decodes alone:
+//!
+//! ```
+//! use equalinfo_codec::{StaticModel, Frequencies, WindowBits, WindowCode, decode_window, encode_window};
+//!
+//! let mut histogram = [0; 256];
+//! b"the text that a model without context was made from".iter().for_each(|&byte| histogram[byte as usize] += 1);
+//! let mut model = StaticModel(Frequencies::from_histogram(&histogram));
+//!
+//! let text = b"that text";
+//! let window = encode_window(&mut model, WindowBits::B16, WindowCode::Default, 64, text);
+//! assert_eq!(window.consumed, 5);
+//!
+//! let mut decoded = Vec::new();
+//! decode_window(&mut model, WindowBits::B16, WindowCode::Default, 64, window.value, |byte| decoded.push(byte));
+//! assert_eq!(decoded, b"that ");
+//! ```
 #![no_std]
 
 #[cfg(test)]
