@@ -54,7 +54,7 @@ fn main() {
     let text: Vec<u8> = (0..2000).map(|_| b'a' + random.below(26) as u8).collect();
     for (name, config, context) in [("nano", NANO, 128), ("micro", MICRO, 128), ("micro", MICRO, 256), ("3m", LARGE, 256)] {
         let image = image(config);
-        for simd in Simd::ALL.into_iter().filter(|simd| simd.is_available()) {
+        for simd in Simd::available() {
             let engine = Engine::with_simd(image.clone(), simd).expect("available");
             let mut session = engine.session(context).expect("a valid context");
             let sliding = speed(|| {

@@ -9,21 +9,31 @@ use equalinfo_codec::Frequencies;
 use equalinfo_codec::m1::Requantizer;
 use equalinfo_codec::m1::image::{LOGIT_SHIFT, SCORE_SHIFT};
 
+use super::amx;
 use super::kernels::{Head, Kernels, Scratch, norm_inverse, output_requantizer};
 use super::packed::{Layout, Line, PackedMatrix};
+use crate::train::cpu::amx::Tiles;
 
 /// Proof that the processor has AVX-512 F, BW, VL, DQ and VNNI.
 #[derive(Clone, Copy)]
-pub struct Avx512(());
+pub struct Avx512 {
+    /// Whether products of many items go to the tile unit.
+    tiles: bool,
+}
 
 impl Avx512 {
+    /// With the tile unit for products of many items.
+    pub fn detect_with_tiles() -> Option<Self> {
+        Self::detect().filter(|_| amx::available()).map(|_| Self { tiles: true })
+    }
+
     pub fn detect() -> Option<Self> {
         let present = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vnni");
-        present.then_some(Self(()))
+        present.then_some(Self { tiles: false })
     }
 }
 
@@ -117,10 +127,10 @@ fn products<const ITEMS: usize>(matrix: &PackedMatrix, inputs: &[u8], mut done: 
     }
 }
 
-/// [`products`] for any number of items; `done` gets requantized rows of inputs scaled by `2^SCALE`.
+/// [`products`] for any number of items, on the tile unit where `tiles` says so; `done` gets requantized rows of inputs scaled by `2^SCALE`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-fn rows<const SCALE: u32>(matrix: &PackedMatrix, inputs: &[u8], mut done: impl FnMut(usize, usize, __m512i)) {
+fn rows<const SCALE: u32>(tiles: bool, matrix: &PackedMatrix, inputs: &[u8], mut done: impl FnMut(usize, usize, __m512i)) {
     let (multipliers, shifts) = (matrix.multipliers.as_chunks::<16>().0, matrix.shifts.as_chunks::<16>().0);
     let blocks = (matrix.rows / 16).min(multipliers.len()).min(shifts.len());
     let mut requantized = |item: usize, block: usize, sums: __m512i| {
@@ -130,6 +140,14 @@ fn rows<const SCALE: u32>(matrix: &PackedMatrix, inputs: &[u8], mut done: impl F
         }
     };
     let mut first = 0;
+    let mut inputs = inputs;
+    let tiled = inputs.len() / matrix.width / amx::TILE * amx::TILE;
+    if tiles && tiled > 0 && let Some(tiles) = Tiles::configure() {
+        let (now, rest) = inputs.split_at(tiled * matrix.width);
+        let offsets = matrix.offsets.as_chunks::<16>().0;
+        amx::products(&tiles, matrix, now, |item, block, sums| requantized(item, block, _mm512_add_epi32(load(sums), load(&offsets[block]))));
+        (first, inputs) = (tiled, rest);
+    }
     let mut quads = inputs.chunks_exact(4 * matrix.width);
     for quad in &mut quads {
         products::<4>(matrix, quad, |item, block, sums| requantized(first + item, block, sums));
@@ -164,28 +182,28 @@ kernel! { fn norm(residual: &[i32], constant: u32, out: &mut [u8]) {
     }
 } }
 
-kernel! { fn linear(matrix: &PackedMatrix, inputs: &[u8], out: &mut [u8]) {
+kernel! { fn linear(tiles: bool, matrix: &PackedMatrix, inputs: &[u8], out: &mut [u8]) {
     let (out, blocks) = (out.as_chunks_mut::<16>().0, matrix.rows / 16);
-    rows::<0>(matrix, inputs, |item, block, x| store_bytes(&mut out[item * blocks + block], activations(x)));
+    rows::<0>(tiles, matrix, inputs, |item, block, x| store_bytes(&mut out[item * blocks + block], activations(x)));
 } }
 
-kernel! { fn linear_add(matrix: &PackedMatrix, inputs: &[u8], residual: &mut [i32]) {
+kernel! { fn linear_add(tiles: bool, matrix: &PackedMatrix, inputs: &[u8], residual: &mut [i32]) {
     let (residual, blocks) = (residual.as_chunks_mut::<16>().0, matrix.rows / 16);
-    rows::<0>(matrix, inputs, |item, block, x| {
+    rows::<0>(tiles, matrix, inputs, |item, block, x| {
         let place = &mut residual[item * blocks + block];
         store(place, _mm512_add_epi32(load(place), x));
     });
 } }
 
-kernel! { fn gated(gate: &PackedMatrix, linear: &PackedMatrix, reglu: Requantizer, inputs: &[u8], scratch: &mut [i32], out: &mut [u8]) {
+kernel! { fn gated(tiles: bool, gate: &PackedMatrix, linear: &PackedMatrix, reglu: Requantizer, inputs: &[u8], scratch: &mut [i32], out: &mut [u8]) {
     let (scratch, out) = (scratch.as_chunks_mut::<16>().0, out.as_chunks_mut::<16>().0);
     let blocks = gate.rows / 16;
     let (multiplier, shift) = splat(reglu);
-    rows::<0>(gate, inputs, |item, block, x| {
+    rows::<0>(tiles, gate, inputs, |item, block, x| {
         let x = _mm512_max_epi32(_mm512_min_epi32(x, _mm512_set1_epi32(32767)), _mm512_setzero_si512());
         store(&mut scratch[item * blocks + block], x);
     });
-    rows::<0>(linear, inputs, |item, block, x| {
+    rows::<0>(tiles, linear, inputs, |item, block, x| {
         let place = item * blocks + block;
         // Both factors are within 16 bits and the gate is not negative: its upper half is zero, so this is the plain product.
         let product = _mm512_madd_epi16(load(&scratch[place]), clamp(x, 32767));
@@ -193,9 +211,9 @@ kernel! { fn gated(gate: &PackedMatrix, linear: &PackedMatrix, reglu: Requantize
     });
 } }
 
-kernel! { fn logits(matrix: &PackedMatrix, inputs: &[u8], out: &mut [i32]) {
+kernel! { fn logits(tiles: bool, matrix: &PackedMatrix, inputs: &[u8], out: &mut [i32]) {
     let (out, blocks) = (out.as_chunks_mut::<16>().0, matrix.rows / 16);
-    rows::<LOGIT_SHIFT>(matrix, inputs, |item, block, x| store(&mut out[item * blocks + block], x));
+    rows::<LOGIT_SHIFT>(tiles, matrix, inputs, |item, block, x| store(&mut out[item * blocks + block], x));
 } }
 
 kernel! { fn frequencies(logits: &[i32; 256], powers: &[i32; 256]) -> Frequencies {
@@ -303,19 +321,19 @@ impl Kernels for Avx512 {
     }
 
     fn linear(self, matrix: &PackedMatrix, activations: &[u8], out: &mut [u8]) {
-        unsafe { linear(matrix, activations, out) }
+        unsafe { linear(self.tiles, matrix, activations, out) }
     }
 
     fn linear_add(self, matrix: &PackedMatrix, activations: &[u8], residual: &mut [i32]) {
-        unsafe { linear_add(matrix, activations, residual) }
+        unsafe { linear_add(self.tiles, matrix, activations, residual) }
     }
 
     fn gated(self, halves: [&PackedMatrix; 2], reglu: Requantizer, activations: &[u8], scratch: &mut [i32], out: &mut [u8]) {
-        unsafe { gated(halves[0], halves[1], reglu, activations, scratch, out) }
+        unsafe { gated(self.tiles, halves[0], halves[1], reglu, activations, scratch, out) }
     }
 
     fn logits(self, matrix: &PackedMatrix, activations: &[u8], out: &mut [i32]) {
-        unsafe { logits(matrix, activations, out) }
+        unsafe { logits(self.tiles, matrix, activations, out) }
     }
 
     fn frequencies(self, logits: &[i32; 256], powers: &[i32; 256]) -> Frequencies {

@@ -9,6 +9,8 @@
 //! * [`Engine::trace`]: the frequencies at every position of a known text.
 
 #[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
@@ -17,6 +19,8 @@ mod kernels;
 mod lanes;
 mod packed;
 mod portable;
+mod simd;
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -25,65 +29,9 @@ use std::sync::Arc;
 use equalinfo_codec::m1::{Config, ModelError};
 use equalinfo_codec::{ByteModel, Frequencies};
 
-#[cfg(target_arch = "x86_64")]
-use avx2::Avx2;
-#[cfg(target_arch = "x86_64")]
-use avx512::Avx512;
 pub use image::{Image, ImageError};
-use kernels::Kernels;
-use lanes::Lanes;
-use packed::PackedModel;
-use portable::Portable;
-
-/// The environment variable that overrides the choice of instructions.
-pub const SIMD_VARIABLE: &str = "EQUALINFO_SIMD";
-
-/// Which instructions the inner loops use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Simd {
-    /// The codec's own code.
-    Portable,
-    /// AVX2.
-    Avx2,
-    /// AVX-512 with VNNI.
-    Avx512,
-}
-
-impl Simd {
-    /// Every path, slowest first.
-    pub const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
-
-    /// The name that `EQUALINFO_SIMD` takes.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Portable => "portable",
-            Self::Avx2 => "avx2",
-            Self::Avx512 => "avx512",
-        }
-    }
-
-    /// Whether this processor has the instructions.
-    pub fn is_available(self) -> bool {
-        match self {
-            Self::Portable => true,
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => Avx2::detect().is_some(),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => Avx512::detect().is_some(),
-            #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 | Self::Avx512 => false,
-        }
-    }
-
-    /// The fastest path of this processor, or the one that `EQUALINFO_SIMD` names.
-    pub fn detect() -> Result<Self, EngineError> {
-        let available = |simd: &Self| simd.is_available();
-        match std::env::var(SIMD_VARIABLE) {
-            Ok(found) => Self::ALL.into_iter().filter(available).find(|simd| simd.name() == found).ok_or(EngineError::Simd { found }),
-            Err(_) => Ok(Self::ALL.into_iter().rev().find(available).unwrap_or(Self::Portable)),
-        }
-    }
-}
+pub use simd::{SIMD_VARIABLE, Simd};
+use streams::{PortableStreams, Prepared, Streams};
 
 /// Why a model cannot be run as asked.
 #[derive(Debug, thiserror::Error)]
@@ -98,28 +46,23 @@ pub enum EngineError {
 }
 
 fn available_names() -> String {
-    let names: Vec<_> = Simd::ALL.into_iter().filter(|simd| simd.is_available()).map(Simd::name).collect();
-    names.join(", ")
+    Simd::available().map(Simd::name).collect::<Vec<_>>().join(", ")
 }
 
 /// A model ready to run; cheap to clone and to share between threads.
 #[derive(Clone)]
 pub struct Engine {
     image: Arc<Image>,
-    path: Path,
-}
-
-#[derive(Clone)]
-enum Path {
-    Portable,
-    #[cfg(target_arch = "x86_64")]
-    Avx2(Avx2, Arc<PackedModel>),
-    #[cfg(target_arch = "x86_64")]
-    Avx512(Avx512, Arc<PackedModel>),
+    simd: Simd,
+    /// The packed weights, unless the path is portable.
+    prepared: Option<Arc<dyn Prepared>>,
 }
 
 impl Engine {
     /// Prepares `image` for the fastest path of this processor, or the one that `EQUALINFO_SIMD` names.
+    ///
+    /// # Errors
+    /// `EQUALINFO_SIMD` names no path of this processor.
     pub fn new(image: Arc<Image>) -> Result<Self, EngineError> {
         Self::with_simd(image, Simd::detect()?)
     }
@@ -129,17 +72,11 @@ impl Engine {
     /// # Errors
     /// The processor lacks the instructions.
     pub fn with_simd(image: Arc<Image>, simd: Simd) -> Result<Self, EngineError> {
-        let missing = || EngineError::Simd { found: simd.name().into() };
-        let path = match simd {
-            Simd::Portable => Path::Portable,
-            #[cfg(target_arch = "x86_64")]
-            Simd::Avx2 => Path::Avx2(Avx2::detect().ok_or_else(missing)?, pack::<Avx2>(&image)),
-            #[cfg(target_arch = "x86_64")]
-            Simd::Avx512 => Path::Avx512(Avx512::detect().ok_or_else(missing)?, pack::<Avx512>(&image)),
-            #[cfg(not(target_arch = "x86_64"))]
-            Simd::Avx2 | Simd::Avx512 => return Err(missing()),
+        let prepared = match simd {
+            Simd::Portable => None,
+            _ => Some(simd.prepare(&image).ok_or_else(|| EngineError::Simd { found: simd.name().into() })?),
         };
-        Ok(Self { image, path })
+        Ok(Self { image, simd, prepared })
     }
 
     /// The image.
@@ -154,13 +91,7 @@ impl Engine {
 
     /// The path that this engine uses.
     pub fn simd(&self) -> Simd {
-        match self.path {
-            Path::Portable => Simd::Portable,
-            #[cfg(target_arch = "x86_64")]
-            Path::Avx2(..) => Simd::Avx2,
-            #[cfg(target_arch = "x86_64")]
-            Path::Avx512(..) => Simd::Avx512,
-        }
+        self.simd
     }
 
     /// One stream that sees up to `context` positions.
@@ -168,14 +99,7 @@ impl Engine {
     /// # Errors
     /// The context is zero or longer than the model's.
     pub fn session(&self, context: usize) -> Result<Session, EngineError> {
-        self.check(context)?;
-        Ok(Session(match &self.path {
-            Path::Portable => Box::new(Portable::new(self.image.clone(), context)?),
-            #[cfg(target_arch = "x86_64")]
-            Path::Avx2(kernels, model) => Box::new(Lanes::new(*kernels, model.clone(), 1, context)),
-            #[cfg(target_arch = "x86_64")]
-            Path::Avx512(kernels, model) => Box::new(Lanes::new(*kernels, model.clone(), 1, context)),
-        }))
+        self.streams(1, context).map(Session)
     }
 
     /// `lanes` streams in lockstep, each of which sees up to `context` positions.
@@ -183,83 +107,51 @@ impl Engine {
     /// # Errors
     /// The context is zero or longer than the model's.
     pub fn batch(&self, lanes: usize, context: usize) -> Result<Batch, EngineError> {
-        self.check(context)?;
-        Ok(Batch(match &self.path {
-            Path::Portable => Box::new((0..lanes).map(|_| Portable::new(self.image.clone(), context)).collect::<Result<Vec<_>, _>>()?),
-            #[cfg(target_arch = "x86_64")]
-            Path::Avx2(kernels, model) => Box::new(Lanes::new(*kernels, model.clone(), lanes, context)),
-            #[cfg(target_arch = "x86_64")]
-            Path::Avx512(kernels, model) => Box::new(Lanes::new(*kernels, model.clone(), lanes, context)),
-        }))
+        self.streams(lanes, context).map(Batch)
     }
 
     /// Calls `visit` for each byte of `text` with its position and the frequencies ahead of it, in a context that
-    /// starts empty and slides.
+    /// starts empty and slides. Much faster than a session, as all positions of a layer share each weight.
     ///
     /// # Errors
     /// The context is zero or longer than the model's.
     pub fn trace(&self, text: &[u8], context: usize, mut visit: impl FnMut(usize, &Frequencies)) -> Result<(), EngineError> {
-        self.check(context)?;
-        match &self.path {
-            Path::Portable => {
-                let mut model = Portable::new(self.image.clone(), context)?;
-                for (position, &byte) in text.iter().enumerate() {
-                    visit(position, model.frequencies());
-                    model.push(byte);
-                }
-            }
-            #[cfg(target_arch = "x86_64")]
-            Path::Avx2(kernels, model) => Lanes::new(*kernels, model.clone(), 1, context).trace(0, text, visit),
-            #[cfg(target_arch = "x86_64")]
-            Path::Avx512(kernels, model) => Lanes::new(*kernels, model.clone(), 1, context).trace(0, text, visit),
-        }
+        self.streams(1, context)?.trace(text, &mut visit);
         Ok(())
     }
 
-    fn check(&self, context: usize) -> Result<(), ModelError> {
+    fn streams(&self, count: usize, context: usize) -> Result<Box<dyn Streams>, EngineError> {
         let expected = self.config().context;
-        if (1..=expected).contains(&context) { Ok(()) } else { Err(ModelError::Context { expected, found: context }) }
+        if !(1..=expected).contains(&context) {
+            return Err(ModelError::Context { expected, found: context }.into());
+        }
+        Ok(match &self.prepared {
+            Some(prepared) => prepared.streams(count, context),
+            None => Box::new(PortableStreams::new(&self.image, count, context)?),
+        })
     }
-}
-
-#[cfg(target_arch = "x86_64")]
-fn pack<K: Kernels>(image: &Image) -> Arc<PackedModel> {
-    Arc::new(PackedModel::new(image.model(), K::LAYOUT))
 }
 
 /// One stream of an [`Engine`].
-pub struct Session(Box<dyn ByteModel + Send>);
+pub struct Session(Box<dyn Streams>);
 
 impl ByteModel for Session {
     fn reset(&mut self) {
-        self.0.reset();
+        self.0.reset(0);
     }
 
     fn frequencies(&mut self) -> &Frequencies {
-        self.0.frequencies()
+        self.0.frequencies(0)
     }
 
     fn push(&mut self, byte: u8) {
-        self.0.push(byte);
+        self.0.push(0, byte);
     }
 }
 
-impl<K: Kernels> ByteModel for Lanes<K> {
-    fn reset(&mut self) {
-        Lanes::reset(self, 0);
-    }
-
-    fn frequencies(&mut self) -> &Frequencies {
-        Lanes::frequencies(self, 0)
-    }
-
-    fn push(&mut self, byte: u8) {
-        Lanes::push(self, 0, byte);
-    }
-}
-
-/// Streams of an [`Engine`] in lockstep: bytes pushed to several of them are run together when the frequencies of one are asked for.
-pub struct Batch(Box<dyn Lockstep + Send>);
+/// Streams of an [`Engine`] in lockstep: bytes pushed to several of them are run together when the frequencies of one are
+/// asked for, so push to all before asking.
+pub struct Batch(Box<dyn Streams>);
 
 impl Batch {
     /// Empties the context of a stream.
@@ -275,39 +167,5 @@ impl Batch {
     /// What follows the bytes pushed to a stream so far.
     pub fn frequencies(&mut self, lane: usize) -> &Frequencies {
         self.0.frequencies(lane)
-    }
-}
-
-trait Lockstep {
-    fn reset(&mut self, lane: usize);
-    fn push(&mut self, lane: usize, byte: u8);
-    fn frequencies(&mut self, lane: usize) -> &Frequencies;
-}
-
-impl<K: Kernels> Lockstep for Lanes<K> {
-    fn reset(&mut self, lane: usize) {
-        Lanes::reset(self, lane);
-    }
-
-    fn push(&mut self, lane: usize, byte: u8) {
-        Lanes::push(self, lane, byte);
-    }
-
-    fn frequencies(&mut self, lane: usize) -> &Frequencies {
-        Lanes::frequencies(self, lane)
-    }
-}
-
-impl Lockstep for Vec<Portable> {
-    fn reset(&mut self, lane: usize) {
-        self[lane].reset();
-    }
-
-    fn push(&mut self, lane: usize, byte: u8) {
-        self[lane].push(byte);
-    }
-
-    fn frequencies(&mut self, lane: usize) -> &Frequencies {
-        self[lane].frequencies()
     }
 }

@@ -22,7 +22,7 @@ fn image(config: Config, seed: u64) -> Arc<Image> {
 }
 
 fn fast() -> impl Iterator<Item = Simd> {
-    Simd::ALL.into_iter().filter(|simd| *simd != Simd::Portable && simd.is_available())
+    Simd::available().filter(|simd| *simd != Simd::Portable)
 }
 
 fn portable_trace(image: &Arc<Image>, text: &[u8], context: usize) -> Vec<Frequencies> {
@@ -101,17 +101,17 @@ fn batches_agree_with_the_codec() {
     let image = image(CONFIGS[0], 9);
     let mut random = crate::train::random::Random::new(10);
     for simd in fast() {
-        let (lanes, context) = (7, 20);
+        let (lanes, context) = (37, 20);
         let mut fast = Engine::with_simd(image.clone(), simd).unwrap().batch(lanes, context).unwrap();
         let mut plain = Engine::with_simd(image.clone(), Simd::Portable).unwrap().batch(lanes, context).unwrap();
-        for step in 0..2000 {
+        for step in 0..6000 {
             let lane = random.below(lanes);
             match random.below(16) {
                 0 => {
                     fast.reset(lane);
                     plain.reset(lane);
                 }
-                1..6 => assert!(fast.frequencies(lane) == plain.frequencies(lane), "{simd:?} lane {lane} step {step}"),
+                1 => assert!(fast.frequencies(lane) == plain.frequencies(lane), "{simd:?} lane {lane} step {step}"),
                 _ => {
                     let byte = random.below(256) as u8;
                     fast.push(lane, byte);

@@ -4,7 +4,7 @@
 //! through `multiversion`.
 
 #[cfg(target_arch = "x86_64")]
-mod amx;
+pub mod amx;
 mod attention;
 mod elementwise;
 mod loss;

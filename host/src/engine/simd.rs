@@ -1,0 +1,89 @@
+//! The choice of instructions at run time.
+
+use std::sync::Arc;
+
+use super::EngineError;
+use super::image::Image;
+use super::streams::Prepared;
+#[cfg(target_arch = "x86_64")]
+use super::{avx2::Avx2, avx512::Avx512, streams::Packed};
+
+/// The environment variable that overrides the choice of instructions.
+pub const SIMD_VARIABLE: &str = "EQUALINFO_SIMD";
+
+/// Which instructions the inner loops use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Simd {
+    /// The codec's own code.
+    Portable,
+    /// AVX2.
+    Avx2,
+    /// AVX-512 with VNNI.
+    Avx512,
+    /// AVX-512 with VNNI, and AMX for batches and traces.
+    Amx,
+}
+
+impl Simd {
+    /// Every path, slowest first.
+    pub const ALL: [Self; 4] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Amx];
+
+    /// The name that `EQUALINFO_SIMD` takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+            Self::Amx => "amx",
+        }
+    }
+
+    /// Whether this processor has the instructions.
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => Avx2::detect().is_some(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => Avx512::detect().is_some(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx => Avx512::detect_with_tiles().is_some(),
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => false,
+        }
+    }
+
+    /// The paths of this processor, slowest first.
+    pub fn available() -> impl DoubleEndedIterator<Item = Self> {
+        Self::ALL.into_iter().filter(|simd| simd.is_available())
+    }
+
+    /// The fastest path of this processor, or the one that `EQUALINFO_SIMD` names.
+    ///
+    /// # Errors
+    /// `EQUALINFO_SIMD` names no path of this processor.
+    pub fn detect() -> Result<Self, EngineError> {
+        match std::env::var(SIMD_VARIABLE) {
+            Ok(found) => Self::available().find(|simd| simd.name() == found).ok_or(EngineError::Simd { found }),
+            Err(_) => Ok(Self::available().next_back().unwrap_or(Self::Portable)),
+        }
+    }
+
+    /// Packs a model; `None` for the portable path and where the instructions are missing.
+    pub(super) fn prepare(self, image: &Image) -> Option<Arc<dyn Prepared>> {
+        match self {
+            Self::Portable => None,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => Some(Arc::new(Packed::new(Avx2::detect()?, image))),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => Some(Arc::new(Packed::new(Avx512::detect()?, image))),
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx => Some(Arc::new(Packed::new(Avx512::detect_with_tiles()?, image))),
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => {
+                let _ = image;
+                None
+            }
+        }
+    }
+}
