@@ -1,1 +1,84 @@
-//! Shared helpers of the end-to-end tests.
+//! Shared helpers of the end-to-end tests: a sandbox that runs the tool, texts, and a model small enough to be made on the spot.
+
+mod sandbox;
+
+use equalinfo::quantize::{ActivationScales, FloatLayer, FloatM1, quantize};
+use equalinfo::static_model;
+use equalinfo_codec::m1::Config;
+
+pub use sandbox::{Run, Sandbox};
+
+/// `alice29.txt` of the Canterbury corpus.
+pub const ALICE: &[u8] = include_bytes!("../data/alice29.txt");
+
+/// Pseudo-random numbers (SplitMix64), the same in every run.
+pub struct Random(pub u64);
+
+impl Random {
+    /// The next 64 bits.
+    pub fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number in -1..1.
+    pub fn symmetric(&mut self) -> f32 {
+        (self.bits() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    }
+
+    /// Bytes without any structure.
+    pub fn bytes(&mut self, length: usize) -> Vec<u8> {
+        (0..length.div_ceil(8)).flat_map(|_| self.bits().to_le_bytes()).take(length).collect()
+    }
+}
+
+/// A `.m1q` image with one layer: it predicts bytes by their frequency in English, disturbed a little by the context,
+/// so that text becomes smaller and every part of a model takes part. Models of different seeds have different ids.
+pub fn tiny_model(seed: u64) -> Vec<u8> {
+    const D: usize = 64;
+    let config = Config { d: D, ff: D, context: 64, layers: 1, heads: 1 };
+    let english = static_model::english().expect("the shipped frequencies");
+    let mut random = Random(seed);
+    let mut noise = |count: usize, size: f32| -> Vec<f32> { (0..count).map(|_| size * random.symmetric()).collect() };
+    // With every row along one direction, the normalized residual is that direction whatever was read, and the logit
+    // of a byte is the length of its row: here the logarithm of its count.
+    let mut embedding = noise(257 * D, 0.02);
+    for (row, values) in embedding.chunks_mut(D).enumerate() {
+        let count = u8::try_from(row).map_or(256, |byte| english.count(byte));
+        let length = ((count as f32).ln() + 1.0) / (D as f32).sqrt();
+        for value in values {
+            *value += length / (D as f32).sqrt();
+        }
+    }
+    let layer = FloatLayer {
+        qkv: noise(3 * D * D, 0.1),
+        bias: noise(32, 1.0),
+        out: noise(D * D, 0.05),
+        gate: noise(D * D, 0.1),
+        linear: noise(D * D, 0.1),
+        down: noise(D * D, 0.05),
+    };
+    let model = FloatM1 { config, name: format!("tiny-{seed}"), embedding, layers: vec![layer] };
+    quantize(&model, &ActivationScales::new(&config)).expect("scales that suit these weights")
+}
+
+/// Texts that have broken compressors: empty, one byte, zeros, many scripts, a character cut in two, every byte value.
+pub fn awkward_texts() -> Vec<(&'static str, Vec<u8>)> {
+    let scripts = "English, \u{e4}\u{f6}\u{fc}\u{df}; \u{395}\u{3bb}\u{3bb}\u{3b7}\u{3bd}\u{3b9}\u{3ba}\u{3ac}; \u{420}\u{443}\u{441}\u{441}\u{43a}\u{438}\u{439}; \u{5e2}\u{5d1}\u{5e8}\u{5d9}\u{5ea}; \u{627}\u{644}\u{639}\u{631}\u{628}\u{64a}\u{629}; \u{939}\u{93f}\u{928}\u{94d}\u{926}\u{940}; \u{4e2d}\u{6587}; \u{65e5}\u{672c}\u{8a9e}; \u{d55c}\u{ad6d}\u{c5b4}; \u{1f600}\u{1f680}\n";
+    let repeated = scripts.repeat(20).into_bytes();
+    let cut = repeated[..repeated.len() - 2].to_vec();
+    vec![
+        ("empty", Vec::new()),
+        ("one byte", vec![b'x']),
+        ("one odd byte", vec![0xff]),
+        ("zeros", vec![0; 10_000]),
+        ("scripts", repeated),
+        ("cut in mid-character", cut),
+        ("every byte", (0..=255).cycle().take(2000).collect()),
+        ("line ends", b"a\r\nb\n\nc\r".to_vec()),
+        ("noise", Random(7).bytes(5000)),
+    ]
+}

@@ -25,8 +25,8 @@ pub enum EvalMethod {
 ///
 /// Documents are joined and cut into pieces of 64 KiB for the window methods, as the paper joins documents before it
 /// cuts examples; arithmetic coding restarts with every document and every piece. The bound is what an ideal coder
-/// of b bits would hold: -log2 P summed from an empty context until it exceeds b, its windows restarting where its
-/// own windows end.
+/// of b bits would hold: -log2 P summed from an empty context until it exceeds b, the last byte counted by the share
+/// that still fits, its windows restarting where its own windows end.
 #[derive(Debug, Clone, Args)]
 pub struct EvalArguments {
     /// Files, directories or patterns (.txt, .jsonl, .parquet; .gz, .zst, .xz)

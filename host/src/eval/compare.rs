@@ -3,13 +3,17 @@
 //! Invariant: every row covers exactly the same bytes, each text compressed alone, and names what the decoder must
 //! hold beside its program (a dictionary, a model), so that no gain hides in data that is not counted.
 
+use std::io;
+
 use anyhow::Result;
+use equalinfo_codec::container::{DEFAULT_BLOCK_SIZE, Method};
+use equalinfo_codec::{WindowBits, WindowCode, raw};
 use serde::Serialize;
 
-use equalinfo_codec::raw;
-
 use super::classical::{Classical, ZstdWithDictionary};
+use crate::compress::Recipe;
 use crate::compress::ordered::ordered;
+use crate::compress::write::compress;
 use crate::model::LoadedModel;
 
 /// One row of the comparison; the fields of `compare --json`.
@@ -91,5 +95,18 @@ pub fn ours(model: &LoadedModel, texts: &[Vec<u8>], messages: bool, threads: usi
         };
         return Ok(vec![measure(format!("equalinfo {} --raw", model.name()), side_data, texts, threads, worker)?]);
     }
-    Ok(Vec::new())
+    let stream = |method| {
+        let worker = move || {
+            let recipe = Recipe::new(method, model.clone(), context, u64::from(DEFAULT_BLOCK_SIZE))?;
+            Ok(move |text: &[u8]| Ok(compress(&recipe, threads, text, &mut io::sink(), |_, _| ())?.stream))
+        };
+        let name = match method {
+            Method::EqualInfo { bits, .. } => format!("equalinfo {} equal-info b={}", model.name(), bits.bits()),
+            _ => format!("equalinfo {} ac", model.name()),
+        };
+        // The blocks of a text are what runs in parallel here, not the texts.
+        measure(name, side_data, texts, 1, worker)
+    };
+    let windows = |bits| Method::EqualInfo { bits, code: WindowCode::Default };
+    [Method::Ac, windows(WindowBits::B128), windows(WindowBits::B16)].into_iter().map(stream).collect()
 }

@@ -1,7 +1,8 @@
-//! `eval`: every method of the paper on the same text, and the bound that no window code can pass.
+//! `eval`: every method of the paper on the same text, and the [`bound`] for window codes.
 //!
 //! Data flow: documents become [`pieces`]; each pair of a piece and a [`Measure`] is one job for the threads and
-//! comes back as a [`Tally`]; sums of tallies become [`Row`]s. Sums do not depend on the order, so neither do the figures.
+//! comes back as a [`Tally`]; sums of tallies become [`Row`]s. Tallies are
+//! summed in the order of the text, so the figures do not depend on the threads.
 
 pub mod bound;
 pub mod classical;
@@ -43,6 +44,8 @@ struct Tally {
     text: u64,
     coded_bytes: u64,
     windows: u64,
+    /// Bytes in the windows of the bound, shares of bytes included.
+    ideal_bytes: f64,
 }
 
 /// One line of the report; the fields of `eval --json`.
@@ -133,6 +136,7 @@ impl Evaluation<'_> {
                 sum.text += tally.text;
                 sum.coded_bytes += tally.coded_bytes;
                 sum.windows += tally.windows;
+                sum.ideal_bytes += tally.ideal_bytes;
                 if index + 1 == measures.len() {
                     progress(tally.text);
                 }
@@ -182,7 +186,10 @@ impl Evaluation<'_> {
                 }
                 tally.coded_bytes = tally.windows * bits.bytes() as u64;
             }
-            Measure::Bound(bits) => tally.windows = bound::windows(&mut sessions.m1, bits.bits(), self.context, text),
+            Measure::Bound(bits) => {
+                let ideal = bound::windows(&mut sessions.m1, bits.bits(), self.context, text);
+                (tally.windows, tally.ideal_bytes) = (ideal.windows, ideal.bytes);
+            }
         }
         tally
     }
@@ -200,7 +207,7 @@ impl Evaluation<'_> {
             Measure::Bound(_) => return Vec::new(),
             Measure::Windows(bits, variant) => {
                 (windows, window_bits, code) = (Some(sum.windows), Some(bits.bits()), Some(code_name(variant)));
-                bound = tally(Measure::Bound(bits)).map(|bound| text / bound.windows as f64);
+                bound = tally(Measure::Bound(bits)).map(|bound| bound.ideal_bytes / bound.windows as f64);
                 "equal-info"
             }
         };

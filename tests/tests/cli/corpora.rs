@@ -1,0 +1,62 @@
+//! Corpora as users have them: compressed, in directories, broken.
+
+use equalinfo_tests::ALICE;
+
+use crate::{sandbox, with_tiny};
+
+fn jsonl(documents: &[&[u8]]) -> Vec<u8> {
+    documents
+        .iter()
+        .flat_map(|document| {
+            let text = std::str::from_utf8(document).expect("UTF-8");
+            (serde_json::json!({"source": "test", "text": text}).to_string() + "\n").into_bytes()
+        })
+        .collect()
+}
+
+#[test]
+fn the_same_documents_in_any_wrapping_give_the_same_figures() {
+    let sandbox = sandbox();
+    let documents = [&ALICE[..3000], &ALICE[3000..9000], &ALICE[9000..9500]];
+    let plain = jsonl(&documents);
+    std::fs::create_dir(sandbox.path("corpus")).expect("a directory");
+    sandbox.write("plain.jsonl", &plain);
+    sandbox.write("packed.jsonl.zst", &zstd::encode_all(&plain[..], 3).expect("zstd"));
+    sandbox.write("corpus/0.jsonl", &jsonl(&documents[..1]));
+    sandbox.write("corpus/1.jsonl", &jsonl(&documents[1..]));
+    sandbox.write("corpus/README", b"not a document");
+    let eval = |input: &str| sandbox.run(&with_tiny(&["eval", "--json", "--method", "ac,static-ac", input])).ok().stdout;
+    let figures = eval("plain.jsonl");
+    assert_eq!(eval("packed.jsonl.zst"), figures);
+    assert_eq!(eval("corpus"), figures);
+    assert_eq!(eval("corpus/*.jsonl"), figures);
+    // Method ac restarts with every document, so one long document is another matter.
+    sandbox.write("joined.txt", &documents.concat());
+    assert_ne!(eval("joined.txt"), figures);
+}
+
+#[test]
+fn a_broken_corpus_is_named_with_its_line() {
+    let sandbox = sandbox();
+    sandbox.write("broken.jsonl", b"{\"text\":\"fine\"}\n{\"body\":\"no text\"}\n");
+    let run = sandbox.run(&with_tiny(&["eval", "broken.jsonl"]));
+    run.fails(1, &["broken.jsonl", "line 2", "\"text\"", "--text-field"]);
+    sandbox.run(&with_tiny(&["eval", "--text-field", "body", "broken.jsonl"])).fails(1, &["line 1"]);
+    sandbox.write("broken.parquet", b"PAR1");
+    sandbox.run(&with_tiny(&["eval", "broken.parquet"])).fails(1, &["broken.parquet"]);
+}
+
+#[test]
+fn shards_add_up() {
+    let sandbox = sandbox();
+    let lines: String = (0..100).map(|number| format!("line number {number}\n")).collect();
+    sandbox.write("lines.txt", lines.as_bytes());
+    let bytes = |shard: &[&str]| -> u64 {
+        let run = sandbox.run(&[&["eval", "--json", "--method", "bytes", "--lines", "lines.txt"], shard].concat()).ok();
+        let row: serde_json::Value = serde_json::from_str(run.text().trim()).expect("JSON");
+        row["bytes"].as_u64().expect("a number")
+    };
+    let parts: u64 = ["0/3", "1/3", "2/3"].iter().map(|part| bytes(&["--shard", part])).sum();
+    assert_eq!(parts, bytes(&[]));
+    sandbox.run(&["eval", "--shard", "3/3", "lines.txt"]).fails(2, &["0 <= i < n"]);
+}

@@ -1,0 +1,24 @@
+//! The tool from the outside: what a user types, what comes back.
+
+mod corpora;
+mod damage;
+mod evaluation;
+mod inspection;
+mod manners;
+mod messages;
+mod models;
+mod round_trips;
+
+use equalinfo_tests::Sandbox;
+
+fn sandbox() -> Sandbox {
+    Sandbox::new(env!("CARGO_BIN_EXE_equalinfo-under-test"))
+}
+
+/// The options that choose the sandbox's own model.
+const TINY: [&str; 2] = ["--model", "tiny.m1q"];
+
+/// `arguments` with the sandbox's own model.
+fn with_tiny<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    [arguments, &TINY].concat()
+}

@@ -1,0 +1,166 @@
+//! The manners of zstd: outputs, overwriting, pipes, exit codes.
+
+use std::io::Read;
+use std::process::Stdio;
+
+use equalinfo_tests::ALICE;
+
+use crate::{TINY, sandbox, with_tiny};
+
+#[test]
+fn files_are_kept_unless_told_otherwise() {
+    let sandbox = sandbox();
+    sandbox.write("text", b"some text");
+    sandbox.run(&with_tiny(&["compress", "text"])).ok();
+    assert!(sandbox.has("text") && sandbox.has("text.eqi"));
+    sandbox.run(&with_tiny(&["decompress", "--rm", "text.eqi", "-o", "back"])).ok();
+    assert!(!sandbox.has("text.eqi") && sandbox.read("back") == b"some text");
+    sandbox.run(&with_tiny(&["compress", "--rm", "text"])).ok();
+    assert!(!sandbox.has("text") && sandbox.has("text.eqi"));
+    sandbox.run(&with_tiny(&["decompress", "text.eqi"])).ok();
+    assert_eq!(sandbox.read("text"), b"some text");
+}
+
+#[test]
+fn several_files_each_get_their_output() {
+    let sandbox = sandbox();
+    for name in ["a", "b", "c"] {
+        sandbox.write(name, name.repeat(100).as_bytes());
+    }
+    sandbox.run(&with_tiny(&["compress", "a", "b", "c"])).ok();
+    assert_eq!(sandbox.files(), ["a", "a.eqi", "b", "b.eqi", "c", "c.eqi", "tiny.m1q"]);
+    let all = sandbox.run(&with_tiny(&["cat", "a.eqi", "b.eqi", "c.eqi"])).ok();
+    assert_eq!(all.text(), ["a", "b", "c"].map(|name| name.repeat(100)).concat());
+    sandbox.run(&with_tiny(&["compress", "a", "b", "-o", "both"])).fails(1, &["-o both", "2 inputs"]);
+    let joined = sandbox.run(&with_tiny(&["compress", "-c", "a", "b"])).ok().stdout;
+    assert_eq!(sandbox.run_with(&with_tiny(&["decompress"]), &joined).ok().text(), "a".repeat(100) + &"b".repeat(100));
+}
+
+#[test]
+fn nothing_is_overwritten_without_force() {
+    let sandbox = sandbox();
+    sandbox.write("text", b"some text");
+    sandbox.write("text.eqi", b"precious");
+    sandbox.run(&with_tiny(&["compress", "text"])).fails(1, &["text.eqi", "already exists", "-f"]);
+    assert_eq!(sandbox.read("text.eqi"), b"precious");
+    sandbox.run(&with_tiny(&["compress", "-f", "text"])).ok();
+    sandbox.run(&with_tiny(&["decompress", "text.eqi"])).fails(1, &["text", "already exists"]);
+    sandbox.run(&with_tiny(&["decompress", "-f", "text.eqi"])).ok();
+}
+
+#[test]
+fn wrong_names_and_inputs_are_explained() {
+    let sandbox = sandbox();
+    sandbox.write("text", b"some text");
+    sandbox.run(&with_tiny(&["compress", "missing"])).fails(1, &["missing", "cannot open"]);
+    sandbox.run(&with_tiny(&["compress", "."])).fails(1, &["directory"]);
+    sandbox.run(&with_tiny(&["decompress", "text"])).fails(1, &["text", ".eqi", "-o"]);
+    sandbox.run(&with_tiny(&["decompress", "text", "-o", "back"])).fails(1, &["text", "expected an .eqi stream"]);
+    sandbox.run(&with_tiny(&["compress", "text", "-o", "no/such/directory/out"])).fails(1, &["no/such/directory"]);
+    sandbox.run(&["compress", "text", "--model", "no-such-model"]).fails(1, &["no-such-model", ".m1q"]);
+    assert_eq!(sandbox.files(), ["text", "tiny.m1q"]);
+}
+
+#[test]
+fn mistakes_in_the_command_line_are_exit_code_2() {
+    let sandbox = sandbox();
+    for arguments in [
+        &["compress", "--method", "zip"][..],
+        &["compress", "--window-bits", "17"],
+        &["compress", "-T", "0"],
+        &["compress", "--block-size", "many"],
+        &["cat", "--range", "9..3"],
+        &["eval"],
+        &["no-such-command"],
+        &[],
+    ] {
+        sandbox.run(arguments).fails(2, &[]);
+    }
+    sandbox.write("text", b"some text");
+    let one = |arguments: &[&str]| sandbox.run(&with_tiny(&[&["compress", "text"], arguments].concat()));
+    one(&["--window-bits", "16"]).fails(1, &["--window-bits", "equal-info"]);
+    one(&["--method", "equal-info", "--code", "paper"]).fails(1, &["paper", "no decoder"]);
+    one(&["--block-size", "0"]).fails(1, &["--block-size 0"]);
+    one(&["--block-size", "1G"]).fails(1, &["--block-size"]);
+    one(&["--device", "cuda"]).fails(1, &["--device cuda", "--device auto"]);
+}
+
+#[test]
+fn sizes_and_time_are_reported_and_quiet_is_quiet() {
+    let sandbox = sandbox();
+    sandbox.write("alice29.txt", ALICE);
+    let run = sandbox.run(&with_tiny(&["compress", "alice29.txt"])).ok();
+    assert!(run.stderr.contains("152,089 =>") && run.stderr.contains("bits/byte") && run.stderr.contains(" s, "), "{}", run.stderr);
+    assert!(run.stdout.is_empty());
+    let run = sandbox.run(&with_tiny(&["compress", "-f", "-q", "alice29.txt"])).ok();
+    assert_eq!(run.stderr, "");
+    let run = sandbox.run(&with_tiny(&["compress", "-f", "-v", "alice29.txt"])).ok();
+    assert!(run.stderr.contains("3 blocks") && run.stderr.contains("tiny-1"), "{}", run.stderr);
+}
+
+#[test]
+fn a_closed_pipe_is_not_an_error_message() {
+    let sandbox = sandbox();
+    sandbox.write("text", &ALICE.repeat(4));
+    sandbox.run(&["compress", "--method", "static-ac", "text"]).ok();
+    let mut child = sandbox
+        .command(&["cat", "text.eqi"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("run the tool");
+    let mut first = [0; 100];
+    child.stdout.take().expect("a pipe").read_exact(&mut first).expect("the first bytes");
+    assert_eq!(first[..], ALICE[..100]);
+    let output = child.wait_with_output().expect("ends");
+    assert_eq!((output.status.code(), &output.stderr[..]), (Some(141), &b""[..]));
+}
+
+/// Ctrl-C while a slow input is being compressed: the partial output goes away, and nothing appears under its name.
+#[cfg(unix)]
+#[test]
+fn an_interrupt_removes_the_partial_output() {
+    use std::io::Write;
+    let sandbox = sandbox();
+    let mut child = sandbox
+        .command(&[&["compress", "-o", "out.eqi"], &TINY[..]].concat())
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("run the tool");
+    let mut input = child.stdin.take().expect("a pipe");
+    input.write_all(ALICE).expect("write");
+    let partial = |sandbox: &equalinfo_tests::Sandbox| sandbox.files().iter().any(|name| name.ends_with(".partial"));
+    for _ in 0..1000 {
+        if partial(&sandbox) {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert!(partial(&sandbox), "the output is written beside its place first");
+    let process = i32::try_from(child.id()).expect("a process id");
+    // SAFETY: the process is our own child, still waiting for its input.
+    assert_eq!(unsafe { libc::kill(process, libc::SIGINT) }, 0);
+    let status = child.wait().expect("ends");
+    drop(input);
+    assert_eq!(status.code(), Some(130));
+    assert_eq!(sandbox.files(), ["tiny.m1q"]);
+}
+
+#[test]
+fn completions_and_manual_cover_every_command() {
+    let sandbox = sandbox();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = sandbox.run(&["completions", shell]).ok();
+        assert!(script.text().contains("decompress"), "{shell}");
+    }
+    assert!(sandbox.run(&["man"]).ok().text().contains(".TH equalinfo 1"));
+    sandbox.run(&["man", "-o", "man"]).ok();
+    for page in ["equalinfo", "equalinfo-compress", "equalinfo-cat", "equalinfo-eval", "equalinfo-train-m1"] {
+        assert!(sandbox.has(&format!("man/{page}.1")), "{page}");
+    }
+    let help = sandbox.run(&["--help"]).ok();
+    for code in ["0 ", "1 ", "2 ", "3 ", "130"] {
+        assert!(help.text().contains(&format!("\n  {code}")), "exit code {code} is documented");
+    }
+}

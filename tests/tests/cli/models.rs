@@ -1,0 +1,41 @@
+//! `export` and `train static`.
+
+use equalinfo_tests::ALICE;
+
+use crate::{sandbox, with_tiny};
+
+#[test]
+fn a_model_is_exported_in_every_form() {
+    let sandbox = sandbox();
+    sandbox.run(&with_tiny(&["export", "-o", "copy.m1q"])).ok();
+    let image = sandbox.read("tiny.m1q");
+    assert_eq!(sandbox.read("copy.m1q"), image);
+    let numbers = |text: &str, open: char| -> Vec<u8> {
+        let (_, body) = text.rsplit_once(open).expect("an array");
+        body.split(|letter: char| !letter.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect()
+    };
+    let header = sandbox.run(&with_tiny(&["export", "--format", "c"])).ok();
+    assert_eq!(numbers(header.text(), '{'), image);
+    let module = sandbox.run(&with_tiny(&["export", "--format", "rust"])).ok();
+    assert_eq!(numbers(module.text(), '['), image);
+    sandbox.run(&with_tiny(&["export", "-o", "copy.m1q"])).fails(1, &["already exists"]);
+}
+
+#[test]
+fn counted_frequencies_make_static_ac_fit() {
+    let sandbox = sandbox();
+    let text = b"0101100101 ".repeat(500);
+    sandbox.write("digits.txt", &text);
+    sandbox.run(&["train", "static", "--corpus", "digits.txt", "-o", "digits.counts"]).ok();
+    let size = |model: &[&str]| {
+        let stream = sandbox.run_with(&[&["compress", "--method", "static-ac"], model].concat(), &text).ok().stdout;
+        let back = sandbox.run_with(&["decompress"], &stream).ok().stdout;
+        assert_eq!(back, text);
+        stream.len()
+    };
+    assert!(size(&["--model", "digits.counts"]) * 3 < size(&[]));
+    sandbox.write("broken.counts", b"1 2 3");
+    sandbox
+        .run_with(&["compress", "--method", "static-ac", "--model", "broken.counts"], ALICE)
+        .fails(1, &["broken.counts", "256 counts"]);
+}
