@@ -174,16 +174,17 @@ impl HeadCache {
     pub fn store(&mut self, layout: Layout, position: usize, key: &[i8; 64], value: &[i8; 64]) {
         let Layout { lanes, group } = layout;
         let first = layout.place(64, position, 0);
-        let mut sum = 0;
         for (i, part) in key.chunks_exact(group).enumerate() {
             let place = first + i * lanes * group;
             self.keys[place / 64].0[place % 64..][..group].copy_from_slice(part);
-            sum += part.iter().map(|&k| i32::from(k)).sum::<i32>();
         }
-        self.key_offsets[position] = -128 * sum;
-        let first = position / group * 64 * group + position % group;
-        for (i, &v) in value.iter().enumerate() {
-            set(&mut self.values, first + i * group, v);
+        self.key_offsets[position] = -128 * key.iter().map(|&k| i32::from(k)).sum::<i32>();
+        // A position has one byte of each group.
+        let (groups, phase) = (position / group * group, position % group);
+        for (line, values) in self.values[groups..][..group].iter_mut().zip(value.chunks_exact(64 / group)) {
+            for (group, &v) in line.0.chunks_exact_mut(group).zip(values) {
+                group[phase] = v;
+            }
         }
     }
 }

@@ -1,4 +1,7 @@
-//! Every path against the codec's model, bit for bit.
+//! Every path against the codec's model, bit for bit: whole traces here, single loops on extreme input in [`ops`].
+
+#[cfg(target_arch = "x86_64")]
+mod ops;
 
 use std::sync::Arc;
 
