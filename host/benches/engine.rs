@@ -19,7 +19,9 @@ const LANES: usize = 32;
 
 fn image(config: Config) -> Arc<Image> {
     let mut random = Random::new(1);
-    let mut normal = |count: usize, width: usize| -> Vec<f32> { (0..count).map(|_| random.normal() / (width as f32).sqrt()).collect() };
+    let mut normal = |count: usize, width: usize| -> Vec<f32> {
+        (0..count).map(|_| random.normal() / (width as f32).sqrt()).collect()
+    };
     let Config { d, ff, layers, heads, .. } = config;
     let layer = |normal: &mut dyn FnMut(usize, usize) -> Vec<f32>| FloatLayer {
         qkv: normal(3 * d * d, d),
@@ -49,10 +51,15 @@ fn speed(mut run: impl FnMut() -> usize) -> f64 {
 }
 
 fn main() {
-    println!("{:<10} {:>7} {:<9} {:>10} {:>10} {:>10} {:>10}", "model", "context", "path", "session", "windows", "batch", "trace");
+    println!(
+        "{:<10} {:>7} {:<9} {:>10} {:>10} {:>10} {:>10}",
+        "model", "context", "path", "session", "windows", "batch", "trace"
+    );
     let mut random = Random::new(2);
     let text: Vec<u8> = (0..2000).map(|_| b'a' + random.below(26) as u8).collect();
-    for (name, config, context) in [("nano", NANO, 128), ("micro", MICRO, 128), ("micro", MICRO, 256), ("3m", LARGE, 256)] {
+    for (name, config, context) in
+        [("nano", NANO, 128), ("micro", MICRO, 128), ("micro", MICRO, 256), ("3m", LARGE, 256)]
+    {
         let image = image(config);
         for simd in Simd::available() {
             let engine = Engine::with_simd(image.clone(), simd).expect("available");
@@ -90,7 +97,10 @@ fn main() {
                 engine.trace(&text, context, |_, frequencies| _ = black_box(frequencies)).expect("a valid context");
                 text.len()
             });
-            println!("{name:<10} {context:>7} {:<9} {sliding:>10.1} {windows:>10.1} {lockstep:>10.1} {trace:>10.1}", simd.name());
+            println!(
+                "{name:<10} {context:>7} {:<9} {sliding:>10.1} {windows:>10.1} {lockstep:>10.1} {trace:>10.1}",
+                simd.name()
+            );
         }
     }
 }

@@ -43,21 +43,54 @@ pub enum ModelError {
 impl fmt::Display for ModelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Truncated { expected, found } => write!(f, "model image is cut short: expected {expected} bytes, found {found}"),
-            Self::Magic { found } => write!(f, "not a model image: expected it to begin with 'M1Q', found {}", found.escape_ascii()),
-            Self::Version { expected, found } => write!(f, "model image has format version {}, expected {}", found.escape_ascii(), expected.escape_ascii()),
-            Self::Length { expected, found } => write!(f, "model image says it has {found} bytes, its dimensions need {expected}"),
-            Self::Checksum { expected, found } => write!(f, "model image is damaged: its checksum is {expected:08x}, its content has {found:08x}"),
-            Self::Identity { expected, found } => write!(f, "model image carries id {found:016x}, its content has {expected:016x}"),
-            Self::Dimension { name, expected, found } => write!(f, "model image has {name} {found}, expected {expected}"),
+            Self::Truncated { expected, found } => {
+                write!(f, "model image is cut short: expected {expected} bytes, found {found}")
+            }
+            Self::Magic { found } => {
+                write!(f, "not a model image: expected it to begin with 'M1Q', found {}", found.escape_ascii())
+            }
+            Self::Version { expected, found } => write!(
+                f,
+                "model image has format version {}, expected {}",
+                found.escape_ascii(),
+                expected.escape_ascii()
+            ),
+            Self::Length { expected, found } => {
+                write!(f, "model image says it has {found} bytes, its dimensions need {expected}")
+            }
+            Self::Checksum { expected, found } => {
+                write!(f, "model image is damaged: its checksum is {expected:08x}, its content has {found:08x}")
+            }
+            Self::Identity { expected, found } => {
+                write!(f, "model image carries id {found:016x}, its content has {expected:016x}")
+            }
+            Self::Dimension { name, expected, found } => {
+                write!(f, "model image has {name} {found}, expected {expected}")
+            }
             Self::Name => f.write_str("model image has a name that is not ASCII padded with zeros"),
-            Self::PowerTable { index, found } => write!(f, "model image has {found} in entry {index} of its power table, which must start at 65535, never rise and stay above 32767"),
-            Self::Bucket { index, found } => write!(f, "model image maps distance {index} to bucket {found}, expected one below 32"),
-            Self::Weight { offset } => write!(f, "model image has a weight of -128 at byte {offset}, expected -127 to 127"),
-            Self::Requantizer { offset, multiplier, shift } => write!(f, "model image has requantizer ({multiplier}, {shift}) at byte {offset}, outside the numeric contract"),
-            Self::Context { expected, found } => write!(f, "context of {found} positions: this model takes 1 to {expected}"),
-            Self::ByteBuffer { expected, found } => write!(f, "byte buffer of {found} for the model: {expected} needed"),
-            Self::WordBuffer { expected, found } => write!(f, "word buffer of {found} for the model: {expected} needed"),
+            Self::PowerTable { index, found } => write!(
+                f,
+                "model image has {found} in entry {index} of its power table, which must start at 65535, never rise and stay above 32767"
+            ),
+            Self::Bucket { index, found } => {
+                write!(f, "model image maps distance {index} to bucket {found}, expected one below 32")
+            }
+            Self::Weight { offset } => {
+                write!(f, "model image has a weight of -128 at byte {offset}, expected -127 to 127")
+            }
+            Self::Requantizer { offset, multiplier, shift } => write!(
+                f,
+                "model image has requantizer ({multiplier}, {shift}) at byte {offset}, outside the numeric contract"
+            ),
+            Self::Context { expected, found } => {
+                write!(f, "context of {found} positions: this model takes 1 to {expected}")
+            }
+            Self::ByteBuffer { expected, found } => {
+                write!(f, "byte buffer of {found} for the model: {expected} needed")
+            }
+            Self::WordBuffer { expected, found } => {
+                write!(f, "word buffer of {found} for the model: {expected} needed")
+            }
         }
     }
 }

@@ -118,7 +118,12 @@ impl<'a, 'b> M1<'a, 'b> {
     /// # Errors
     /// The context is zero or longer than the model's, or a buffer is smaller than
     /// [`Config::byte_buffer`](super::Config::byte_buffer) or [`Config::word_buffer`](super::Config::word_buffer).
-    pub fn new(model: &Model<'a>, context: usize, bytes: &'b mut [i8], words: &'b mut [i32]) -> Result<Self, ModelError> {
+    pub fn new(
+        model: &Model<'a>,
+        context: usize,
+        bytes: &'b mut [i8],
+        words: &'b mut [i32],
+    ) -> Result<Self, ModelError> {
         Self::with_kernels(model, context, bytes, words)
     }
 }
@@ -128,7 +133,12 @@ impl<'a, 'b, K: Kernels> M1<'a, 'b, K> {
     ///
     /// # Errors
     /// As [`M1::new`].
-    pub fn with_kernels(model: &Model<'a>, context: usize, bytes: &'b mut [i8], words: &'b mut [i32]) -> Result<Self, ModelError> {
+    pub fn with_kernels(
+        model: &Model<'a>,
+        context: usize,
+        bytes: &'b mut [i8],
+        words: &'b mut [i32],
+    ) -> Result<Self, ModelError> {
         let expected = model.config().context;
         if context == 0 || context > expected {
             return Err(ModelError::Context { expected, found: context });
@@ -200,20 +210,38 @@ impl<'a, 'b, K: Kernels> M1<'a, 'b, K> {
 
         let (keys, values) = (keys.as_chunks::<HEAD>().0, values.as_chunks::<HEAD>().0);
         let heads_of = |cache| <[[i8; HEAD]]>::iter(cache).step_by(heads);
-        for (head, ((query, mixed), bias)) in
-            queries.as_chunks::<HEAD>().0.iter().zip(memory.mixed.as_chunks_mut::<HEAD>().0).zip(layer.bias.as_chunks::<BUCKETS>().0).enumerate()
+        for (head, ((query, mixed), bias)) in queries
+            .as_chunks::<HEAD>()
+            .0
+            .iter()
+            .zip(memory.mixed.as_chunks_mut::<HEAD>().0)
+            .zip(layer.bias.as_chunks::<BUCKETS>().0)
+            .enumerate()
         {
             let scores = memory.scores.get_mut(..self.length).unwrap_or_default();
             let mut largest = i32::MIN;
-            for (place, (score, key)) in scores.iter_mut().zip(heads_of(keys.get(head..).unwrap_or_default())).enumerate() {
+            for (place, (score, key)) in
+                scores.iter_mut().zip(heads_of(keys.get(head..).unwrap_or_default())).enumerate()
+            {
                 // Places up to the newest were written in this turn of the ring, those after it in the last.
                 let turn = if place > self.newest { self.length } else { 0 };
                 let distance = (self.newest + turn).wrapping_sub(place).min(127);
                 let bucket = self.model.bucket_table()[distance & 127] as usize % BUCKETS;
-                *score = layer.score.apply(dot(query, key) << SCORE_SHIFT).wrapping_add(i16::from_le_bytes(bias[bucket]).into());
+                *score = layer
+                    .score
+                    .apply(dot(query, key) << SCORE_SHIFT)
+                    .wrapping_add(i16::from_le_bytes(bias[bucket]).into());
                 largest = largest.max(*score);
             }
-            mix(layer, self.model.power_table(), scores, largest, heads_of(values.get(head..).unwrap_or_default()), memory.sums, mixed);
+            mix(
+                layer,
+                self.model.power_table(),
+                scores,
+                largest,
+                heads_of(values.get(head..).unwrap_or_default()),
+                memory.sums,
+                mixed,
+            );
         }
         matvec::<K, _>(&layer.out, memory.mixed, memory.residual, |x, add| *x = x.wrapping_add(add));
     }
@@ -248,7 +276,9 @@ impl<'a, 'b, K: Kernels> M1<'a, 'b, K> {
         }
         let largest = logits.iter().copied().max().unwrap_or(0);
         let table = self.model.power_table();
-        self.frequencies.set_weights(|byte| logits.get(usize::from(byte)).map_or(0, |logit| exp2_neg(table, largest.wrapping_sub(*logit))));
+        self.frequencies.set_weights(|byte| {
+            logits.get(usize::from(byte)).map_or(0, |logit| exp2_neg(table, largest.wrapping_sub(*logit)))
+        });
     }
 }
 
@@ -338,7 +368,8 @@ fn mix<'c>(
     let multiplier = (r.wrapping_mul(factor.into()) >> 16) as u16;
     // Between 17 and 46 for every model that loads, so the default is never taken.
     let shift = (15 + n).wrapping_add(shift.into()) as u8;
-    let requantizer = Requantizer::new(multiplier, shift).unwrap_or(Requantizer::from_image([0, 0, Requantizer::MIN_SHIFT, 0]));
+    let requantizer =
+        Requantizer::new(multiplier, shift).unwrap_or(Requantizer::from_image([0, 0, Requantizer::MIN_SHIFT, 0]));
     for (mixed, &sum) in mixed.iter_mut().zip(sums.iter()) {
         *mixed = clamp_i8(requantizer.apply(sum));
     }

@@ -52,7 +52,8 @@ impl Config {
     }
 
     const fn layer_len(&self) -> usize {
-        let attention = 4 + 3 * self.d * self.d + 3 * self.d * 4 + 4 + 4 + 2 * BUCKETS * self.heads + self.d * self.d + self.d * 4;
+        let attention =
+            4 + 3 * self.d * self.d + 3 * self.d * 4 + 4 + 4 + 2 * BUCKETS * self.heads + self.d * self.d + self.d * 4;
         attention + 4 + 3 * self.ff * self.d + 2 * self.ff * 4 + 4 + self.d * 4
     }
 
@@ -236,7 +237,9 @@ impl<'a> Model<'a> {
         let mut reader = Reader { rest: image, total: length };
         let head = reader.take(16)?;
         let (id, checksum) = match *head {
-            [_, _, _, _, _, _, _, _, a, b, c, d, e, f, g, h] => (u64::from_le_bytes([a, b, c, d, e, f, g, h]), reader.u32()?),
+            [_, _, _, _, _, _, _, _, a, b, c, d, e, f, g, h] => {
+                (u64::from_le_bytes([a, b, c, d, e, f, g, h]), reader.u32()?)
+            }
             _ => return Err(ModelError::Truncated { expected: HEADER, found: length }),
         };
         let content = reader.rest;
@@ -263,7 +266,9 @@ impl<'a> Model<'a> {
         let power_table = reader.take(512)?.as_chunks().0.try_into().map_err(|_| truncated)?;
         check_power_table(power_table)?;
         let bucket_table: &[u8; 128] = reader.take(128)?.try_into().map_err(|_| truncated)?;
-        if let Some((index, &found)) = bucket_table.iter().enumerate().find(|(_, bucket)| usize::from(**bucket) >= BUCKETS) {
+        if let Some((index, &found)) =
+            bucket_table.iter().enumerate().find(|(_, bucket)| usize::from(**bucket) >= BUCKETS)
+        {
             return Err(ModelError::Bucket { index, found });
         }
 

@@ -155,7 +155,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn requantizer() -> impl Strategy<Value = Requantizer> {
-        (0u16..1 << 15, Requantizer::MIN_SHIFT..=Requantizer::MAX_SHIFT).prop_map(|(m, s)| Requantizer::new(m, s).unwrap())
+        (0u16..1 << 15, Requantizer::MIN_SHIFT..=Requantizer::MAX_SHIFT)
+            .prop_map(|(m, s)| Requantizer::new(m, s).unwrap())
     }
 
     /// The table as the exporter makes it, without floats: 2^(-f/256) by repeated exact square roots is overkill here,

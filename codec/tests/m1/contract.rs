@@ -30,8 +30,13 @@ fn frequencies_are_those_of_the_specification() {
         for context in [config.context, 7, 1] {
             let text = Random(seed).text(config.context + 40);
             let expected = Restatement::new(&image.bytes).trace(&text, context);
-            let largest = |bounds: &[i64]| bounds.iter().zip(bounds.iter().skip(1).chain([&65536])).map(|(a, b)| b - a).max().unwrap();
-            assert!(expected.iter().any(|bounds| largest(bounds) > 4000), "the model must say something for this to be a test");
+            let largest = |bounds: &[i64]| {
+                bounds.iter().zip(bounds.iter().skip(1).chain([&65536])).map(|(a, b)| b - a).max().unwrap()
+            };
+            assert!(
+                expected.iter().any(|bounds| largest(bounds) > 4000),
+                "the model must say something for this to be a test"
+            );
             with_m1(&image.bytes, context, |m1| {
                 for (position, expected) in expected.iter().enumerate() {
                     assert_eq!(&bounds(m1.frequencies()), expected, "{config:?} context {context} position {position}");
@@ -84,7 +89,9 @@ fn other_kernels_give_the_same() {
         fn dot4(rows: &[u8], activations: &[i8]) -> [i32; 4] {
             let n = activations.len();
             assert_eq!(rows.len(), 4 * n);
-            core::array::from_fn(|row| (0..n).rev().map(|i| i32::from(rows[row * n + i] as i8) * i32::from(activations[i])).sum())
+            core::array::from_fn(|row| {
+                (0..n).rev().map(|i| i32::from(rows[row * n + i] as i8) * i32::from(activations[i])).sum()
+            })
         }
     }
     let image = build(CONFIGS[1], 8);

@@ -36,7 +36,9 @@ impl Built {
     pub fn seal(&mut self) {
         let length = self.bytes.len() as u32;
         self.bytes[4..8].copy_from_slice(&length.to_le_bytes());
-        let id = self.bytes[20..].iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+        let id = self.bytes[20..]
+            .iter()
+            .fold(0xcbf2_9ce4_8422_2325u64, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
         self.bytes[8..16].copy_from_slice(&id.to_le_bytes());
         let mut crc = !0u32;
         for &byte in self.bytes[..16].iter().chain(&self.bytes[20..]) {
@@ -77,7 +79,10 @@ pub fn build(config: Config, seed: u64) -> Built {
     let Config { d, ff, context, layers, heads } = config;
     let mut image = Built { bytes: b"M1Q1".to_vec(), offsets: BTreeMap::new() };
     image.bytes.resize(20, 0);
-    image.section("dimensions", [d, ff, context].iter().flat_map(|&n| (n as u16).to_le_bytes()).chain([layers as u8, heads as u8]));
+    image.section(
+        "dimensions",
+        [d, ff, context].iter().flat_map(|&n| (n as u16).to_le_bytes()).chain([layers as u8, heads as u8]),
+    );
     image.section("name", *b"random\0\0\0\0\0\0\0\0\0\0");
     let norm = ((d as f64).sqrt() * 32.0 * f64::from(1 << 20)).round() as u32;
     image.section("output norm", norm.to_le_bytes());

@@ -106,7 +106,9 @@ fn tables_and_weights_outside_the_format_are_named() {
     assert_eq!(error_with("powers", 20, &65535u16.to_le_bytes()), ModelError::PowerTable { index: 10, found: 65535 });
     assert_eq!(error_with("powers", 510, &32767u16.to_le_bytes()), ModelError::PowerTable { index: 255, found: 32767 });
     assert_eq!(error_with("buckets", 77, &[32]), ModelError::Bucket { index: 77, found: 32 });
-    for section in ["embedding", "0.qkv weights", "0.out weights", "0.gate weights", "0.linear weights", "0.down weights"] {
+    for section in
+        ["embedding", "0.qkv weights", "0.out weights", "0.gate weights", "0.linear weights", "0.down weights"]
+    {
         assert_eq!(error_with(section, 70, &[0x80]), ModelError::Weight { offset: offset_of(section) + 70 });
     }
 }

@@ -115,7 +115,8 @@ impl<'a> Restatement<'a> {
         for symbol in [256].into_iter().chain(text.iter().map(|&byte| usize::from(byte))) {
             let mut x: Vec<i64> = embedding[symbol].iter().map(|e| requantize(e << 16, input[symbol])).collect();
             for (layer, cache) in layers.iter().zip(&mut cache) {
-                let qkv: Vec<i64> = layer.qkv.apply(&norm(&x, layer.attention_norm), 0).iter().map(|x| (*x).clamp(-127, 127)).collect();
+                let qkv: Vec<i64> =
+                    layer.qkv.apply(&norm(&x, layer.attention_norm), 0).iter().map(|x| (*x).clamp(-127, 127)).collect();
                 cache.push((qkv[d..2 * d].to_vec(), qkv[2 * d..].to_vec()));
                 let newest = &cache[cache.len().saturating_sub(context)..];
                 let mut o = Vec::new();
@@ -124,7 +125,8 @@ impl<'a> Restatement<'a> {
                     let t: Vec<i64> = (newest.iter().enumerate())
                         .map(|(j, (k, _))| {
                             let bucket = usize::from(buckets[(newest.len() - 1 - j).min(127)]);
-                            requantize(dot(&qkv[part.clone()], &k[part.clone()]) << 8, layer.score) + layer.bias[32 * head + bucket]
+                            requantize(dot(&qkv[part.clone()], &k[part.clone()]) << 8, layer.score)
+                                + layer.bias[32 * head + bucket]
                         })
                         .collect();
                     let largest = *t.iter().max().unwrap();
@@ -143,11 +145,14 @@ impl<'a> Restatement<'a> {
                 let a = norm(&x, layer.feed_forward_norm);
                 let clamp16 = |x: i64| x.clamp(-32767, 32767);
                 let halves = layer.gate.apply(&a, 0).into_iter().zip(layer.linear.apply(&a, 0));
-                let h: Vec<i64> = halves.map(|(g, l)| requantize(clamp16(g).max(0) * clamp16(l), layer.reglu).clamp(-127, 127)).collect();
+                let h: Vec<i64> = halves
+                    .map(|(g, l)| requantize(clamp16(g).max(0) * clamp16(l), layer.reglu).clamp(-127, 127))
+                    .collect();
                 x.iter_mut().zip(layer.down.apply(&h, 0)).for_each(|(x, add)| *x += add);
             }
             let a = norm(&x, output_norm);
-            let t: Vec<i64> = embedding[..256].iter().zip(&logit).map(|(row, r)| requantize(dot(row, &a) << 4, *r)).collect();
+            let t: Vec<i64> =
+                embedding[..256].iter().zip(&logit).map(|(row, r)| requantize(dot(row, &a) << 4, *r)).collect();
             let largest = *t.iter().max().unwrap();
             let e: Vec<i64> = t.iter().map(|t| exp2_neg(largest - t)).collect();
             let inverse = (65024 << 24) / e.iter().sum::<i64>();

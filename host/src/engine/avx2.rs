@@ -99,9 +99,14 @@ kernel! {
 /// The dot products of `ITEMS` activation vectors with every row, `8 * BLOCKS` rows at a time, handed to `done` as (item, block of 8 rows, sums).
 #[inline]
 #[target_feature(enable = "avx2")]
-fn products<const ITEMS: usize, const BLOCKS: usize>(matrix: &PackedMatrix, inputs: &[u8], mut done: impl FnMut(usize, usize, __m256i)) {
+fn products<const ITEMS: usize, const BLOCKS: usize>(
+    matrix: &PackedMatrix,
+    inputs: &[u8],
+    mut done: impl FnMut(usize, usize, __m256i),
+) {
     let groups = matrix.width / 2;
-    let inputs: [&[[u8; 2]]; ITEMS] = core::array::from_fn(|item| &inputs[item * matrix.width..][..matrix.width].as_chunks::<2>().0[..groups]);
+    let inputs: [&[[u8; 2]]; ITEMS] =
+        core::array::from_fn(|item| &inputs[item * matrix.width..][..matrix.width].as_chunks::<2>().0[..groups]);
     for (part, weights) in sixteens(&matrix.weights).chunks_exact(BLOCKS * groups).enumerate() {
         let weights: [&[[i8; 16]]; BLOCKS] = core::array::from_fn(|block| &weights[block * groups..][..groups]);
         let mut sums = [[_mm256_setzero_si256(); BLOCKS]; ITEMS];
@@ -317,7 +322,14 @@ impl Kernels for Avx2 {
         unsafe { linear_add(matrix, activations, residual) }
     }
 
-    fn gated(self, halves: [&PackedMatrix; 2], reglu: Requantizer, activations: &[u8], scratch: &mut [i32], out: &mut [u8]) {
+    fn gated(
+        self,
+        halves: [&PackedMatrix; 2],
+        reglu: Requantizer,
+        activations: &[u8],
+        scratch: &mut [i32],
+        out: &mut [u8],
+    ) {
         unsafe { gated(halves[0], halves[1], reglu, activations, scratch, out) }
     }
 

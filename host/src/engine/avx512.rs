@@ -103,7 +103,8 @@ kernel! {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 fn products<const ITEMS: usize>(matrix: &PackedMatrix, inputs: &[u8], mut done: impl FnMut(usize, usize, __m512i)) {
     let groups = matrix.width / 4;
-    let inputs: [&[[u8; 4]]; ITEMS] = core::array::from_fn(|item| &inputs[item * matrix.width..][..matrix.width].as_chunks::<4>().0[..groups]);
+    let inputs: [&[[u8; 4]]; ITEMS] =
+        core::array::from_fn(|item| &inputs[item * matrix.width..][..matrix.width].as_chunks::<4>().0[..groups]);
     let offsets = matrix.offsets.as_chunks::<16>().0;
     for (quad, (weights, offsets)) in matrix.weights.chunks_exact(4 * groups).zip(offsets.chunks_exact(4)).enumerate() {
         let (first, second) = weights.split_at(2 * groups);
@@ -130,7 +131,12 @@ fn products<const ITEMS: usize>(matrix: &PackedMatrix, inputs: &[u8], mut done: 
 /// [`products`] for any number of items, on the tile unit where `tiles` says so; `done` gets requantized rows of inputs scaled by `2^SCALE`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-fn rows<const SCALE: u32>(tiles: bool, matrix: &PackedMatrix, inputs: &[u8], mut done: impl FnMut(usize, usize, __m512i)) {
+fn rows<const SCALE: u32>(
+    tiles: bool,
+    matrix: &PackedMatrix,
+    inputs: &[u8],
+    mut done: impl FnMut(usize, usize, __m512i),
+) {
     let (multipliers, shifts) = (matrix.multipliers.as_chunks::<16>().0, matrix.shifts.as_chunks::<16>().0);
     let blocks = (matrix.rows / 16).min(multipliers.len()).min(shifts.len());
     let mut requantized = |item: usize, block: usize, sums: __m512i| {
@@ -142,10 +148,15 @@ fn rows<const SCALE: u32>(tiles: bool, matrix: &PackedMatrix, inputs: &[u8], mut
     let mut first = 0;
     let mut inputs = inputs;
     let tiled = inputs.len() / matrix.width / amx::TILE * amx::TILE;
-    if tiles && tiled > 0 && let Some(tiles) = Tiles::configure() {
+    if tiles
+        && tiled > 0
+        && let Some(tiles) = Tiles::configure()
+    {
         let (now, rest) = inputs.split_at(tiled * matrix.width);
         let offsets = matrix.offsets.as_chunks::<16>().0;
-        amx::products(&tiles, matrix, now, |item, block, sums| requantized(item, block, _mm512_add_epi32(load(sums), load(&offsets[block]))));
+        amx::products(&tiles, matrix, now, |item, block, sums| {
+            requantized(item, block, _mm512_add_epi32(load(sums), load(&offsets[block])))
+        });
         (first, inputs) = (tiled, rest);
     }
     let mut quads = inputs.chunks_exact(4 * matrix.width);
@@ -328,7 +339,14 @@ impl Kernels for Avx512 {
         unsafe { linear_add(self.tiles, matrix, activations, residual) }
     }
 
-    fn gated(self, halves: [&PackedMatrix; 2], reglu: Requantizer, activations: &[u8], scratch: &mut [i32], out: &mut [u8]) {
+    fn gated(
+        self,
+        halves: [&PackedMatrix; 2],
+        reglu: Requantizer,
+        activations: &[u8],
+        scratch: &mut [i32],
+        out: &mut [u8],
+    ) {
         unsafe { gated(self.tiles, halves[0], halves[1], reglu, activations, scratch, out) }
     }
 

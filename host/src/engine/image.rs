@@ -27,7 +27,11 @@ pub enum ImageError {
 }
 
 fn choices(names: &[&str]) -> String {
-    if names.is_empty() { "the path of a .m1q file".into() } else { format!("{} or the path of a .m1q file", names.join(", ")) }
+    if names.is_empty() {
+        "the path of a .m1q file".into()
+    } else {
+        format!("{} or the path of a .m1q file", names.join(", "))
+    }
 }
 
 self_cell!(

@@ -23,7 +23,14 @@ pub trait Kernels: Copy + Send + Sync + 'static {
     fn linear_add(self, matrix: &PackedMatrix, activations: &[u8], residual: &mut [i32]);
 
     /// Both halves of the ReGLU and their product to 8-bit activations; `scratch` is `[items][rows]`.
-    fn gated(self, halves: [&PackedMatrix; 2], reglu: Requantizer, activations: &[u8], scratch: &mut [i32], out: &mut [u8]);
+    fn gated(
+        self,
+        halves: [&PackedMatrix; 2],
+        reglu: Requantizer,
+        activations: &[u8],
+        scratch: &mut [i32],
+        out: &mut [u8],
+    );
 
     /// The logits of 256 rows, times `2^4` before their requantizers.
     fn logits(self, matrix: &PackedMatrix, activations: &[u8], out: &mut [i32]);

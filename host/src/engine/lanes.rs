@@ -196,7 +196,9 @@ impl<K: Kernels> Lanes<K> {
             self.feed_forward(layer);
         }
         let Self { model, items, work, streams, .. } = self;
-        for (item, (residual, output)) in items.iter().zip(work.residual.chunks_exact(d).zip(work.activations.chunks_exact_mut(d))) {
+        for (item, (residual, output)) in
+            items.iter().zip(work.residual.chunks_exact(d).zip(work.activations.chunks_exact_mut(d)))
+        {
             kernels.norm(residual, model.output_norm, output);
             streams[item.stream].output.copy_from_slice(output);
         }
@@ -214,7 +216,12 @@ impl<K: Kernels> Lanes<K> {
             for (head, mixed) in mixed.as_chunks_mut::<64>().0.iter_mut().enumerate() {
                 let at = index * heads + head;
                 let cache = &mut streams[item.stream].caches[at];
-                cache.store(K::LAYOUT, item.newest, &kernels.plain(&qkv[heads + head]), &kernels.plain(&qkv[2 * heads + head]));
+                cache.store(
+                    K::LAYOUT,
+                    item.newest,
+                    &kernels.plain(&qkv[heads + head]),
+                    &kernels.plain(&qkv[2 * heads + head]),
+                );
                 let head_input = Head {
                     cache,
                     biases: &biases[at][*context - 1 - item.newest..],

@@ -115,7 +115,12 @@ impl Engine {
     ///
     /// # Errors
     /// The context is zero or longer than the model's.
-    pub fn trace(&self, text: &[u8], context: usize, mut visit: impl FnMut(usize, &Frequencies)) -> Result<(), EngineError> {
+    pub fn trace(
+        &self,
+        text: &[u8],
+        context: usize,
+        mut visit: impl FnMut(usize, &Frequencies),
+    ) -> Result<(), EngineError> {
         self.streams(1, context)?.trace(text, &mut visit);
         Ok(())
     }

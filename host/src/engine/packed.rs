@@ -77,7 +77,8 @@ impl PackedMatrix {
             offsets.push(-128 * sum);
         }
         let requantizers = matrix.requantizers.iter().map(|bytes| Requantizer::from_image(*bytes));
-        let (multipliers, shifts) = requantizers.map(|r| (i32::from(r.multiplier()), i32::from(r.shift()) - 16)).unzip();
+        let (multipliers, shifts) =
+            requantizers.map(|r| (i32::from(r.multiplier()), i32::from(r.shift()) - 16)).unzip();
         Self { weights, offsets, multipliers, shifts, width, rows }
     }
 }
@@ -136,10 +137,14 @@ pub struct PackedModel {
 impl PackedModel {
     pub fn new(model: &Model, layout: Layout) -> Self {
         let embedding = model.embedding();
-        let residuals = embedding.weights.chunks_exact(embedding.width).zip(embedding.requantizers).flat_map(|(row, requantizer)| {
-            let requantizer = Requantizer::from_image(*requantizer);
-            row.iter().map(move |&weight| requantizer.apply(i32::from(weight as i8) << equalinfo_codec::m1::image::EMBEDDING_SHIFT))
-        });
+        let residuals = embedding.weights.chunks_exact(embedding.width).zip(embedding.requantizers).flat_map(
+            |(row, requantizer)| {
+                let requantizer = Requantizer::from_image(*requantizer);
+                row.iter().map(move |&weight| {
+                    requantizer.apply(i32::from(weight as i8) << equalinfo_codec::m1::image::EMBEDDING_SHIFT)
+                })
+            },
+        );
         Self {
             config: model.config(),
             embedding: residuals.collect(),

@@ -33,7 +33,10 @@ impl Portable {
         let bytes = MutBorrow::new(vec![0; config.byte_buffer(context)]);
         let words = MutBorrow::new(vec![0; config.word_buffer(context)]);
         let owner = Owner { image, bytes, words };
-        Cell::try_new(owner, |owner| M1::new(owner.image.model(), context, owner.bytes.borrow_mut(), owner.words.borrow_mut())).map(Self)
+        Cell::try_new(owner, |owner| {
+            M1::new(owner.image.model(), context, owner.bytes.borrow_mut(), owner.words.borrow_mut())
+        })
+        .map(Self)
     }
 }
 

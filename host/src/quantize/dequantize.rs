@@ -17,8 +17,10 @@ pub fn dequantize(model: &Model) -> FloatM1 {
     let config = model.config();
     let root = libm::sqrt(config.d as f64);
     let logit = norm_step(model.output_norm(), root) * LOG2_E * BIT / f64::from(1u32 << image::LOGIT_SHIFT);
-    let input: Vec<f64> = model.embedding().requantizers.iter().map(|bytes| factor(Requantizer::from_image(*bytes))).collect();
-    let mut scales: Vec<f64> = model.logits().requantizers.iter().map(|bytes| factor(Requantizer::from_image(*bytes)) / logit).collect();
+    let input: Vec<f64> =
+        model.embedding().requantizers.iter().map(|bytes| factor(Requantizer::from_image(*bytes))).collect();
+    let mut scales: Vec<f64> =
+        model.logits().requantizers.iter().map(|bytes| factor(Requantizer::from_image(*bytes)) / logit).collect();
     // One unit of the residual: every byte's row shows it, their mean has the least rounding.
     let root_unit = input.iter().zip(&scales).map(|(input, scale)| input / scale).sum::<f64>() / scales.len() as f64;
     scales.extend(input[scales.len()..].iter().map(|input| input / root_unit));
@@ -41,7 +43,8 @@ pub fn dequantize(model: &Model) -> FloatM1 {
         balance(&mut [queries, keys]);
         balance(&mut [values, &mut out]);
         balance(&mut [&mut gate, &mut linear, &mut down]);
-        let bias = layer.bias.iter().map(|bytes| (f64::from(i16::from_le_bytes(*bytes)) / (LOG2_E * BIT)) as f32).collect();
+        let bias =
+            layer.bias.iter().map(|bytes| (f64::from(i16::from_le_bytes(*bytes)) / (LOG2_E * BIT)) as f32).collect();
         FloatLayer { qkv, bias, out, gate, linear, down }
     });
     let embedding = weights(model.embedding(), &scales);
@@ -68,7 +71,8 @@ fn weights(matrix: Matrix, scales: &[f64]) -> Vec<f32> {
 
 /// Scales tensors to one root mean square, their product unchanged.
 fn balance(tensors: &mut [&mut [f32]]) {
-    let size = |tensor: &[f32]| libm::sqrt(tensor.iter().map(|w| f64::from(*w).powi(2)).sum::<f64>() / tensor.len() as f64);
+    let size =
+        |tensor: &[f32]| libm::sqrt(tensor.iter().map(|w| f64::from(*w).powi(2)).sum::<f64>() / tensor.len() as f64);
     let sizes: Vec<f64> = tensors.iter().map(|tensor| size(tensor)).collect();
     if sizes.contains(&0.0) {
         return;

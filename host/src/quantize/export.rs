@@ -35,7 +35,14 @@ pub fn c_header(model: &Model, image: &[u8]) -> String {
         model.name(),
         image.len()
     );
-    let values = [("D", config.d), ("FF", config.ff), ("CONTEXT", config.context), ("LAYERS", config.layers), ("HEADS", config.heads), ("LENGTH", image.len())];
+    let values = [
+        ("D", config.d),
+        ("FF", config.ff),
+        ("CONTEXT", config.context),
+        ("LAYERS", config.layers),
+        ("HEADS", config.heads),
+        ("LENGTH", image.len()),
+    ];
     for (field, value) in values {
         let _ = writeln!(text, "#define {upper}_{field} {value}");
     }

@@ -115,7 +115,8 @@ pub fn quantize(model: &FloatM1, scales: &ActivationScales) -> Result<Vec<u8>, Q
     }
     check_scales(scales)?;
     let embedding = Quantized::new("embedding", &model.embedding, 257, d)?;
-    let matrices = model.layers.iter().map(|layer| Matrices::new(&model.config, layer)).collect::<Result<Vec<_>, _>>()?;
+    let matrices =
+        model.layers.iter().map(|layer| Matrices::new(&model.config, layer)).collect::<Result<Vec<_>, _>>()?;
 
     // The finest unit of the residual stream in which every row that adds to it has a requantizer.
     let mut result = Err(QuantizeError::Factor { name: "residual", expected: 0.25, found: f64::INFINITY });
@@ -129,7 +130,13 @@ pub fn quantize(model: &FloatM1, scales: &ActivationScales) -> Result<Vec<u8>, Q
     result
 }
 
-fn write(model: &FloatM1, scales: &ActivationScales, embedding: &Quantized, matrices: &[Matrices], bits: i32) -> Result<Vec<u8>, QuantizeError> {
+fn write(
+    model: &FloatM1,
+    scales: &ActivationScales,
+    embedding: &Quantized,
+    matrices: &[Matrices],
+    bits: i32,
+) -> Result<Vec<u8>, QuantizeError> {
     let Config { d, ff, context, layers, heads } = model.config;
     let unit = libm::ldexp(1.0, bits);
     let root = libm::sqrt(d as f64);
@@ -151,7 +158,8 @@ fn write(model: &FloatM1, scales: &ActivationScales, embedding: &Quantized, matr
     bytes.extend((0..128).map(|distance| bucket(distance) as u8));
     bytes.extend(&embedding.weights);
     bytes.extend(embedding.requantizers("embedding", root * unit / f64::from(1u32 << image::EMBEDDING_SHIFT))?);
-    let logits = embedding.requantizers("logits", output_step * LOG2_E * BIT / f64::from(1u32 << image::LOGIT_SHIFT))?;
+    let logits =
+        embedding.requantizers("logits", output_step * LOG2_E * BIT / f64::from(1u32 << image::LOGIT_SHIFT))?;
     bytes.extend(&logits[..4 * 256]);
 
     for ((layer, matrices), scales) in model.layers.iter().zip(matrices).zip(&scales.layers) {
@@ -208,7 +216,13 @@ fn write_attention(
     Ok(())
 }
 
-fn write_feed_forward(bytes: &mut Vec<u8>, matrices: &Matrices, scales: &LayerScales, root: f64, unit: f64) -> Result<(), QuantizeError> {
+fn write_feed_forward(
+    bytes: &mut Vec<u8>,
+    matrices: &Matrices,
+    scales: &LayerScales,
+    root: f64,
+    unit: f64,
+) -> Result<(), QuantizeError> {
     let step = f64::from(scales.feed_forward_clip) / 127.0;
     let gate = matrices.gate.reachable(step, scales.gate.into());
     let linear = matrices.linear.reachable(step, scales.linear.into());

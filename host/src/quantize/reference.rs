@@ -9,7 +9,8 @@ use crate::train::random::Random;
 pub fn random_model(config: Config, seed: u64) -> FloatM1 {
     let mut random = Random::new(seed);
     let Config { d, ff, layers, heads, .. } = config;
-    let mut normal = |count: usize, deviation: f64| -> Vec<f32> { (0..count).map(|_| random.normal() * deviation as f32).collect() };
+    let mut normal =
+        |count: usize, deviation: f64| -> Vec<f32> { (0..count).map(|_| random.normal() * deviation as f32).collect() };
     let inverse = |n: usize| 1.0 / (n as f64).sqrt();
     FloatM1 {
         config,
@@ -31,7 +32,9 @@ pub fn random_model(config: Config, seed: u64) -> FloatM1 {
 /// Text-like bytes: a few letters far more often than the rest.
 pub fn random_text(length: usize, seed: u64) -> Vec<u8> {
     let mut random = Random::new(seed);
-    (0..length).map(|_| if random.below(8) == 0 { random.below(256) as u8 } else { b'a' + random.below(6) as u8 }).collect()
+    (0..length)
+        .map(|_| if random.below(8) == 0 { random.below(256) as u8 } else { b'a' + random.below(6) as u8 })
+        .collect()
 }
 
 /// Largest magnitudes seen in a layer.

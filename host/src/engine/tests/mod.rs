@@ -45,7 +45,10 @@ fn sessions_agree_with_the_codec() {
             for simd in fast() {
                 let mut session = Engine::with_simd(image.clone(), simd).unwrap().session(context).unwrap();
                 for (position, (&byte, expected)) in text.iter().zip(&expected).enumerate() {
-                    assert!(session.frequencies() == expected, "{simd:?} {config:?} context {context} position {position}");
+                    assert!(
+                        session.frequencies() == expected,
+                        "{simd:?} {config:?} context {context} position {position}"
+                    );
                     session.push(byte);
                 }
             }
@@ -88,7 +91,10 @@ fn traces_agree_with_the_codec() {
             for simd in fast() {
                 let mut positions = 0;
                 let check = |position: usize, frequencies: &Frequencies| {
-                    assert!(*frequencies == expected[position], "{simd:?} {config:?} context {context} position {position}");
+                    assert!(
+                        *frequencies == expected[position],
+                        "{simd:?} {config:?} context {context} position {position}"
+                    );
                     assert_eq!(position, positions);
                     positions += 1;
                 };

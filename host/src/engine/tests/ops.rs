@@ -134,7 +134,9 @@ mod checks {
             let packed = PackedMatrix::new(&source.matrix(), K::LAYOUT);
             let plain_inputs: Vec<i8> = (0..items * width).map(|_| activation(&mut random)).collect();
             let inputs = convert(kernels, &plain_inputs.iter().map(|&a| a as u8).collect::<Vec<_>>());
-            let expected = |scale| -> Vec<i32> { plain_inputs.chunks_exact(width).flat_map(|item| source.rows(item, scale)).collect() };
+            let expected = |scale| -> Vec<i32> {
+                plain_inputs.chunks_exact(width).flat_map(|item| source.rows(item, scale)).collect()
+            };
 
             let mut out = vec![0; items * rows];
             kernels.linear(&packed, &inputs, &mut out);
@@ -162,7 +164,9 @@ mod checks {
             let inputs = convert(kernels, &plain_inputs.iter().map(|&a| a as u8).collect::<Vec<_>>());
             let expected: Vec<i8> = (plain_inputs.chunks_exact(width))
                 .flat_map(|item| halves[0].rows(item, 0).into_iter().zip(halves[1].rows(item, 0)))
-                .map(|(gate, linear)| clamp_i8(reglu.apply(i32::from(clamp_i16(gate).max(0)) * i32::from(clamp_i16(linear)))))
+                .map(|(gate, linear)| {
+                    clamp_i8(reglu.apply(i32::from(clamp_i16(gate).max(0)) * i32::from(clamp_i16(linear))))
+                })
                 .collect();
             let packed = halves.each_ref().map(|half| PackedMatrix::new(&half.matrix(), K::LAYOUT));
             let (mut scratch, mut out) = (vec![0; items * rows], vec![0; items * rows]);
@@ -202,15 +206,20 @@ mod checks {
             let score = requantizer(&mut random, 17..34);
             let output = (random.below(1 << 15) as u16, (3 + random.below(22)) as u8);
 
-            let scores: Vec<i32> = cached.iter().zip(&biases).map(|((key, _), bias)| score.apply(dot(&query, key) << 8) + bias).collect();
+            let scores: Vec<i32> =
+                cached.iter().zip(&biases).map(|((key, _), bias)| score.apply(dot(&query, key) << 8) + bias).collect();
             let largest = *scores.iter().max().unwrap();
-            let weights: Vec<i32> = scores.iter().map(|score| i32::from(exp2_neg(&table(), largest - score) >> 1)).collect();
+            let weights: Vec<i32> =
+                scores.iter().map(|score| i32::from(exp2_neg(&table(), largest - score) >> 1)).collect();
             let (r, n) = reciprocal(weights.iter().sum::<i32>() as u32);
-            let multiplier = (u64::from(r) * u64::from(output.0) >> 16) as u16;
+            let multiplier = ((u64::from(r) * u64::from(output.0)) >> 16) as u16;
             let requantizer = Requantizer::new(multiplier, (15 + n + i32::from(output.1)) as u8).unwrap();
-            let expected: [i8; 64] = std::array::from_fn(|c| {
-                clamp_i8(requantizer.apply(weights.iter().zip(&cached).map(|(weight, (_, value))| weight * i32::from(value[c])).sum()))
-            });
+            let expected: [i8; 64] =
+                std::array::from_fn(|c| {
+                    clamp_i8(requantizer.apply(
+                        weights.iter().zip(&cached).map(|(weight, (_, value))| weight * i32::from(value[c])).sum(),
+                    ))
+                });
 
             let query: [u8; 64] = convert(kernels, &query.map(|q| q as u8)).try_into().unwrap();
             let head = Head { cache: &cache, biases: &biases, length, score, output, powers: &powers() };
