@@ -17,4 +17,6 @@ pub mod run;
 mod segment;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 pub mod workers;

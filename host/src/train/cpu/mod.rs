@@ -9,6 +9,8 @@ mod attention;
 mod elementwise;
 mod loss;
 pub mod matmul;
+#[cfg(test)]
+mod tests;
 mod updates;
 mod vector;
 

@@ -1,0 +1,173 @@
+//! The whole graph: its gradient, its precision, and runs that resume to the same bits.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::checkpoint::Checkpoint;
+use super::cpu::Cpu;
+use super::cpu::matmul::Precision;
+use super::data::{Mix, Source, Text};
+use super::device::Device;
+use super::model::{Batch, DeviceBatch, Graph, ModelConfig, initial_parameters};
+use super::optimizer::{LearningRate, OptimizerKind, Schedule};
+use super::run::{Conduct, Directory, Run, Settings};
+use super::testing::random;
+use crate::corpus::{Corpus, CorpusOptions};
+
+const TINY: ModelConfig = ModelConfig { layers: 2, heads: 1, feed_forward: 64, context: 32, vocabulary: 256 };
+
+fn alice() -> Text {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/alice29.txt");
+    Text::read(&Corpus::new(&[path], CorpusOptions { lines: true, ..CorpusOptions::default() }).unwrap()).unwrap()
+}
+
+fn source(mix: Mix) -> Source {
+    Source { text: alice(), messages: alice(), windows: Vec::new(), mix, seed: 7 }
+}
+
+fn batch(rows: u64) -> Batch {
+    let source = source(Mix { windows: 0.0, messages: 0.0 });
+    let mut batch = Batch::default();
+    (0..rows).for_each(|row| source.push_row(row, 96, TINY.context, TINY.start_symbol(), &mut batch));
+    batch
+}
+
+fn gradient(precision: Precision, parameters: &Vec<f32>, batch: &Batch) -> (f64, Vec<f32>) {
+    let mut device = Cpu::new(precision);
+    let mut graph = Graph::new(&device, &TINY, batch.symbols.len());
+    let mut gradients = device.zeros(parameters.len());
+    let batch = DeviceBatch::new(&device, batch);
+    let loss = graph.train(&mut device, parameters, &mut gradients, &batch, None, 0.0, 1.0);
+    (loss.nats, gradients)
+}
+
+#[test]
+fn gradient_of_the_whole_graph() {
+    let parameters = initial_parameters(&TINY, 3);
+    let batch = batch(2);
+    let (_, gradients) = gradient(Precision::F32, &parameters, &batch);
+    for tensor in TINY.tensors() {
+        // Along the gradient itself the difference is largest against the rounding of an f32 forward pass.
+        let part = &gradients[tensor.range()];
+        let norm = part.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+        assert!(norm > 0.0, "{} has no gradient", tensor.name);
+        let step = 2e-3;
+        let moved = |sign: f64| {
+            let mut moved = parameters.clone();
+            moved[tensor.range()].iter_mut().zip(part).for_each(|(p, g)| *p += (sign * step * f64::from(*g) / norm) as f32);
+            gradient(Precision::F32, &moved, &batch).0
+        };
+        let slope = (moved(1.0) - moved(-1.0)) / (2.0 * step);
+        assert!((slope - norm).abs() < 0.02 * norm, "{}: slope {slope}, gradient norm {norm}", tensor.name);
+    }
+}
+
+#[test]
+fn tile_unit_agrees_with_f32() {
+    let parameters = initial_parameters(&TINY, 3);
+    let batch = batch(4);
+    let (loss, gradients) = gradient(Precision::F32, &parameters, &batch);
+    let (near, near_gradients) = gradient(Precision::Bf16, &parameters, &batch);
+    assert!((loss - near).abs() < 5e-3 * loss, "{loss} and {near} nats");
+    let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+    let cosine = product(&gradients, &near_gradients) / (product(&gradients, &gradients) * product(&near_gradients, &near_gradients)).sqrt();
+    assert!(cosine > 0.999, "gradients differ: cosine {cosine}");
+}
+
+#[test]
+fn a_context_sees_nothing_of_its_neighbours() {
+    let parameters = random(TINY.parameters(), 5);
+    let mut device = Cpu::new(Precision::F32);
+    let mut nats = |texts: &[&[u8]]| {
+        let mut batch = Batch::default();
+        for text in texts {
+            let first = batch.symbols.len() as u32;
+            for (i, byte) in text.iter().enumerate() {
+                batch.symbols.push(if i == 0 { TINY.start_symbol() } else { u32::from(text[i - 1]) });
+                batch.targets.push(u32::from(*byte));
+                batch.starts.push(first);
+            }
+        }
+        let mut graph = Graph::new(&device, &TINY, batch.symbols.len());
+        let mut nats = Vec::new();
+        let batch = DeviceBatch::new(&device, &batch);
+        graph.token_nats(&mut device, &parameters, &batch, None, &mut nats);
+        nats
+    };
+    let alone = nats(&[b"the cat"]);
+    let together = nats(&[b"some other text", b"the cat", b"and more"]);
+    // The f32 products of another batch size may add in another order.
+    let apart = alone.iter().zip(&together[15..22]).map(|(a, b)| (a - b).abs() / a).fold(0f32, f32::max);
+    assert!(apart < 1e-5, "{alone:?} alone, {:?} between others", &together[15..22]);
+}
+
+fn settings(steps: u64) -> Settings {
+    Settings {
+        batch: 4,
+        sequence: 64,
+        micro_batch: 64,
+        workers: 2,
+        precision: Precision::detect(),
+        optimizer: OptimizerKind::Adamw,
+        learning_rate: LearningRate { schedule: Schedule::Constant, peak: 5e-3, warm_up: 5, steps, decay_steps: 5 },
+        weight_decay: 0.01,
+        clip: 1.0,
+        z_loss: 1e-4,
+        mix: Mix { windows: 0.4, messages: 0.1 },
+        resegment: 2,
+        window_text: 40_000,
+        seed: 11,
+    }
+}
+
+/// Trains in a directory, interrupted after `stop` steps if given.
+fn train(directory: &Directory, optimizer: OptimizerKind, stop: Option<usize>) -> bool {
+    let settings = Settings { optimizer, ..settings(24) };
+    let (mix, checkpoint) = (settings.mix, directory.checkpoint());
+    let mut run = Run::new("tiny", TINY, settings, source(mix), &alice(), None);
+    if checkpoint.exists() {
+        run.restore(Checkpoint::load(&checkpoint).unwrap(), directory).unwrap();
+    }
+    let conduct = Conduct { validate_every: 100, save_every: 100, minutes: None, quiet: true };
+    let calls = AtomicUsize::new(0);
+    run.train(directory, &conduct, || stop.is_some_and(|stop| calls.fetch_add(1, Ordering::Relaxed) + 1 >= stop)).unwrap()
+}
+
+#[test]
+fn an_interrupted_run_resumes_to_the_same_bits() {
+    for optimizer in [OptimizerKind::Adamw, OptimizerKind::Adafactor] {
+        let whole = tempfile::tempdir().unwrap();
+        let parts = tempfile::tempdir().unwrap();
+        let (whole, parts) = (Directory(whole.path().to_owned()), Directory(parts.path().to_owned()));
+        assert!(train(&whole, optimizer, None));
+        assert!(!train(&parts, optimizer, Some(7)));
+        assert!(!train(&parts, optimizer, Some(9)));
+        assert!(train(&parts, optimizer, None));
+        let (a, b) = (Checkpoint::load(&whole.checkpoint()).unwrap(), Checkpoint::load(&parts.checkpoint()).unwrap());
+        assert_eq!(a.state.step, 24);
+        assert_eq!(a.state.bytes, b.state.bytes);
+        assert!(a.parameters == b.parameters && a.first == b.first && a.second == b.second, "{optimizer:?}: the resumed run differs");
+    }
+}
+
+#[test]
+fn training_learns() {
+    let settings = Settings { mix: Mix { windows: 0.2, messages: 0.2 }, ..settings(150) };
+    let mut run = Run::new("tiny", TINY, settings, source(Mix { windows: 0.2, messages: 0.2 }), &alice(), None);
+    let before = run.validate(None);
+    let directory = tempfile::tempdir().unwrap();
+    let conduct = Conduct { validate_every: 1000, save_every: 1000, minutes: None, quiet: true };
+    run.train(&Directory(directory.path().to_owned()), &conduct, || false).unwrap();
+    let after = run.validate(None);
+    assert!(before > 7.0 && after < 4.0, "from {before} to {after} bits/byte");
+}
+
+#[test]
+fn a_damaged_checkpoint_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("checkpoint.safetensors");
+    for content in [&b""[..], b"not a checkpoint at all", &[0xff; 64]] {
+        std::fs::write(&path, content).unwrap();
+        let error = Checkpoint::load(&path).err().map(|error| format!("{error:#}")).unwrap();
+        assert!(error.contains("checkpoint.safetensors"), "{error}");
+    }
+}
