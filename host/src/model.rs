@@ -23,7 +23,7 @@ pub struct LoadedModel(Kind);
 #[derive(Clone)]
 enum Kind {
     M1(Engine),
-    Static(Frequencies),
+    Static(Arc<Frequencies>),
 }
 
 impl LoadedModel {
@@ -95,7 +95,7 @@ impl LoadedModel {
 
     /// Byte frequencies that came with a stream.
     pub fn from_frequencies(frequencies: Frequencies) -> Self {
-        Self(Kind::Static(frequencies))
+        Self(Kind::Static(Arc::new(frequencies)))
     }
 
     /// The model's name.
@@ -150,7 +150,7 @@ impl LoadedModel {
     pub fn session(&self, context: usize) -> Result<Session> {
         Ok(match &self.0 {
             Kind::M1(engine) => Session::M1(engine.session(context)?),
-            Kind::Static(frequencies) => Session::Static(StaticModel(frequencies.clone())),
+            Kind::Static(frequencies) => Session::Static(Box::new(StaticModel(Frequencies::clone(frequencies)))),
         })
     }
 }
@@ -160,7 +160,7 @@ pub enum Session {
     /// M1 and its cache.
     M1(engine::Session),
     /// Byte frequencies, which need none.
-    Static(StaticModel),
+    Static(Box<StaticModel>),
 }
 
 impl ByteModel for Session {

@@ -104,19 +104,19 @@ impl Sandbox {
     /// Runs the tool with `input` on stdin.
     pub fn run_with(&self, arguments: &[&str], input: &[u8]) -> Run {
         let mut command = self.command(arguments);
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("run the tool");
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("run the tool");
         let mut stdin = child.stdin.take().expect("a pipe");
         let input = input.to_vec();
         // The tool may end before it has read everything; that is no fault of the test.
         let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
         let output = child.wait_with_output().expect("the tool ends");
         writer.join().expect("the writer ends");
-        Run { code: output.status.code(), stdout: output.stdout, stderr: String::from_utf8_lossy(&output.stderr).into() }
+        Run {
+            code: output.status.code(),
+            stdout: output.stdout,
+            stderr: String::from_utf8_lossy(&output.stderr).into(),
+        }
     }
 
     /// The sandbox's directory.

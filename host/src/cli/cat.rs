@@ -61,7 +61,8 @@ pub fn run(arguments: &CatArguments) -> Result<Outcome> {
     let mut outcome = Outcome::Complete;
     for input in Input::from_arguments(&arguments.files) {
         if arguments.block.is_none() && arguments.window.is_none() && arguments.range.is_none() {
-            let restored = restore(&input, &arguments.model, arguments.threads.count(), true, &mut stdout).with_context(|| input.name.clone())?;
+            let restored = restore(&input, &arguments.model, arguments.threads.count(), true, &mut stdout)
+                .with_context(|| input.name.clone())?;
             // What was delivered comes before what is said about it.
             stdout.flush().context("(stdout): cannot write")?;
             if is_damaged(&input, &restored) {
@@ -72,8 +73,9 @@ pub fn run(arguments: &CatArguments) -> Result<Outcome> {
         let Some(path) = &input.path else {
             bail!("--block, --window and --range need a file, as stdin cannot be read from its end");
         };
-        let mut stream = StreamFile::open(open_file(path)?)
-            .with_context(|| format!("{}: cannot be read through its index; 'equalinfo decompress' delivers what is intact", input.name))?;
+        let mut stream = StreamFile::open(open_file(path)?).with_context(|| {
+            format!("{}: cannot be read through its index; 'equalinfo decompress' delivers what is intact", input.name)
+        })?;
         part(arguments, &mut stream, &mut stdout).with_context(|| input.name.clone())?;
     }
     stdout.flush().context("(stdout): cannot write")?;
@@ -101,7 +103,11 @@ fn part(arguments: &CatArguments, stream: &mut StreamFile, output: &mut impl Wri
         let found = stream.index()?.block_of_window(number);
         let none = || format!("there is no window {number}");
         let (entry, block, payload) = stream.block(found.with_context(none)?)?;
-        ensure!(block.kind == BlockKind::Coded, "window {number} would be in block {}, which is stored without windows", block.number);
+        ensure!(
+            block.kind == BlockKind::Coded,
+            "window {number} would be in block {}, which is stored without windows",
+            block.number
+        );
         let offset = (number - entry.first_window) as usize * bits.bytes();
         let value = payload.get(offset..).and_then(|rest| bits.read(rest)).with_context(none)?;
         let mut text = Vec::new();
@@ -114,7 +120,8 @@ fn part(arguments: &CatArguments, stream: &mut StreamFile, output: &mut impl Wri
     let range = range.start..range.end.min(length);
     let mut position = range.start;
     while position < range.end {
-        let number = stream.index()?.block_of_text(position).with_context(|| format!("no block holds byte {position}"))?;
+        let number =
+            stream.index()?.block_of_text(position).with_context(|| format!("no block holds byte {position}"))?;
         let (entry, text) = stream.text(&mut session, number)?;
         let block_end = entry.text_offset + text.len() as u64;
         let within = |at: u64| (at - entry.text_offset) as usize;

@@ -44,8 +44,8 @@ pub struct CompareArguments {
 /// # Errors
 /// The files or the model cannot be read, or stdout cannot be written.
 pub fn run(arguments: &CompareArguments) -> Result<()> {
-    let (texts, samples) = texts_and_samples(arguments)?;
-    ensure!(!texts.is_empty(), "no text in these files");
+    let Texts { measured: texts, samples } = texts(arguments)?;
+    ensure!(texts.iter().any(|text| !text.is_empty()), "no text in these files, or fewer than {HELD_OUT} lines of it");
     let threads = arguments.threads.count();
     let model = arguments.model.load_m1()?;
     let mut rows = compare::classical(&texts, &samples, arguments.lines, threads)?;
@@ -62,8 +62,13 @@ pub fn run(arguments: &CompareArguments) -> Result<()> {
     std::io::stdout().write_all(text.as_bytes()).context("(stdout): cannot write")
 }
 
-/// The texts to measure, and the samples that train the dictionary.
-fn texts_and_samples(arguments: &CompareArguments) -> Result<(Vec<Vec<u8>>, Vec<Vec<u8>>)> {
+/// What is measured, and what trains zstd's dictionary.
+struct Texts {
+    measured: Vec<Vec<u8>>,
+    samples: Vec<Vec<u8>>,
+}
+
+fn texts(arguments: &CompareArguments) -> Result<Texts> {
     let read = |files: &[String]| -> Result<Vec<Vec<u8>>> {
         let options = CorpusOptions { lines: arguments.lines, ..CorpusOptions::default() };
         Corpus::new(files, options)?.documents().collect()
@@ -71,16 +76,17 @@ fn texts_and_samples(arguments: &CompareArguments) -> Result<(Vec<Vec<u8>>, Vec<
     let documents = read(&arguments.files)?;
     let samples = if arguments.dictionary_from.is_empty() { Vec::new() } else { read(&arguments.dictionary_from)? };
     if !arguments.lines {
-        return Ok((vec![documents.concat()], samples));
+        return Ok(Texts { measured: vec![documents.concat()], samples });
     }
     if !samples.is_empty() {
-        return Ok((documents, samples));
+        return Ok(Texts { measured: documents, samples });
     }
-    let (mut texts, mut samples) = (Vec::new(), Vec::new());
+    let mut texts = Texts { measured: Vec::new(), samples };
     for (number, line) in (1..).zip(documents) {
-        if number % HELD_OUT == 0 { texts.push(line) } else { samples.push(line) }
+        let part = if number % HELD_OUT == 0 { &mut texts.measured } else { &mut texts.samples };
+        part.push(line);
     }
-    Ok((texts, samples))
+    Ok(texts)
 }
 
 fn table(rows: &[Row]) -> String {

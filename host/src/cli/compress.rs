@@ -104,13 +104,21 @@ impl OutputArguments {
     ///
     /// # Errors
     /// Several inputs with one `-o`, or no name can be made.
-    pub fn destination(&self, input: &Input, inputs: usize, name: impl Fn(&Path) -> Result<PathBuf>) -> Result<Destination> {
+    pub fn destination(
+        &self,
+        input: &Input,
+        inputs: usize,
+        name: impl Fn(&Path) -> Result<PathBuf>,
+    ) -> Result<Destination> {
         if self.stdout {
             return Ok(Destination::Stdout);
         }
         match (&self.output, &input.path) {
             (Some(output), _) if inputs > 1 && output.as_os_str() != "-" => {
-                bail!("-o {} with {inputs} inputs: several inputs need an output each; leave -o away or use -c to join them", output.display())
+                bail!(
+                    "-o {} with {inputs} inputs: several inputs need an output each; leave -o away or use -c to join them",
+                    output.display()
+                )
             }
             (Some(output), _) => Ok(Destination::from_argument(output)),
             (None, None) => Ok(Destination::Stdout),
@@ -124,7 +132,9 @@ impl OutputArguments {
     /// The file cannot be removed.
     pub fn dispose(&self, input: &Input) -> Result<()> {
         match &input.path {
-            Some(path) if self.rm => fs::remove_file(path).with_context(|| format!("{}: cannot remove", path.display())),
+            Some(path) if self.rm => {
+                fs::remove_file(path).with_context(|| format!("{}: cannot remove", path.display()))
+            }
             _ => Ok(()),
         }
     }
@@ -177,7 +187,9 @@ fn recipe(arguments: &CompressArguments) -> Result<Recipe> {
         bail!("--window-bits and --code belong to --method equal-info");
     }
     if arguments.code == Code::Paper {
-        bail!("--code paper has no decoder, as several texts share a code; use default or delay here, and 'equalinfo eval' or 'inspect' to measure it");
+        bail!(
+            "--code paper has no decoder, as several texts share a code; use default or delay here, and 'equalinfo eval' or 'inspect' to measure it"
+        );
     }
     let (method, model) = match method {
         Method::StaticAc => (StreamMethod::StaticAc, arguments.model.load_counts()?),
@@ -225,7 +237,13 @@ fn encode_message(model: &LoadedModel, context: usize, layout: Layout, text: &[u
     Ok(payload)
 }
 
-fn write_message(recipe: &Recipe, layout: Layout, input: &Input, reader: &mut impl Read, output: &mut Output) -> Result<Written> {
+fn write_message(
+    recipe: &Recipe,
+    layout: Layout,
+    input: &Input,
+    reader: &mut impl Read,
+    output: &mut Output,
+) -> Result<Written> {
     let mut text = Vec::new();
     reader.take(LONGEST_MESSAGE + 1).read_to_end(&mut text).context("cannot read")?;
     ensure!(

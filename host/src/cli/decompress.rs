@@ -62,7 +62,8 @@ pub fn run(arguments: &DecompressArguments) -> Result<Outcome> {
     let mut outcome = Outcome::Complete;
     for input in &inputs {
         let extension = if arguments.raw { MESSAGE } else { STREAM };
-        let destination = arguments.outputs.destination(input, inputs.len(), |path| without_extension(path, extension))?;
+        let destination =
+            arguments.outputs.destination(input, inputs.len(), |path| without_extension(path, extension))?;
         let mut output = Output::create(&destination, arguments.outputs.force, false)?;
         let started = Instant::now();
         let restored = if arguments.raw {
@@ -94,7 +95,13 @@ pub fn run(arguments: &DecompressArguments) -> Result<Outcome> {
 ///
 /// # Errors
 /// As [`run`].
-pub fn restore(input: &Input, model: &ModelArguments, threads: usize, quiet: bool, output: &mut impl Write) -> Result<Restored> {
+pub fn restore(
+    input: &Input,
+    model: &ModelArguments,
+    threads: usize,
+    quiet: bool,
+    output: &mut impl Write,
+) -> Result<Restored> {
     let named = model.model.as_ref().map(|_| model.load_m1()).transpose()?;
     let find = |header: &Header| model_of(header, named.as_ref());
     let bar = progress::bytes("decompress", input.size(), quiet);
@@ -156,7 +163,10 @@ fn describe(loss: &Loss) -> String {
 fn without_extension(path: &Path, extension: &str) -> Result<PathBuf> {
     match path.extension() {
         Some(found) if found == extension => Ok(path.with_extension("")),
-        _ => bail!("{}: expected a name that ends in .{extension}; use -o FILE or -c to say where the text goes", path.display()),
+        _ => bail!(
+            "{}: expected a name that ends in .{extension}; use -o FILE or -c to say where the text goes",
+            path.display()
+        ),
     }
 }
 
@@ -169,7 +179,10 @@ fn read_message(arguments: &DecompressArguments, input: &Input, output: &mut Out
     };
     let mut payload = Vec::new();
     input.open()?.take(LONGEST_MESSAGE + 1).read_to_end(&mut payload).context("cannot read")?;
-    ensure!(payload.len() as u64 <= LONGEST_MESSAGE, "longer than {LONGEST_MESSAGE} bytes, so it is no message of compress --raw");
+    ensure!(
+        payload.len() as u64 <= LONGEST_MESSAGE,
+        "longer than {LONGEST_MESSAGE} bytes, so it is no message of compress --raw"
+    );
     let mut session = model.session(context)?;
     let mut decoder = raw::PayloadDecoder::new(layout, payload.len())?;
     let mut buffer = vec![0; 1 << 16];

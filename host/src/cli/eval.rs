@@ -82,7 +82,9 @@ impl EvalArguments {
                 EvalMethod::StaticAc => measures.push(Measure::StaticAc),
                 EvalMethod::Ac => measures.push(Measure::Ac),
                 EvalMethod::EqualInfo => measures.extend(
-                    self.window_bits.iter().flat_map(|&bits| self.code.iter().map(move |&code| Measure::Windows(bits, code.into()))),
+                    self.window_bits
+                        .iter()
+                        .flat_map(|&bits| self.code.iter().map(move |&code| Measure::Windows(bits, code.into()))),
                 ),
             }
         }

@@ -56,6 +56,8 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
     };
     let destination = Destination::from_argument(&arguments.output);
     let mut output = Output::create(&destination, arguments.force, text.is_none())?;
-    output.write_all(text.as_deref().map_or(image, str::as_bytes)).with_context(|| format!("{destination}: cannot write"))?;
+    output
+        .write_all(text.as_deref().map_or(image, str::as_bytes))
+        .with_context(|| format!("{destination}: cannot write"))?;
     output.finish(None)
 }

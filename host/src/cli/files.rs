@@ -54,7 +54,7 @@ impl Input {
     /// The size in bytes, where it is known beforehand.
     pub fn size(&self) -> Option<u64> {
         let metadata = self.path.as_deref()?.metadata().ok()?;
-        metadata.is_file().then(|| metadata.len())
+        metadata.is_file().then_some(metadata.len())
     }
 }
 
@@ -108,7 +108,9 @@ impl Output {
         match destination {
             Destination::Stdout => {
                 if binary && !overwrite && io::stdout().is_terminal() {
-                    bail!("(stdout): compressed data is not written to a terminal; use -o FILE, redirect the output, or force it with -f");
+                    bail!(
+                        "(stdout): compressed data is not written to a terminal; use -o FILE, redirect the output, or force it with -f"
+                    );
                 }
                 Ok(Self::Stdout(BufWriter::with_capacity(BUFFER, io::stdout().lock())))
             }
@@ -146,15 +148,22 @@ impl Output {
             Self::Stdout(mut writer) => writer.flush().context("(stdout): cannot write"),
             Self::File { writer, path, partial } => {
                 let name = path.display();
-                let file = writer.into_inner().map_err(io::IntoInnerError::into_error).with_context(|| format!("{name}: cannot write"))?;
-                if let Some(metadata) = source.and_then(|source| source.metadata().ok()).filter(std::fs::Metadata::is_file) {
+                let file = writer
+                    .into_inner()
+                    .map_err(io::IntoInnerError::into_error)
+                    .with_context(|| format!("{name}: cannot write"))?;
+                if let Some(metadata) =
+                    source.and_then(|source| source.metadata().ok()).filter(std::fs::Metadata::is_file)
+                {
                     // Best effort, as other compressors do: the content is what counts.
                     let _ = file.as_file().set_permissions(metadata.permissions());
                     if let Ok(modified) = metadata.modified() {
                         let _ = file.as_file().set_modified(modified);
                     }
                 }
-                file.persist(&path).map_err(|error| error.error).with_context(|| format!("{name}: cannot rename the finished output"))?;
+                file.persist(&path)
+                    .map_err(|error| error.error)
+                    .with_context(|| format!("{name}: cannot rename the finished output"))?;
                 drop(partial);
                 Ok(())
             }
@@ -180,7 +189,7 @@ impl Write for Output {
 
 /// Whether an error means that the reader of our output has gone: `equalinfo cat x.eqi | head`.
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-    })
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe))
 }

@@ -47,7 +47,8 @@ pub fn man(arguments: &ManArguments) -> Result<()> {
             io::stdout().write_all(&page).context("(stdout): cannot write")
         }
         Some(directory) => {
-            std::fs::create_dir_all(directory).with_context(|| format!("{}: cannot create the directory", directory.display()))?;
+            std::fs::create_dir_all(directory)
+                .with_context(|| format!("{}: cannot create the directory", directory.display()))?;
             pages(directory, &command, "equalinfo")
         }
     }

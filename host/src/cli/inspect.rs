@@ -103,8 +103,9 @@ pub fn run(arguments: &InspectArguments) -> Result<Outcome> {
     let name = arguments.file.display().to_string();
     let file = open_file(&arguments.file)?;
     if is_stream(&file).with_context(|| format!("{name}: cannot read"))? {
-        let mut stream = StreamFile::open(file)
-            .with_context(|| format!("{name}: damaged or incomplete; 'equalinfo decompress' delivers what is intact"))?;
+        let mut stream = StreamFile::open(file).with_context(|| {
+            format!("{name}: damaged or incomplete; 'equalinfo decompress' delivers what is intact")
+        })?;
         if arguments.windows || arguments.flow {
             stream_windows(arguments, &mut stream, &mut output).with_context(|| name.clone())?;
         } else if arguments.json {
@@ -160,8 +161,22 @@ fn describe(name: &str, stream: &mut StreamFile) -> Result<String> {
     if header.model.context > 0 {
         text.push_str(&format!("\nmodel {:016x}, context {} bytes", header.model.id, header.model.context));
     }
-    text.push_str(&format!("\n{} blocks of up to {} bytes\n", grouped(u64::from(blocks)), grouped(u64::from(header.block_size))));
-    let mut table = Table::new(&["block", "kind", "offset", "payload", "text offset", "text", "first window", "windows", "checksum"]);
+    text.push_str(&format!(
+        "\n{} blocks of up to {} bytes\n",
+        grouped(u64::from(blocks)),
+        grouped(u64::from(header.block_size))
+    ));
+    let mut table = Table::new(&[
+        "block",
+        "kind",
+        "offset",
+        "payload",
+        "text offset",
+        "text",
+        "first window",
+        "windows",
+        "checksum",
+    ]);
     for number in 0..blocks {
         let (entry, block) = stream.block_header(number)?;
         table.row(vec![

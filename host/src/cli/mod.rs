@@ -87,8 +87,12 @@ impl Cli {
             Command::Eval(arguments) => eval::run(&arguments).map(|()| Outcome::Complete),
             Command::Compare(arguments) => compare::run(&arguments).map(|()| Outcome::Complete),
             Command::Export(arguments) => export::run(&arguments).map(|()| Outcome::Complete),
-            Command::Train(train::Train::Static(arguments)) => train_static::run(&arguments).map(|()| Outcome::Complete),
-            Command::Train(train::Train::M1(arguments)) => crate::train::m1::run(&arguments).map(|()| Outcome::Complete),
+            Command::Train(train::Train::Static(arguments)) => {
+                train_static::run(&arguments).map(|()| Outcome::Complete)
+            }
+            Command::Train(train::Train::M1(arguments)) => {
+                crate::train::m1::run(&arguments).map(|()| Outcome::Complete)
+            }
             Command::Quantize(arguments) => crate::train::quantize::run(&arguments).map(|()| Outcome::Complete),
             Command::Completions(arguments) => generate::completions(&arguments).map(|()| Outcome::Complete),
             Command::Man(arguments) => generate::man(&arguments).map(|()| Outcome::Complete),

@@ -8,8 +8,8 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use equalinfo_codec::{WindowBits, WindowCode};
 
-use crate::model::{LONGEST_CONTEXT, LoadedModel};
 use crate::corpus::{Corpus, CorpusOptions, Shard};
+use crate::model::{LONGEST_CONTEXT, LoadedModel};
 
 /// How text becomes bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -60,7 +60,12 @@ impl WindowView {
                 let (before, after) = if colored { (color, PLAIN) } else { ("", "") };
                 let tokens: Vec<String> = self.tokens(value).iter().map(u32::to_string).collect();
                 let (number, offset) = (self.number, self.offset);
-                writeln!(output, "{number:>8} {offset:>10}  {}  {:>11}  {before}{shown}{after}", self.bit_string(value), tokens.join(" "))
+                writeln!(
+                    output,
+                    "{number:>8} {offset:>10}  {}  {:>11}  {before}{shown}{after}",
+                    self.bit_string(value),
+                    tokens.join(" ")
+                )
             }
             Style::Json => writeln!(
                 output,
@@ -87,7 +92,9 @@ impl WindowView {
     /// The output cannot be written.
     pub fn stored(&mut self, output: &mut impl Write, text: &[u8]) -> Result<()> {
         match self.style {
-            Style::Json => writeln!(output, "{}", json!({ "offset": self.offset, "length": text.len(), "stored": true })),
+            Style::Json => {
+                writeln!(output, "{}", json!({ "offset": self.offset, "length": text.len(), "stored": true }))
+            }
             _ => writeln!(output, "[{} bytes stored without windows]", text.len()),
         }
         .context("(stdout): cannot write")

@@ -12,7 +12,7 @@ use crate::train::optimizer::{OptimizerKind, Schedule};
 #[derive(Debug, Clone, Subcommand)]
 pub enum Train {
     /// Train the byte language model M1 on text, or adapt a shipped one to a domain
-    M1(M1Arguments),
+    M1(Box<M1Arguments>),
     /// Count bytes: the frequencies of method static-ac
     Static(super::train_static::StaticArguments),
 }

@@ -79,7 +79,9 @@ impl StreamFile {
     pub fn block_header(&mut self, number: u32) -> Result<(IndexEntry, BlockHeader)> {
         let index = self.index()?;
         let blocks = index.blocks();
-        let entry = index.entry(number).with_context(|| format!("there is no block {number}; the stream has {blocks} blocks, counted from 0"))?;
+        let entry = index
+            .entry(number)
+            .with_context(|| format!("there is no block {number}; the stream has {blocks} blocks, counted from 0"))?;
         self.file.seek(SeekFrom::Start(entry.offset)).context("cannot seek")?;
         let mut bytes = Vec::new();
         (&mut self.file).take(BlockHeader::LENGTH as u64).read_to_end(&mut bytes).context("cannot read")?;

@@ -137,7 +137,8 @@ impl<'a, R: Read> BlockReader<'a, R> {
                     // The trailer, if it can be read, knows how much there was.
                     let trailer = Trailer::parse(&tail).ok().filter(|trailer| trailer.blocks >= first);
                     self.text_offset = trailer.map(|trailer| trailer.text_length);
-                    self.next = trailer.map_or(first.saturating_add(u32::from(!tail.is_empty())), |trailer| trailer.blocks);
+                    self.next =
+                        trailer.map_or(first.saturating_add(u32::from(!tail.is_empty())), |trailer| trailer.blocks);
                 }
             }
         }

@@ -78,7 +78,8 @@ pub fn decompress(
         };
         let start = Header::LENGTH + table.map_or(0, |(_, length)| length);
         source.take(start).context("cannot read")?;
-        let complete = restore(threads, &mut source, output, &header, start, map.take(), &model, &mut restored, &progress)?;
+        let complete =
+            restore(threads, &mut source, output, &header, start, map.take(), &model, &mut restored, &progress)?;
         restored.stream = source.position();
         first = false;
         if !complete {

@@ -16,14 +16,19 @@ fn recipe(method: Method) -> Recipe {
 }
 
 fn methods() -> Vec<Method> {
-    let windows = WindowBits::STANDARD.into_iter().flat_map(|bits| {
-        [WindowCode::Default, WindowCode::Delay].map(|code| Method::EqualInfo { bits, code })
-    });
+    let windows = WindowBits::STANDARD
+        .into_iter()
+        .flat_map(|bits| [WindowCode::Default, WindowCode::Delay].map(|code| Method::EqualInfo { bits, code }));
     [Method::Ac, Method::StaticAc].into_iter().chain(windows).collect()
 }
 
 fn text(length: usize) -> Vec<u8> {
-    b"It was the best of times, it was the worst of times, it was the age of wisdom. ".iter().copied().cycle().take(length).collect()
+    b"It was the best of times, it was the worst of times, it was the age of wisdom. "
+        .iter()
+        .copied()
+        .cycle()
+        .take(length)
+        .collect()
 }
 
 fn write(method: Method, text: &[u8], threads: usize) -> (Written, Vec<u8>) {
@@ -104,7 +109,9 @@ fn streams_may_follow_each_other() {
 #[test]
 fn a_flipped_bit_costs_one_block() {
     let text = text(2500);
-    for method in [Method::Ac, Method::StaticAc, Method::EqualInfo { bits: WindowBits::B128, code: WindowCode::Default }] {
+    for method in
+        [Method::Ac, Method::StaticAc, Method::EqualInfo { bits: WindowBits::B128, code: WindowCode::Default }]
+    {
         let stream = write(method, &text, 1).1;
         let table = if method == Method::StaticAc { equalinfo_codec::container::TABLE_LENGTH } else { 0 };
         for position in 0..stream.len() {
@@ -116,7 +123,10 @@ fn a_flipped_bit_costs_one_block() {
                     continue;
                 };
                 // The last bits of a range-coded block may not matter; then nothing is lost and nothing is said.
-                assert!(!restored.losses.is_empty() || back == text, "{method:?}: the damage at {position} went unnoticed");
+                assert!(
+                    !restored.losses.is_empty() || back == text,
+                    "{method:?}: the damage at {position} went unnoticed"
+                );
                 let lost: usize = restored.losses.iter().map(|loss| loss.blocks.len()).sum();
                 assert!(lost <= 1, "{method:?} {position}: {:?}", restored.losses);
                 let expected: Vec<u8> = text
@@ -144,7 +154,10 @@ fn a_truncation_at_any_length_is_reported() {
                     assert_eq!(cause, Some(&DecodeError::Truncated { part: Part::Header, block: 0 }));
                 }
                 Ok((restored, back)) => {
-                    assert!(matches!(restored.losses[..], [Loss { cause: DecodeError::Truncated { .. }, .. }]), "{length}: {restored:?}");
+                    assert!(
+                        matches!(restored.losses[..], [Loss { cause: DecodeError::Truncated { .. }, .. }]),
+                        "{length}: {restored:?}"
+                    );
                     assert!(text.starts_with(&back) && back.len() % BLOCK as usize == 0 || back == text);
                 }
             }

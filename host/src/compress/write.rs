@@ -3,10 +3,10 @@
 use std::io::{Read, Write};
 
 use anyhow::{Context, Result};
-use equalinfo_codec::error::EncodeError;
 use equalinfo_codec::container::{
     BlockHeader, END_MARKER, Header, IndexBuilder, IndexEntry, Method, TABLE_LENGTH, encode_block, write_table,
 };
+use equalinfo_codec::error::EncodeError;
 
 use super::Recipe;
 use super::ordered::ordered;

@@ -17,11 +17,7 @@ pub struct JsonLines {
 
 impl JsonLines {
     pub fn open(path: &Path, field: &str) -> Result<Self> {
-        Ok(Self {
-            lines: NumberedLines::open(path)?,
-            line: Vec::new(),
-            field: field.to_owned(),
-        })
+        Ok(Self { lines: NumberedLines::open(path)?, line: Vec::new(), field: field.to_owned() })
     }
 
     fn next_document(&mut self) -> Result<Option<Vec<u8>>> {
@@ -81,8 +77,6 @@ impl<'de> Visitor<'de> for TextField<'_> {
                 map.next_value::<IgnoredAny>()?;
             }
         }
-        text.ok_or_else(|| {
-            serde::de::Error::custom(format_args!("the object has no field \"{}\"", self.0))
-        })
+        text.ok_or_else(|| serde::de::Error::custom(format_args!("the object has no field \"{}\"", self.0)))
     }
 }

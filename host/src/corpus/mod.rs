@@ -38,12 +38,7 @@ pub struct CorpusOptions {
 
 impl Default for CorpusOptions {
     fn default() -> Self {
-        Self {
-            text_field: "text".to_owned(),
-            lines: false,
-            shard: None,
-            limit: None,
-        }
+        Self { text_field: "text".to_owned(), lines: false, shard: None, limit: None }
     }
 }
 
@@ -65,14 +60,9 @@ impl Corpus {
             paths::expand(input.as_ref(), &mut files)?;
         }
         if files.is_empty() {
-            bail!(
-                "no corpus given: name a file, a directory or a pattern such as 'data/*.jsonl.zst'"
-            );
+            bail!("no corpus given: name a file, a directory or a pattern such as 'data/*.jsonl.zst'");
         }
-        Ok(Self {
-            paths: files,
-            options,
-        })
+        Ok(Self { paths: files, options })
     }
 
     /// The files, in reading order.
@@ -83,10 +73,7 @@ impl Corpus {
     /// The documents from the beginning. Each call starts a fresh pass.
     pub fn documents(&self) -> Documents {
         // With enough files a shard opens only its own; otherwise every shard reads all and keeps its documents.
-        let by_file = self
-            .options
-            .shard
-            .is_some_and(|shard| self.paths.len() >= shard.count());
+        let by_file = self.options.shard.is_some_and(|shard| self.paths.len() >= shard.count());
         let paths: Vec<PathBuf> = match self.options.shard {
             Some(shard) if by_file => shard.select(self.paths.iter().cloned()).collect(),
             _ => self.paths.clone(),

@@ -14,10 +14,7 @@ const BUFFER: usize = 1 << 18;
 /// The file cannot be opened.
 pub fn open_text(path: &Path) -> Result<BufReader<Box<dyn Read + Send>>> {
     let file = File::open(path).with_context(|| format!("{}: cannot open", path.display()))?;
-    let compression = path
-        .extension()
-        .and_then(|extension| extension.to_str())
-        .map(str::to_ascii_lowercase);
+    let compression = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
     let raw = BufReader::with_capacity(BUFFER, file);
     let text: Box<dyn Read + Send> = match compression.as_deref() {
         Some("gz") => Box::new(flate2::bufread::MultiGzDecoder::new(raw)),
@@ -25,9 +22,7 @@ pub fn open_text(path: &Path) -> Result<BufReader<Box<dyn Read + Send>>> {
             let mut decoder = zstd::Decoder::with_buffer(raw)
                 .with_context(|| format!("{}: cannot start the zstd decoder", path.display()))?;
             // Long-distance archives of corpora use windows up to 2 GiB; zstd's own default refuses them.
-            decoder
-                .window_log_max(31)
-                .with_context(|| format!("{}: zstd window", path.display()))?;
+            decoder.window_log_max(31).with_context(|| format!("{}: zstd window", path.display()))?;
             Box::new(decoder)
         }
         Some("xz") => Box::new(liblzma::bufread::XzDecoder::new_multi_decoder(raw)),

@@ -26,23 +26,12 @@ impl Rows {
     pub fn open(path: &Path, column: &str) -> Result<Self> {
         let name = path.display();
         let file = File::open(path).with_context(|| format!("{name}: cannot open"))?;
-        let file = SerializedFileReader::new(file)
-            .with_context(|| format!("{name}: not a readable Parquet file"))?;
+        let file = SerializedFileReader::new(file).with_context(|| format!("{name}: not a readable Parquet file"))?;
         let schema = file.metadata().file_metadata().schema_descr();
-        let found = schema
-            .columns()
-            .iter()
-            .position(|candidate| candidate.path().string() == column);
+        let found = schema.columns().iter().position(|candidate| candidate.path().string() == column);
         let Some(index) = found else {
-            let columns: Vec<String> = schema
-                .columns()
-                .iter()
-                .map(|column| column.path().string())
-                .collect();
-            bail!(
-                "{name}: no column \"{column}\"; the columns are {} (--text-field names one)",
-                columns.join(", ")
-            );
+            let columns: Vec<String> = schema.columns().iter().map(|column| column.path().string()).collect();
+            bail!("{name}: no column \"{column}\"; the columns are {} (--text-field names one)", columns.join(", "));
         };
         let descriptor = schema.column(index);
         if descriptor.physical_type() != Type::BYTE_ARRAY || descriptor.max_rep_level() > 0 {
@@ -63,14 +52,9 @@ impl Rows {
         loop {
             if let Some(reader) = &mut self.reader {
                 let (mut values, mut definitions) = (Vec::new(), Vec::new());
-                let (rows, ..) = reader
-                    .read_records(BATCH, Some(&mut definitions), None, &mut values)
-                    .with_context(|| {
-                        format!(
-                            "{}: row group {}: damaged column",
-                            self.path.display(),
-                            self.next_group - 1
-                        )
+                let (rows, ..) =
+                    reader.read_records(BATCH, Some(&mut definitions), None, &mut values).with_context(|| {
+                        format!("{}: row group {}: damaged column", self.path.display(), self.next_group - 1)
                     })?;
                 if rows > 0 {
                     self.batch = values.into_iter();
@@ -87,15 +71,10 @@ impl Rows {
                 .file
                 .get_row_group(group)
                 .and_then(|row_group| row_group.get_column_reader(self.column))
-                .with_context(|| {
-                    format!("{}: row group {group}: cannot read", self.path.display())
-                })?;
+                .with_context(|| format!("{}: row group {group}: cannot read", self.path.display()))?;
             // The schema was checked in `open`; a group that disagrees with it is damage, not a wrong option.
             let ColumnReader::ByteArrayColumnReader(reader) = reader else {
-                bail!(
-                    "{}: row group {group}: the column's type is not the schema's",
-                    self.path.display()
-                );
+                bail!("{}: row group {group}: the column's type is not the schema's", self.path.display());
             };
             self.reader = Some(reader);
         }

@@ -24,10 +24,7 @@ fn known_format(path: &Path) -> Option<Format> {
     if name.ends_with(".parquet") {
         return Some(Format::Parquet);
     }
-    let inner = COMPRESSED
-        .iter()
-        .find_map(|ending| name.strip_suffix(ending))
-        .unwrap_or(&name);
+    let inner = COMPRESSED.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
     if inner.ends_with(".jsonl") || inner.ends_with(".ndjson") || inner.ends_with(".json") {
         Some(Format::JsonLines)
     } else if inner.ends_with(".txt") {
@@ -58,8 +55,7 @@ pub fn expand(input: &str, files: &mut Vec<PathBuf>) -> Result<()> {
     } else if input.contains(['*', '?', '[']) {
         let matches = glob::glob(input).with_context(|| format!("{input}: not a valid pattern"))?;
         for file in matches {
-            let file =
-                file.with_context(|| format!("{input}: cannot list the files of this pattern"))?;
+            let file = file.with_context(|| format!("{input}: cannot list the files of this pattern"))?;
             if file.is_file() {
                 files.push(file);
             }

@@ -32,13 +32,10 @@ impl FromStr for Shard {
     fn from_str(text: &str) -> Result<Self, String> {
         let parse = || {
             let (index, count) = text.split_once('/')?;
-            Some(Self {
-                index: index.parse().ok()?,
-                count: count.parse().ok()?,
-            })
+            Some(Self { index: index.parse().ok()?, count: count.parse().ok()? })
         };
-        parse()
-            .filter(|shard| shard.index < shard.count)
-            .ok_or_else(|| format!("expected i/n with 0 <= i < n, such as 0/4 for the first of four parts; found '{text}'"))
+        parse().filter(|shard| shard.index < shard.count).ok_or_else(|| {
+            format!("expected i/n with 0 <= i < n, such as 0/4 for the first of four parts; found '{text}'")
+        })
     }
 }

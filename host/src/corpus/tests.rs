@@ -6,10 +6,7 @@ use std::sync::Arc;
 use super::*;
 
 fn documents(inputs: &[&Path], options: CorpusOptions) -> Result<Vec<Vec<u8>>> {
-    let inputs: Vec<&str> = inputs
-        .iter()
-        .map(|path| path.to_str().expect("UTF-8 path"))
-        .collect();
+    let inputs: Vec<&str> = inputs.iter().map(|path| path.to_str().expect("UTF-8 path")).collect();
     Corpus::new(&inputs, options)?.documents().collect()
 }
 
@@ -21,27 +18,17 @@ fn write_parquet(path: &Path, texts: &[Option<&str>]) {
     )
     .expect("schema");
     let file = fs::File::create(path).expect("create");
-    let mut writer =
-        SerializedFileWriter::new(file, Arc::new(schema), Arc::default()).expect("writer");
+    let mut writer = SerializedFileWriter::new(file, Arc::new(schema), Arc::default()).expect("writer");
     for rows in texts.chunks(300) {
         let mut group = writer.next_row_group().expect("row group");
         let mut ids = group.next_column().expect("column").expect("id");
         let numbers: Vec<i32> = (0..rows.len() as i32).collect();
-        ids.typed::<::parquet::data_type::Int32Type>()
-            .write_batch(&numbers, None, None)
-            .expect("ids");
+        ids.typed::<::parquet::data_type::Int32Type>().write_batch(&numbers, None, None).expect("ids");
         ids.close().expect("close");
         let mut column = group.next_column().expect("column").expect("text");
-        let values: Vec<ByteArray> = rows
-            .iter()
-            .flatten()
-            .map(|text| ByteArray::from(*text))
-            .collect();
+        let values: Vec<ByteArray> = rows.iter().flatten().map(|text| ByteArray::from(*text)).collect();
         let levels: Vec<i16> = rows.iter().map(|text| i16::from(text.is_some())).collect();
-        column
-            .typed::<ByteArrayType>()
-            .write_batch(&values, Some(&levels), None)
-            .expect("texts");
+        column.typed::<ByteArrayType>().write_batch(&values, Some(&levels), None).expect("texts");
         column.close().expect("close");
         group.close().expect("close");
     }
@@ -51,14 +38,10 @@ fn write_parquet(path: &Path, texts: &[Option<&str>]) {
 #[test]
 fn every_format_gives_the_same_documents() {
     let directory = tempfile::tempdir().expect("temporary directory");
-    let texts: Vec<String> = (0..700)
-        .map(|number| format!("document {number}: caf\u{e9} \"quoted\""))
-        .collect();
+    let texts: Vec<String> = (0..700).map(|number| format!("document {number}: caf\u{e9} \"quoted\"")).collect();
     let jsonl: String = texts
         .iter()
-        .map(|text| {
-            serde_json::json!({"source": [1, {"text": 2}], "text": text}).to_string() + "\n"
-        })
+        .map(|text| serde_json::json!({"source": [1, {"text": 2}], "text": text}).to_string() + "\n")
         .collect();
     let plain = directory.path().join("a.jsonl");
     fs::write(&plain, &jsonl).expect("write");
@@ -83,28 +66,16 @@ fn every_format_gives_the_same_documents() {
     fs::write(&xz, encoder.finish().expect("xz")).expect("write");
 
     let table = directory.path().join("e.parquet");
-    let rows: Vec<Option<&str>> = texts
-        .iter()
-        .flat_map(|text| [Some(text.as_str()), None])
-        .collect();
+    let rows: Vec<Option<&str>> = texts.iter().flat_map(|text| [Some(text.as_str()), None]).collect();
     write_parquet(&table, &rows);
 
     let lines = directory.path().join("f.txt");
     fs::write(&lines, texts.join("\r\n")).expect("write");
 
     for path in [&plain, &gzip, &zst, &xz, &table, &lines] {
-        let options = CorpusOptions {
-            lines: true,
-            ..CorpusOptions::default()
-        };
+        let options = CorpusOptions { lines: true, ..CorpusOptions::default() };
         let read = documents(&[path], options).expect("readable");
-        assert!(
-            read.iter()
-                .map(Vec::as_slice)
-                .eq(texts.iter().map(String::as_bytes)),
-            "{}",
-            path.display()
-        );
+        assert!(read.iter().map(Vec::as_slice).eq(texts.iter().map(String::as_bytes)), "{}", path.display());
     }
 }
 
@@ -116,21 +87,12 @@ fn long_texts_are_cut_at_line_ends_and_lose_nothing() {
     fs::write(&path, &text).expect("write");
     let pieces = documents(&[&path], CorpusOptions::default()).expect("readable");
     assert!(pieces.len() > 1);
-    assert!(
-        pieces
-            .iter()
-            .all(|piece| piece.len() <= text::PIECE && piece.ends_with(b"\n"))
-    );
+    assert!(pieces.iter().all(|piece| piece.len() <= text::PIECE && piece.ends_with(b"\n")));
     assert_eq!(pieces.concat(), text.as_bytes());
 
     let unbroken = vec![b'x'; text::PIECE * 2 + 5];
     fs::write(&path, &unbroken).expect("write");
-    assert_eq!(
-        documents(&[&path], CorpusOptions::default())
-            .expect("readable")
-            .concat(),
-        unbroken
-    );
+    assert_eq!(documents(&[&path], CorpusOptions::default()).expect("readable").concat(), unbroken);
 }
 
 #[test]
@@ -143,19 +105,9 @@ fn directories_and_patterns_are_sorted_and_limited() {
     }
     let all = documents(&[directory.path()], CorpusOptions::default()).expect("readable");
     assert_eq!(all, [&b"a.txt"[..], b"b.txt", b"sub/c.txt"]);
-    let matched = documents(
-        &[&directory.path().join("[ab].txt")],
-        CorpusOptions::default(),
-    )
-    .expect("readable");
+    let matched = documents(&[&directory.path().join("[ab].txt")], CorpusOptions::default()).expect("readable");
     assert_eq!(matched, [&b"a.txt"[..], b"b.txt"]);
-    let limited = documents(
-        &[directory.path()],
-        CorpusOptions {
-            limit: Some(7),
-            ..CorpusOptions::default()
-        },
-    );
+    let limited = documents(&[directory.path()], CorpusOptions { limit: Some(7), ..CorpusOptions::default() });
     assert_eq!(limited.expect("readable"), [&b"a.txt"[..], b"b."]);
 }
 
@@ -163,13 +115,7 @@ fn directories_and_patterns_are_sorted_and_limited() {
 fn shards_are_disjoint_and_complete() {
     let directory = tempfile::tempdir().expect("temporary directory");
     let path = directory.path().join("lines.txt");
-    fs::write(
-        &path,
-        (0..10)
-            .map(|number| format!("{number}\n"))
-            .collect::<String>(),
-    )
-    .expect("write");
+    fs::write(&path, (0..10).map(|number| format!("{number}\n")).collect::<String>()).expect("write");
     let shard = |text: &str| CorpusOptions {
         lines: true,
         shard: Some(text.parse().expect("shard")),
@@ -184,12 +130,7 @@ fn shards_are_disjoint_and_complete() {
     // As many files as shards: each shard opens its own file alone, so a broken one of another shard does not matter.
     let missing = directory.path().join("broken.jsonl");
     fs::write(&missing, "{").expect("write");
-    assert_eq!(
-        documents(&[&path, &missing], shard("0/2"))
-            .expect("readable")
-            .len(),
-        10
-    );
+    assert_eq!(documents(&[&path, &missing], shard("0/2")).expect("readable").len(), 10);
     assert!(documents(&[&path, &missing], shard("1/2")).is_err());
     for wrong in ["3/3", "x/2", "1", "0/0"] {
         assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
@@ -208,18 +149,12 @@ fn broken_files_are_named_with_their_line() {
     let error = message("cut.jsonl", b"{\"text\":\"fine\"}\n{\"text\":\"cu");
     assert!(error.contains("cut.jsonl: line 2"), "{error}");
     let error = message("field.jsonl", b"{\"body\":\"fine\"}\n");
-    assert!(
-        error.contains("line 1") && error.contains("--text-field"),
-        "{error}"
-    );
+    assert!(error.contains("line 1") && error.contains("--text-field"), "{error}");
     let error = message("table.parquet", b"PAR1 not really");
     assert!(error.contains("table.parquet"), "{error}");
     let zstd = zstd::encode_all(&[b'a'; 5000][..], 3).expect("zstd");
     let error = message("cut.txt.zst", &zstd[..zstd.len() - 3]);
     assert!(error.contains("cut.txt.zst"), "{error}");
-    let error = format!(
-        "{:#}",
-        Corpus::new(&["/does/not/exist"], CorpusOptions::default()).expect_err("missing")
-    );
+    let error = format!("{:#}", Corpus::new(&["/does/not/exist"], CorpusOptions::default()).expect_err("missing"));
     assert!(error.contains("/does/not/exist"), "{error}");
 }

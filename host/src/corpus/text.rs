@@ -22,11 +22,7 @@ pub struct Pieces {
 
 impl Pieces {
     pub fn open(path: &Path) -> Result<Self> {
-        Ok(Self {
-            path: path.to_owned(),
-            reader: open_text(path)?,
-            carried: Vec::new(),
-        })
+        Ok(Self { path: path.to_owned(), reader: open_text(path)?, carried: Vec::new() })
     }
 }
 
@@ -37,19 +33,14 @@ impl Iterator for Pieces {
         let mut piece = std::mem::take(&mut self.carried);
         let wanted = (PIECE - piece.len()) as u64;
         if let Err(error) = (&mut self.reader).take(wanted).read_to_end(&mut piece) {
-            return Some(
-                Err(error).with_context(|| format!("{}: cannot read", self.path.display())),
-            );
+            return Some(Err(error).with_context(|| format!("{}: cannot read", self.path.display())));
         }
         if piece.is_empty() {
             return None;
         }
         if piece.len() == PIECE {
             // Only the second half is searched: a piece never gets tiny because of one early line end.
-            let end = piece[PIECE / 2..]
-                .iter()
-                .rposition(|&byte| byte == b'\n')
-                .map_or(PIECE, |at| PIECE / 2 + at + 1);
+            let end = piece[PIECE / 2..].iter().rposition(|&byte| byte == b'\n').map_or(PIECE, |at| PIECE / 2 + at + 1);
             self.carried = piece.split_off(end);
         }
         Some(Ok(piece))
@@ -65,11 +56,7 @@ pub struct NumberedLines {
 
 impl NumberedLines {
     pub fn open(path: &Path) -> Result<Self> {
-        Ok(Self {
-            path: path.to_owned(),
-            reader: open_text(path)?,
-            number: 0,
-        })
+        Ok(Self { path: path.to_owned(), reader: open_text(path)?, number: 0 })
     }
 
     pub fn path(&self) -> &Path {
@@ -83,9 +70,7 @@ impl NumberedLines {
         let read = (&mut self.reader)
             .take(LONGEST_LINE as u64)
             .read_until(b'\n', line)
-            .with_context(|| {
-                format!("{}: line {}: cannot read", self.path.display(), self.number)
-            })?;
+            .with_context(|| format!("{}: line {}: cannot read", self.path.display(), self.number))?;
         if read == 0 {
             return Ok(None);
         }
@@ -95,11 +80,7 @@ impl NumberedLines {
                 line.pop();
             }
         } else if read == LONGEST_LINE {
-            bail!(
-                "{}: line {} is longer than {LONGEST_LINE} bytes",
-                self.path.display(),
-                self.number
-            );
+            bail!("{}: line {} is longer than {LONGEST_LINE} bytes", self.path.display(), self.number);
         }
         Ok(Some(self.number))
     }

@@ -60,7 +60,12 @@ impl Classical {
             Self::Zstd => zstd::bulk::compress(text, 19)?.len(),
             Self::Brotli => {
                 let mut out = Vec::new();
-                let parameters = brotli::enc::BrotliEncoderParams { quality: 11, lgwin: 24, size_hint: text.len(), ..Default::default() };
+                let parameters = brotli::enc::BrotliEncoderParams {
+                    quality: 11,
+                    lgwin: 24,
+                    size_hint: text.len(),
+                    ..Default::default()
+                };
                 brotli::BrotliCompress(&mut &text[..], &mut out, &parameters)?;
                 out.len()
             }
@@ -119,8 +124,9 @@ mod tests {
 
     #[test]
     fn a_dictionary_pays_on_short_messages() {
-        let samples: Vec<String> =
-            (0..2000).map(|number| format!("{{\"device\":\"esp32-{number:04x}\",\"uptime\":{}}}", number * 7919)).collect();
+        let samples: Vec<String> = (0..2000)
+            .map(|number| format!("{{\"device\":\"esp32-{number:04x}\",\"uptime\":{}}}", number * 7919))
+            .collect();
         let trained = ZstdWithDictionary::train(&samples).expect("enough samples");
         let mut compressor = trained.compressor().expect("usable dictionary");
         let message = b"{\"device\":\"esp32-ffff\",\"uptime\":123}";

@@ -54,7 +54,13 @@ pub fn measure<F: FnMut(&[u8]) -> Result<u64>>(
             Ok(())
         },
     )?;
-    Ok(Row { compressor: name.into(), bytes, compressed, bits_per_byte: compressed as f64 * 8.0 / bytes as f64, side_data })
+    Ok(Row {
+        compressor: name.into(),
+        bytes,
+        compressed,
+        bits_per_byte: compressed as f64 * 8.0 / bytes as f64,
+        side_data,
+    })
 }
 
 /// The rows of the general-purpose compressors.
@@ -66,7 +72,9 @@ pub fn classical(texts: &[Vec<u8>], samples: &[Vec<u8>], messages: bool, threads
     let deflate = if messages { Classical::Deflate } else { Classical::Gzip };
     let mut rows = Vec::new();
     for compressor in [deflate, Classical::Xz, Classical::Zstd, Classical::Brotli] {
-        rows.push(measure(compressor.name(), 0, texts, threads, || Ok(move |text: &[u8]| Ok(compressor.size(text)? as u64)))?);
+        rows.push(measure(compressor.name(), 0, texts, threads, || {
+            Ok(move |text: &[u8]| Ok(compressor.size(text)? as u64))
+        })?);
     }
     if !samples.is_empty() {
         let trained = ZstdWithDictionary::train(samples)?;

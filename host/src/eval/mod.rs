@@ -115,11 +115,7 @@ impl Evaluation<'_> {
     ///
     /// # Errors
     /// Those of the documents, or a measure that needs M1 when there is none.
-    pub fn run(
-        &self,
-        documents: impl Iterator<Item = Result<Vec<u8>>>,
-        progress: impl Fn(u64),
-    ) -> Result<Vec<Row>> {
+    pub fn run(&self, documents: impl Iterator<Item = Result<Vec<u8>>>, progress: impl Fn(u64)) -> Result<Vec<Row>> {
         let measures = self.with_bounds();
         let mut tallies: BTreeMap<usize, Tally> = BTreeMap::new();
         let jobs = Pieces::new(documents).flat_map(|piece| match piece.map(Arc::new) {

@@ -70,11 +70,11 @@ mod tests {
     #[test]
     fn pieces_hold_all_text_and_remember_documents() {
         let documents: Vec<Vec<u8>> = vec![vec![b'a'; 10], vec![b'b'; 3 * PIECE], vec![b'c'; 5], vec![b'd'; 7]];
-        let pieces: Vec<Piece> = Pieces::new(documents.iter().cloned().map(Ok)).collect::<Result<_>>().expect("no errors");
+        let pieces: Vec<Piece> =
+            Pieces::new(documents.iter().cloned().map(Ok)).collect::<Result<_>>().expect("no errors");
         assert_eq!(pieces.len(), 4);
         assert!(pieces.iter().flat_map(|piece| &piece.text).eq(documents.iter().flatten()));
-        let parts: Vec<Vec<usize>> =
-            pieces.iter().map(|piece| piece.documents().map(<[u8]>::len).collect()).collect();
+        let parts: Vec<Vec<usize>> = pieces.iter().map(|piece| piece.documents().map(<[u8]>::len).collect()).collect();
         assert_eq!(parts, [vec![10, PIECE - 10], vec![PIECE], vec![PIECE], vec![10, 5, 7]]);
         assert!(pieces.iter().flat_map(Piece::documents).all(|part| part.iter().all(|&byte| byte == part[0])));
         assert!(Pieces::new(std::iter::empty()).next().is_none());

@@ -25,7 +25,8 @@ fn the_same_documents_in_any_wrapping_give_the_same_figures() {
     sandbox.write("corpus/0.jsonl", &jsonl(&documents[..1]));
     sandbox.write("corpus/1.jsonl", &jsonl(&documents[1..]));
     sandbox.write("corpus/README", b"not a document");
-    let eval = |input: &str| sandbox.run(&with_tiny(&["eval", "--json", "--method", "ac,static-ac", input])).ok().stdout;
+    let eval =
+        |input: &str| sandbox.run(&with_tiny(&["eval", "--json", "--method", "ac,static-ac", input])).ok().stdout;
     let figures = eval("plain.jsonl");
     assert_eq!(eval("packed.jsonl.zst"), figures);
     assert_eq!(eval("corpus"), figures);

@@ -19,8 +19,17 @@ fn every_method_is_measured_with_exactly_the_documented_fields() {
     sandbox.write("text.txt", &ALICE[..20_000]);
     let rows = rows(sandbox.run(&with_tiny(&["eval", "--json", "text.txt"])).ok().text());
     let mut expected = vec![
-        "method", "window_bits", "token_bits", "code", "model", "bytes", "windows", "bits_per_byte",
-        "bytes_per_window", "bound_bytes_per_window", "token_ratio",
+        "method",
+        "window_bits",
+        "token_bits",
+        "code",
+        "model",
+        "bytes",
+        "windows",
+        "bits_per_byte",
+        "bytes_per_window",
+        "bound_bytes_per_window",
+        "token_ratio",
     ];
     expected.sort_unstable();
     for row in &rows {
@@ -44,7 +53,8 @@ fn the_bound_is_above_every_code_and_ours_is_nearest() {
     let options = ["--method", "equal-info", "--token-bits", "16"];
     let rows = rows(sandbox.run(&with_tiny(&[&["eval", "--json", "text.txt"], &options[..]].concat())).ok().text());
     for bits in [16, 24, 32, 64, 128] {
-        let find = |code: &str| rows.iter().find(|row| row["window_bits"] == bits && row["code"] == code).expect("a row");
+        let find =
+            |code: &str| rows.iter().find(|row| row["window_bits"] == bits && row["code"] == code).expect("a row");
         let bound = number(find("default"), "bound_bytes_per_window");
         let reached = |code| number(find(code), "bytes_per_window");
         // The tiny model knows little, so that a byte is a large part of a narrow window.
@@ -59,7 +69,22 @@ fn the_bound_is_above_every_code_and_ours_is_nearest() {
 fn what_is_measured_is_what_compress_writes() {
     let sandbox = sandbox();
     sandbox.write("text.txt", ALICE);
-    let measured = rows(sandbox.run(&with_tiny(&["eval", "--json", "text.txt", "--method", "ac,equal-info", "--window-bits", "64", "--code", "default"])).ok().text());
+    let measured = rows(
+        sandbox
+            .run(&with_tiny(&[
+                "eval",
+                "--json",
+                "text.txt",
+                "--method",
+                "ac,equal-info",
+                "--window-bits",
+                "64",
+                "--code",
+                "default",
+            ]))
+            .ok()
+            .text(),
+    );
     for (method, row) in [("ac", &measured[0]), ("equal-info", &measured[2])] {
         assert_eq!(row["method"], method);
         sandbox.run(&with_tiny(&["compress", "-f", "text.txt", "--method", method])).ok();
@@ -91,7 +116,9 @@ fn tables_name_methods_as_the_paper_does() {
     let sandbox = sandbox();
     sandbox.write("text.txt", &ALICE[..5000]);
     let run = sandbox.run(&with_tiny(&["eval", "text.txt", "--limit", "3K"])).ok();
-    for name in ["3,072 bytes", "Bytes", "GZip[v=256]", "StaticAC[v=65k]", "AC[v=65k]", "EqualInfoAC[b=16,v=65k]", "bound"] {
+    for name in
+        ["3,072 bytes", "Bytes", "GZip[v=256]", "StaticAC[v=65k]", "AC[v=65k]", "EqualInfoAC[b=16,v=65k]", "bound"]
+    {
         assert!(run.text().contains(name), "{name} in {}", run.text());
     }
     sandbox.run(&with_tiny(&["eval", "missing.txt"])).fails(1, &["missing.txt"]);
@@ -104,7 +131,8 @@ fn compressors_are_compared_on_the_same_bytes() {
     let run = sandbox.run(&with_tiny(&["compare", "--json", "text.txt"])).ok();
     let all = rows(run.text());
     for name in ["gzip -9", "xz -9e", "zstd -19", "brotli -q 11", "equalinfo tiny-1 ac"] {
-        let row = all.iter().find(|row| row["compressor"] == name).unwrap_or_else(|| panic!("{name} in {}", run.text()));
+        let row =
+            all.iter().find(|row| row["compressor"] == name).unwrap_or_else(|| panic!("{name} in {}", run.text()));
         assert_eq!(row["bytes"], ALICE.len());
         assert!((number(row, "compressed") * 8.0 / number(row, "bytes") - number(row, "bits_per_byte")).abs() < 1e-9);
     }
@@ -120,7 +148,8 @@ fn lines_are_compared_as_messages() {
     let text = include_bytes!("../../data/short/sms.txt");
     sandbox.write("sms.txt", text);
     let all = rows(sandbox.run(&with_tiny(&["compare", "--json", "--lines", "sms.txt"])).ok().text());
-    let held_out: usize = text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).skip(9).step_by(10).map(<[u8]>::len).sum();
+    let held_out: usize =
+        text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).skip(9).step_by(10).map(<[u8]>::len).sum();
     assert!(all.iter().all(|row| row["bytes"] == held_out), "{all:?}");
     let size = |name: &str| number(all.iter().find(|row| row["compressor"] == name).expect("a row"), "compressed");
     assert!(size("zstd -19 with dictionary") < size("zstd -19"));

@@ -90,7 +90,11 @@ fn sizes_and_time_are_reported_and_quiet_is_quiet() {
     let sandbox = sandbox();
     sandbox.write("alice29.txt", ALICE);
     let run = sandbox.run(&with_tiny(&["compress", "alice29.txt"])).ok();
-    assert!(run.stderr.contains("152,089 =>") && run.stderr.contains("bits/byte") && run.stderr.contains(" s, "), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("152,089 =>") && run.stderr.contains("bits/byte") && run.stderr.contains(" s, "),
+        "{}",
+        run.stderr
+    );
     assert!(run.stdout.is_empty());
     let run = sandbox.run(&with_tiny(&["compress", "-f", "-q", "alice29.txt"])).ok();
     assert_eq!(run.stderr, "");
