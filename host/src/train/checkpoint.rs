@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::run::Settings;
 use super::model::ModelConfig;
+use crate::cli::files::{Destination, Output};
 
 const FORMAT: &str = "equalinfo-checkpoint-1";
 
@@ -73,11 +75,9 @@ impl Checkpoint {
         }
         let metadata = HashMap::from([("format".to_owned(), FORMAT.to_owned()), ("state".to_owned(), serde_json::to_string(&self.state)?)]);
         let bytes = safetensors::serialize(views, Some(metadata))?;
-        let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let temporary = tempfile::NamedTempFile::new_in(directory).with_context(|| format!("cannot write into {}", directory.display()))?;
-        std::fs::write(temporary.path(), bytes).with_context(|| format!("cannot write a checkpoint into {}", directory.display()))?;
-        temporary.persist(path).with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(())
+        let mut output = Output::create(&Destination::File(path.to_owned()), true, true)?;
+        output.write_all(&bytes).with_context(|| format!("{}: cannot write", path.display()))?;
+        output.finish(None)
     }
 
     /// Reads a checkpoint.
