@@ -15,11 +15,15 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod image;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 mod kernels;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 mod lanes;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 mod packed;
 mod portable;
 mod simd;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 mod streams;
 #[cfg(test)]
 mod tests;
