@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use equalinfo_codec::container::ModelIdentity;
-use equalinfo_codec::{ByteModel, Frequencies, StaticModel};
+use equalinfo_codec::{ByteModel, Frequencies, RangeEncoder, StaticModel};
 
 use crate::engine::{self, Engine, Image};
 use crate::static_model;
@@ -152,6 +152,24 @@ impl LoadedModel {
             Kind::M1(engine) => Session::M1(engine.session(context)?),
             Kind::Static(frequencies) => Session::Static(Box::new(StaticModel(Frequencies::clone(frequencies)))),
         })
+    }
+}
+
+impl LoadedModel {
+    /// Codes a text with the range coder from an empty context, faster than a session can: the whole text is known
+    /// ahead. The length of the code, or `None` if it does not fit `output`.
+    ///
+    /// # Errors
+    /// The context is zero or longer than the model's.
+    pub fn range_encode(&self, context: usize, text: &[u8], output: &mut [u8]) -> Result<Option<usize>> {
+        let mut encoder = RangeEncoder::new(output);
+        match &self.0 {
+            Kind::M1(engine) => {
+                engine.trace(text, context, |position, frequencies| encoder.encode(frequencies, text[position]))?;
+            }
+            Kind::Static(frequencies) => text.iter().for_each(|&byte| encoder.encode(frequencies, byte)),
+        }
+        Ok(encoder.finish())
     }
 }
 

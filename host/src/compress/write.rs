@@ -4,9 +4,8 @@ use std::io::{Read, Write};
 
 use anyhow::{Context, Result};
 use equalinfo_codec::container::{
-    BlockHeader, END_MARKER, Header, IndexBuilder, IndexEntry, Method, TABLE_LENGTH, encode_block, write_table,
+    BlockHeader, END_MARKER, IndexBuilder, IndexEntry, Method, TABLE_LENGTH, encode_block, write_table,
 };
-use equalinfo_codec::error::EncodeError;
 
 use super::Recipe;
 use super::ordered::ordered;
@@ -50,8 +49,8 @@ pub fn compress(
         threads,
         Blocks { input, size: header.block_size as usize, number: 0 },
         || recipe.model.session(usize::from(header.model.context)),
-        |session, (number, text)| encode(session, header, number, &text),
-        |encoded: Result<_, EncodeError>| {
+        |session, (number, text)| encode(recipe, session, number, &text),
+        |encoded| {
             let (block, bytes) = encoded?;
             output.write_all(&bytes).context("cannot write")?;
             let entry = index.add(&block);
@@ -95,18 +94,29 @@ impl<R: Read> Iterator for Blocks<R> {
     }
 }
 
-fn encode(
-    session: &mut Session,
-    header: &Header,
-    number: u32,
-    text: &[u8],
-) -> Result<(BlockHeader, Vec<u8>), EncodeError> {
-    if is_noise(text) {
+fn encode(recipe: &Recipe, session: &mut Session, number: u32, text: &[u8]) -> Result<(BlockHeader, Vec<u8>)> {
+    let header = &recipe.header;
+    let stored = || {
         let block = BlockHeader::stored(number, text);
-        return Ok((block, [&block.to_bytes(), text].concat()));
+        (block, [&block.to_bytes(), text].concat())
+    };
+    if is_noise(text) {
+        return Ok(stored());
     }
     let mut bytes = vec![0; BlockHeader::LENGTH + text.len()];
-    let block = encode_block(session, header, number, text, &mut bytes)?;
+    let block = match header.method {
+        // The codec's own encoder asks for one byte after the other; here they are all known.
+        Method::Ac => {
+            let shorter = &mut bytes[BlockHeader::LENGTH..][..text.len() - 1];
+            let Some(length) = recipe.model.range_encode(usize::from(header.model.context), text, shorter)? else {
+                return Ok(stored());
+            };
+            let block = BlockHeader::coded(number, text, length);
+            bytes[..BlockHeader::LENGTH].copy_from_slice(&block.to_bytes());
+            block
+        }
+        _ => encode_block(session, header, number, text, &mut bytes)?,
+    };
     bytes.truncate(block.stream_length() as usize);
     Ok((block, bytes))
 }

@@ -68,10 +68,12 @@ pub fn measure<F: FnMut(&[u8]) -> Result<u64>>(
 /// # Errors
 /// zstd cannot train a dictionary on the samples.
 pub fn classical(texts: &[Vec<u8>], samples: &[Vec<u8>], messages: bool, threads: usize) -> Result<Vec<Row>> {
-    // A message's receiver knows what comes, so deflate goes without the header of a file.
-    let deflate = if messages { Classical::Deflate } else { Classical::Gzip };
+    // A message's receiver knows what comes, so deflate goes without the header of a file, and xz, which is nothing
+    // but header there, does not take part.
+    let files = [Classical::Gzip, Classical::Xz, Classical::Zstd, Classical::Brotli];
+    let compressors = if messages { &[Classical::Deflate, Classical::Zstd, Classical::Brotli][..] } else { &files };
     let mut rows = Vec::new();
-    for compressor in [deflate, Classical::Xz, Classical::Zstd, Classical::Brotli] {
+    for &compressor in compressors {
         rows.push(measure(compressor.name(), 0, texts, threads, || {
             Ok(move |text: &[u8]| Ok(compressor.size(text)? as u64))
         })?);

@@ -13,8 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Result;
-use equalinfo_codec::range_coder::RangeEncoder;
-use equalinfo_codec::{ByteModel, WindowBits, WindowCode, encode_window};
+use equalinfo_codec::{WindowBits, WindowCode, encode_window};
 use serde::Serialize;
 
 use crate::compress::ordered::ordered;
@@ -125,9 +124,10 @@ impl Evaluation<'_> {
         ordered(
             self.threads,
             jobs,
-            || Sessions::new(self),
-            |sessions, (piece, index)| (index, self.measure(sessions, measures[index], &piece)),
-            |(index, tally)| {
+            || self.m1.unwrap_or(self.frequencies).session(self.context),
+            |session, (piece, index)| Ok((index, self.measure(session, measures[index], &piece)?)),
+            |measured: Result<(usize, Tally)>| {
+                let (index, tally) = measured?;
                 let sum = tallies.entry(index).or_default();
                 sum.text += tally.text;
                 sum.coded_bytes += tally.coded_bytes;
@@ -158,36 +158,36 @@ impl Evaluation<'_> {
         measures
     }
 
-    fn measure(&self, sessions: &mut Sessions, measure: Measure, piece: &Piece) -> Tally {
+    fn measure(&self, session: &mut Session, measure: Measure, piece: &Piece) -> Result<Tally> {
         let text = &piece.text;
         let mut tally = Tally { text: text.len() as u64, ..Tally::default() };
         match measure {
             Measure::Bytes => tally.coded_bytes = tally.text,
             Measure::Gzip => tally.coded_bytes = zlib_size(text),
             Measure::StaticAc => {
-                let coded = |document| range_coded_size(&mut sessions.frequencies, document);
-                tally.coded_bytes = piece.documents().map(coded).sum();
+                let coded = |document| range_coded_size(self.frequencies, self.context, document);
+                tally.coded_bytes = piece.documents().map(coded).sum::<Result<u64>>()?;
             }
             Measure::Ac => {
-                let coded = |document| range_coded_size(&mut sessions.m1, document);
-                tally.coded_bytes = piece.documents().map(coded).sum();
+                let coded = |document| range_coded_size(self.m1.unwrap_or(self.frequencies), self.context, document);
+                tally.coded_bytes = piece.documents().map(coded).sum::<Result<u64>>()?;
             }
             Measure::Windows(bits, code) => {
                 let mut rest = &text[..];
                 while !rest.is_empty() {
                     // An empty window would be a fault of the code; it still must not hang the evaluation.
-                    let window = encode_window(&mut sessions.m1, bits, code, self.context, rest);
+                    let window = encode_window(session, bits, code, self.context, rest);
                     rest = &rest[window.consumed.max(1)..];
                     tally.windows += 1;
                 }
                 tally.coded_bytes = tally.windows * bits.bytes() as u64;
             }
             Measure::Bound(bits) => {
-                let ideal = bound::windows(&mut sessions.m1, bits.bits(), self.context, text);
+                let ideal = bound::windows(session, bits.bits(), self.context, text);
                 (tally.windows, tally.ideal_bytes) = (ideal.windows, ideal.bytes);
             }
         }
-        tally
+        Ok(tally)
     }
 
     fn rows(&self, measure: Measure, tally: &impl Fn(Measure) -> Option<Tally>) -> Vec<Row> {
@@ -232,22 +232,6 @@ impl Evaluation<'_> {
     }
 }
 
-/// The models of one thread.
-struct Sessions {
-    m1: Session,
-    frequencies: Session,
-}
-
-impl Sessions {
-    fn new(evaluation: &Evaluation) -> Result<Self> {
-        let m1 = evaluation.m1.unwrap_or(evaluation.frequencies);
-        Ok(Self {
-            m1: m1.session(evaluation.context)?,
-            frequencies: evaluation.frequencies.session(evaluation.context)?,
-        })
-    }
-}
-
 /// The name of a window code on the command line and in reports.
 pub fn code_name(code: WindowCode) -> &'static str {
     match code {
@@ -263,14 +247,8 @@ fn zlib_size(text: &[u8]) -> u64 {
     std::io::copy(&mut encoder.by_ref(), &mut std::io::sink()).unwrap_or_default()
 }
 
-fn range_coded_size(model: &mut impl ByteModel, text: &[u8]) -> u64 {
+fn range_coded_size(model: &LoadedModel, context: usize, text: &[u8]) -> Result<u64> {
     // Two bytes of code for a byte of text is more than any frequencies can ask: a byte costs at most 15 bits.
     let mut buffer = vec![0; 2 * text.len() + 16];
-    let mut encoder = RangeEncoder::new(&mut buffer);
-    model.reset();
-    for &byte in text {
-        encoder.encode(model.frequencies(), byte);
-        model.push(byte);
-    }
-    encoder.finish().unwrap_or(buffer.len()) as u64
+    Ok(model.range_encode(context, text, &mut buffer)?.unwrap_or(buffer.len()) as u64)
 }
