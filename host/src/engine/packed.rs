@@ -174,7 +174,7 @@ impl HeadCache {
         Self { keys: lines(64 * positions), key_offsets: vec![0; positions], values: lines(64 * positions) }
     }
 
-    /// Caches a position. Inlined so that the layout is a constant, which halves the time.
+    /// Caches a position. Inlined so that the layout is a constant.
     #[inline(always)]
     pub fn store(&mut self, layout: Layout, position: usize, key: &[i8; 64], value: &[i8; 64]) {
         let Layout { lanes, group } = layout;
