@@ -79,7 +79,7 @@ pub struct M1Arguments {
     #[arg(long, value_name = "0..1")]
     pub window_share: Option<f64>,
 
-    /// Files of short messages, one a line; every tenth line is held out
+    /// Files of short messages, one a line; lines 1, 11, 21, ... of all are held out
     #[arg(long, value_name = "PATH", num_args = 1..)]
     pub messages: Vec<String>,
 
