@@ -98,7 +98,7 @@ const fn bit_length(x: u32) -> i32 {
     32 - x.leading_zeros() as i32
 }
 
-/// `(r, n)` such that `1 / sum` is close to `r * 2^-(31 + n)`, with `2^15 < r <= 2^16`, for `sum >= 1`.
+/// `(r, n)` such that `1 / sum` is close to `r * 2^-(31 + n)`, with `2^15 <= r <= 2^16`, for `sum >= 1`.
 #[inline]
 pub const fn reciprocal(sum: u32) -> (u32, i32) {
     let n = bit_length(sum) - 16;
@@ -187,7 +187,7 @@ mod tests {
     fn reciprocal_range_and_error() {
         for sum in (1u32..70_000).chain((70_000..1 << 25).step_by(1013)).chain([u32::MAX]) {
             let (r, n) = reciprocal(sum);
-            assert!(1 << 15 < r && r <= 1 << 16, "{sum}");
+            assert!((1 << 15..=1 << 16).contains(&r), "{sum}");
             // r * sum * 2^-(31+n) is within 2^-14 below or above one.
             let product = (u128::from(r) * u128::from(sum)) << 32 >> (31 + n);
             let one = 1u128 << 32;
