@@ -10,7 +10,7 @@ use super::table::{Table, grouped, number};
 use crate::corpus::{Corpus, CorpusOptions};
 use crate::eval::compare::{self, Row};
 
-/// Of so many lines one is measured; the others train the dictionary.
+/// Of so many lines the first is measured; the others train the dictionary.
 const HELD_OUT: usize = 10;
 
 /// Options of `compare`.
@@ -82,8 +82,8 @@ fn texts(arguments: &CompareArguments) -> Result<Texts> {
         return Ok(Texts { measured: documents, samples });
     }
     let mut texts = Texts { measured: Vec::new(), samples };
-    for (number, line) in (1..).zip(documents) {
-        let part = if number % HELD_OUT == 0 { &mut texts.measured } else { &mut texts.samples };
+    for (number, line) in documents.into_iter().enumerate() {
+        let part = if number.is_multiple_of(HELD_OUT) { &mut texts.measured } else { &mut texts.samples };
         part.push(line);
     }
     Ok(texts)

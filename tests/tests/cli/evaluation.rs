@@ -149,7 +149,7 @@ fn lines_are_compared_as_messages() {
     sandbox.write("sms.txt", text);
     let all = rows(sandbox.run(&with_tiny(&["compare", "--json", "--lines", "sms.txt"])).ok().text());
     let held_out: usize =
-        text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).skip(9).step_by(10).map(<[u8]>::len).sum();
+        text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).step_by(10).map(<[u8]>::len).sum();
     assert!(all.iter().all(|row| row["bytes"] == held_out), "{all:?}");
     let size = |name: &str| number(all.iter().find(|row| row["compressor"] == name).expect("a row"), "compressed");
     assert!(size("zstd -19 with dictionary") < size("zstd -19"));
