@@ -5,13 +5,13 @@
 use std::sync::Barrier;
 use std::time::Instant;
 
+use equalinfo::corpus::{Corpus, CorpusOptions};
 use equalinfo::train::cpu::Cpu;
 use equalinfo::train::cpu::matmul::{Multiplier, Operand, Precision};
 use equalinfo::train::data::{Mix, Source, Text};
 use equalinfo::train::model::{Batch, ModelConfig, initial_parameters};
 use equalinfo::train::optimizer::{Optimizer, OptimizerKind};
 use equalinfo::train::workers::Workers;
-use equalinfo::corpus::{Corpus, CorpusOptions};
 
 /// Side of the square product that stands for the peak.
 const PEAK: usize = 2048;
@@ -35,7 +35,13 @@ fn main() -> anyhow::Result<()> {
             let rate = training(&model, precision, threads, seconds)?;
             let flops = rate * model.flops_per_token();
             let name = format!("{precision:?}").to_lowercase();
-            println!("{preset:8} {name:10} {:10.1} {:10.1} {:12.1} {:7.1}%", rate / 1e3, flops / 1e9, peak / 1e9, 100.0 * flops / peak);
+            println!(
+                "{preset:8} {name:10} {:10.1} {:10.1} {:12.1} {:7.1}%",
+                rate / 1e3,
+                flops / 1e9,
+                peak / 1e9,
+                100.0 * flops / peak
+            );
         }
     }
     Ok(())
@@ -49,7 +55,16 @@ fn peak(precision: Precision, threads: usize, seconds: f64) -> f64 {
             let mut multiplier = Multiplier::new(precision);
             let (a, b) = (vec![0.5f32; PEAK * PEAK], vec![0.25f32; PEAK * PEAK]);
             let mut c = vec![0f32; PEAK * PEAK];
-            let mut product = || multiplier.multiply((PEAK, PEAK, PEAK), Operand::rows(&a, PEAK), Operand::rows(&b, PEAK), &mut c, PEAK, false);
+            let mut product = || {
+                multiplier.multiply(
+                    (PEAK, PEAK, PEAK),
+                    Operand::rows(&a, PEAK),
+                    Operand::rows(&b, PEAK),
+                    &mut c,
+                    PEAK,
+                    false,
+                )
+            };
             product();
             barrier.wait();
             let started = Instant::now();

@@ -119,7 +119,11 @@ enum EncoderState {
     Tree(Node),
     Paper(Interval),
     /// `value` is the padded code of the first `length` bytes, and of every longer prefix since.
-    Delay { interval: Interval, value: u128, length: usize },
+    Delay {
+        interval: Interval,
+        value: u128,
+        length: usize,
+    },
 }
 
 impl WindowEncoder {

@@ -43,9 +43,13 @@ pub struct M1Arguments {
     #[arg(long, value_name = "PATH")]
     pub dev: Vec<String>,
 
-    /// Directory of the run: checkpoints, metrics.jsonl, the quantized model
+    /// Directory of the run: checkpoints, metrics.jsonl, the quantized model (default: runs/NAME)
     #[arg(short, long, value_name = "DIRECTORY")]
-    pub output: PathBuf,
+    pub output: Option<PathBuf>,
+
+    /// Name of the model, at most 16 ASCII characters (default: the preset, or the corpus file with --init)
+    #[arg(long)]
+    pub name: Option<String>,
 
     /// The size, which sets every other default
     #[arg(long, default_value = "nano", conflicts_with = "init")]
@@ -109,9 +113,9 @@ pub struct M1Arguments {
     #[arg(long, value_name = "N")]
     pub decay_steps: Option<u64>,
 
-    /// Quantize the model when training is complete: NAME.m1q in the output directory
+    /// Leave out the last part of the run, fine-tuning to the integer model and writing NAME.m1q
     #[arg(long)]
-    pub quantize: bool,
+    pub no_quantize: bool,
 
     #[arg(long, value_name = "X")]
     pub weight_decay: Option<f32>,

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, ensure};
 use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
-use super::run::Settings;
 use super::model::ModelConfig;
+use super::run::Settings;
 use crate::cli::files::{Destination, Output};
 
 const FORMAT: &str = "equalinfo-checkpoint-1";
@@ -73,7 +73,10 @@ impl Checkpoint {
         for (name, values) in [("optimizer.first", &self.first), ("optimizer.second", &self.second)] {
             views.push((name.into(), Floats { shape: vec![values.len()], values }));
         }
-        let metadata = HashMap::from([("format".to_owned(), FORMAT.to_owned()), ("state".to_owned(), serde_json::to_string(&self.state)?)]);
+        let metadata = HashMap::from([
+            ("format".to_owned(), FORMAT.to_owned()),
+            ("state".to_owned(), serde_json::to_string(&self.state)?),
+        ]);
         let bytes = safetensors::serialize(views, Some(metadata))?;
         let mut output = Output::create(&Destination::File(path.to_owned()), true, true)?;
         output.write_all(&bytes).with_context(|| format!("{}: cannot write", path.display()))?;
@@ -92,13 +95,25 @@ impl Checkpoint {
         let tensors = SafeTensors::deserialize(&bytes).with_context(what)?;
         let read = |name: &str| -> Result<Vec<f32>> {
             let view = tensors.tensor(name).with_context(|| format!("{}: tensor {name}", path.display()))?;
-            ensure!(view.dtype() == Dtype::F32, "{}: tensor {name} is {:?}, expected F32", path.display(), view.dtype());
+            ensure!(
+                view.dtype() == Dtype::F32,
+                "{}: tensor {name} is {:?}, expected F32",
+                path.display(),
+                view.dtype()
+            );
             Ok(view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
         };
         let mut parameters = Vec::with_capacity(state.model.parameters());
         for tensor in state.model.tensors() {
             let values = read(&tensor.name)?;
-            ensure!(values.len() == tensor.len(), "{}: tensor {} has {} values, expected {}", path.display(), tensor.name, values.len(), tensor.len());
+            ensure!(
+                values.len() == tensor.len(),
+                "{}: tensor {} has {} values, expected {}",
+                path.display(),
+                tensor.name,
+                values.len(),
+                tensor.len()
+            );
             parameters.extend(values);
         }
         Ok(Self { parameters, first: read("optimizer.first")?, second: read("optimizer.second")?, state })

@@ -31,7 +31,11 @@ impl Text {
         for document in corpus.documents() {
             text.push(&document?);
         }
-        ensure!(!text.bytes.is_empty(), "no text in {:?}: expected documents in .txt, .jsonl or .parquet files", corpus.paths());
+        ensure!(
+            !text.bytes.is_empty(),
+            "no text in {:?}: expected documents in .txt, .jsonl or .parquet files",
+            corpus.paths()
+        );
         Ok(text)
     }
 
@@ -42,6 +46,21 @@ impl Text {
             if i % stride == 0 { &mut held } else { &mut kept }.push(self.document(i));
         }
         (held, kept)
+    }
+
+    /// Documents cut after the line end that follows each `length` bytes.
+    fn cut(&self, length: usize) -> Self {
+        let mut pieces = Self::default();
+        for mut rest in (0..self.documents()).map(|i| self.document(i)) {
+            while rest.len() > length {
+                let line_end =
+                    rest[length..].iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| length + end + 1);
+                pieces.push(&rest[..line_end]);
+                rest = &rest[line_end..];
+            }
+            pieces.push(rest);
+        }
+        pieces
     }
 
     fn push(&mut self, document: &[u8]) {
@@ -207,14 +226,26 @@ pub fn validation_batches(text: &Text, bytes: usize, length: usize, context: usi
     batches
 }
 
-/// Validation text: the files that were named, or every hundredth document of the training text, which then loses them.
+/// Validation text: the files that were named, or a part of the training text, which then loses it: every hundredth document, or of a corpus of few
+/// documents, such as a log file, every twentieth of many pieces.
 pub fn held_out(dev: &[String], reading: &CorpusArguments, text: Text) -> Result<(Text, Text)> {
-    if dev.is_empty() {
-        ensure!(text.documents() > 1, "the corpus is a single document: name held-out text with --dev, or cut it with --lines");
-        return Ok(text.hold_out(HOLD_OUT.min(text.documents())));
+    if !dev.is_empty() {
+        return Ok((Text::read(&reading.corpus(dev)?)?, text));
     }
-    Ok((Text::read(&reading.corpus(dev)?)?, text))
+    if text.documents() >= DOCUMENT_STRIDE {
+        return Ok(text.hold_out(DOCUMENT_STRIDE));
+    }
+    let pieces = text.cut(text.bytes.len().div_ceil(PIECES));
+    ensure!(
+        pieces.documents() >= PIECE_STRIDE,
+        "the corpus of {} bytes is too small to hold out a part: name held-out text with --dev",
+        text.bytes.len()
+    );
+    Ok(pieces.hold_out(PIECE_STRIDE))
 }
 
-/// One document in this many is held out where no validation text is named.
-const HOLD_OUT: usize = 100;
+/// One document in this many is held out of a large corpus.
+const DOCUMENT_STRIDE: usize = 100;
+/// Pieces that a small corpus is cut into, and how many of them make one that is held out.
+const PIECES: usize = 400;
+const PIECE_STRIDE: usize = 20;

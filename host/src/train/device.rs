@@ -95,19 +95,59 @@ pub trait Device {
     fn indices(&self, values: &[u32]) -> Self::Indices;
 
     /// `y (+)= x W^T`: x is `tokens x inputs`, W `outputs x inputs`; adds if `accumulate`.
-    fn linear(&mut self, shape: LinearShape, x: &Self::Buffer, w: At<Self::Buffer>, y: &mut Self::Buffer, accumulate: bool);
+    fn linear(
+        &mut self,
+        shape: LinearShape,
+        x: &Self::Buffer,
+        w: At<Self::Buffer>,
+        y: &mut Self::Buffer,
+        accumulate: bool,
+    );
     /// `dx = dy W`.
-    fn linear_backward_input(&mut self, shape: LinearShape, dy: &Self::Buffer, w: At<Self::Buffer>, dx: &mut Self::Buffer);
+    fn linear_backward_input(
+        &mut self,
+        shape: LinearShape,
+        dy: &Self::Buffer,
+        w: At<Self::Buffer>,
+        dx: &mut Self::Buffer,
+    );
     /// `dW += dy^T x`.
-    fn linear_backward_weight(&mut self, shape: LinearShape, dy: &Self::Buffer, x: &Self::Buffer, dw: AtMut<Self::Buffer>);
+    fn linear_backward_weight(
+        &mut self,
+        shape: LinearShape,
+        dy: &Self::Buffer,
+        x: &Self::Buffer,
+        dw: AtMut<Self::Buffer>,
+    );
 
     /// `x[t] = scale * table[symbols[t]]`.
-    fn embed(&mut self, width: usize, symbols: &Self::Indices, table: At<Self::Buffer>, scale: f32, x: &mut Self::Buffer);
+    fn embed(
+        &mut self,
+        width: usize,
+        symbols: &Self::Indices,
+        table: At<Self::Buffer>,
+        scale: f32,
+        x: &mut Self::Buffer,
+    );
     /// `dtable[symbols[t]] += scale * dx[t]`.
-    fn embed_backward(&mut self, width: usize, symbols: &Self::Indices, dx: &Self::Buffer, scale: f32, dtable: AtMut<Self::Buffer>);
+    fn embed_backward(
+        &mut self,
+        width: usize,
+        symbols: &Self::Indices,
+        dx: &Self::Buffer,
+        scale: f32,
+        dtable: AtMut<Self::Buffer>,
+    );
 
     /// RMSNorm without gain over rows of `width`: `y = x / sqrt(mean(x^2) + 1e-6)`; `inverse` keeps the reciprocal root of each row.
-    fn rms_norm(&mut self, width: usize, tokens: usize, x: &Self::Buffer, y: &mut Self::Buffer, inverse: &mut Self::Buffer);
+    fn rms_norm(
+        &mut self,
+        width: usize,
+        tokens: usize,
+        x: &Self::Buffer,
+        y: &mut Self::Buffer,
+        inverse: &mut Self::Buffer,
+    );
     /// `dx += d(rms_norm)/dx * dy`, or `dx =` if not `accumulate`.
     #[allow(clippy::too_many_arguments)]
     fn rms_norm_backward(
@@ -122,7 +162,13 @@ pub trait Device {
     );
 
     /// Softmax attention with score `q.k / 8 + bias[bucket(distance)]`; `lse` (`tokens x heads`) keeps the log of each softmax sum.
-    fn attention(&mut self, shape: AttentionShape, input: AttentionInput<Self>, out: &mut Self::Buffer, lse: &mut Self::Buffer);
+    fn attention(
+        &mut self,
+        shape: AttentionShape,
+        input: AttentionInput<Self>,
+        out: &mut Self::Buffer,
+        lse: &mut Self::Buffer,
+    );
     /// Gradients of [`Device::attention`]: `dqkv` is overwritten, `dbias` is added to.
     fn attention_backward(
         &mut self,
@@ -136,7 +182,14 @@ pub trait Device {
 
     /// `h = max(gate, 0) * linear` for rows of `[gate | linear]`, `width` values each.
     fn reglu(&mut self, width: usize, tokens: usize, gate_linear: &Self::Buffer, h: &mut Self::Buffer);
-    fn reglu_backward(&mut self, width: usize, tokens: usize, gate_linear: &Self::Buffer, dh: &Self::Buffer, dgate_linear: &mut Self::Buffer);
+    fn reglu_backward(
+        &mut self,
+        width: usize,
+        tokens: usize,
+        gate_linear: &Self::Buffer,
+        dh: &Self::Buffer,
+        dgate_linear: &mut Self::Buffer,
+    );
 
     /// Cross-entropy of `softmax(x W^T)` (W is `outputs x width`) against `targets`, plus `z_loss * ln(Z)^2`, without keeping all logits at once.
     /// With `gradient`: writes `dx` and adds to `dW`, both times `scale`.
@@ -150,17 +203,46 @@ pub trait Device {
         gradient: Option<CrossEntropyGradient<Self::Buffer>>,
     ) -> Loss;
     /// Cross-entropy in nats of every position (0 where the target is ignored), to `nats`.
-    fn token_nats(&mut self, shape: LinearShape, x: &Self::Buffer, w: At<Self::Buffer>, targets: &Self::Indices, nats: &mut Vec<f32>);
+    fn token_nats(
+        &mut self,
+        shape: LinearShape,
+        x: &Self::Buffer,
+        w: At<Self::Buffer>,
+        targets: &Self::Indices,
+        nats: &mut Vec<f32>,
+    );
 
     /// Rounds columns `columns` of rows of `stride` values to multiples of `step`, clamped to 127 steps: what int8 activations hold.
-    fn fake_quantize(&mut self, rows: usize, stride: usize, columns: std::ops::Range<usize>, step: f32, x: &mut Self::Buffer);
+    fn fake_quantize(
+        &mut self,
+        rows: usize,
+        stride: usize,
+        columns: std::ops::Range<usize>,
+        step: f32,
+        x: &mut Self::Buffer,
+    );
     /// Straight-through gradient: zero where the forward value was clamped.
-    fn fake_quantize_backward(&mut self, rows: usize, stride: usize, columns: std::ops::Range<usize>, step: f32, x: &Self::Buffer, dx: &mut Self::Buffer);
+    fn fake_quantize_backward(
+        &mut self,
+        rows: usize,
+        stride: usize,
+        columns: std::ops::Range<usize>,
+        step: f32,
+        x: &Self::Buffer,
+        dx: &mut Self::Buffer,
+    );
 
     fn copy(&mut self, length: usize, from: &Self::Buffer, to: &mut Self::Buffer);
 
     fn sum_of_squares(&mut self, values: At<Self::Buffer>, length: usize) -> f64;
-    fn adamw(&mut self, update: AdamW, length: usize, gradients: At<Self::Buffer>, parameters: AtMut<Self::Buffer>, moments: [AtMut<Self::Buffer>; 2]);
+    fn adamw(
+        &mut self,
+        update: AdamW,
+        length: usize,
+        gradients: At<Self::Buffer>,
+        parameters: AtMut<Self::Buffer>,
+        moments: [AtMut<Self::Buffer>; 2],
+    );
     fn adafactor(
         &mut self,
         update: Adafactor,

@@ -1,6 +1,6 @@
 //! `equalinfo train m1`: options and presets to a run.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -45,6 +45,8 @@ impl Preset {
     }
 }
 
+/// Characters of a name that an image has room for.
+const LONGEST_NAME: usize = 16;
 /// Steps that adapt a trained model to a domain.
 const ADAPTATION_STEPS: u64 = 600;
 /// Peak learning rate of an adaptation, relative to the preset's.
@@ -57,16 +59,18 @@ pub fn run(arguments: &M1Arguments) -> Result<()> {
     if arguments.device == Device::Cuda {
         bail!("--device cuda: this version trains on the CPU only; use --device cpu or auto");
     }
-    let directory = Directory(arguments.output.clone());
-    std::fs::create_dir_all(&directory.0).with_context(|| format!("cannot make the run's directory {}", directory.0.display()))?;
-    let resumed = resumed(arguments, &directory)?;
     let initial = arguments.init.as_deref().map(starting_point).transpose()?;
+    let name = model_name(arguments);
+    let directory = Directory(arguments.output.clone().unwrap_or_else(|| Path::new("runs").join(&name)));
+    std::fs::create_dir_all(&directory.0)
+        .with_context(|| format!("cannot make the run's directory {}", directory.0.display()))?;
+    let resumed = resumed(arguments, &directory)?;
     let (name, model) = match (&resumed, &initial) {
         (Some(checkpoint), _) => (checkpoint.state.name.clone(), checkpoint.state.model.clone()),
-        (None, Some(start)) => (start.name.clone(), start.model.clone()),
+        (None, Some(start)) => (name, start.model.clone()),
         (None, None) => {
-            let name = arguments.preset.name();
-            (name.to_owned(), ModelConfig::preset(name).with_context(|| format!("no preset {name}"))?)
+            let preset = arguments.preset.name();
+            (name, ModelConfig::preset(preset).with_context(|| format!("no preset {preset}"))?)
         }
     };
     let settings = match &resumed {
@@ -96,18 +100,39 @@ pub fn run(arguments: &M1Arguments) -> Result<()> {
     if let Some(checkpoint) = resumed {
         run.restore(checkpoint, &directory)?;
     }
-    let conduct = Conduct { validate_every: arguments.validate_every, save_every: arguments.save_every, minutes: arguments.minutes, quiet };
+    let conduct = Conduct {
+        validate_every: arguments.validate_every,
+        save_every: arguments.save_every,
+        minutes: arguments.minutes,
+        quiet,
+    };
     interrupt::make_graceful();
     let complete = run.train(&directory, &conduct, interrupt::requested)?;
     if !quiet {
         let state = if complete { "trained" } else { "stopped; --resume continues it" };
         eprintln!("{name}: {state}, step {}, checkpoint {}", run.step(), directory.checkpoint().display());
     }
-    if complete && arguments.quantize {
+    if complete && !arguments.no_quantize {
         let path = directory.0.join(format!("{name}.m1q"));
-        quantize::export_to(&mut run, &name, quantize::STEPS, &dev, &path, true, quiet)?;
+        let steps = if arguments.init.is_some() { ADAPTATION_STEPS / 2 } else { quantize::STEPS };
+        quantize::export_to(&mut run, &name, steps, &dev, &path, true, quiet)?;
+        if !quiet {
+            eprintln!("use it: equalinfo compress --model {} FILE", path.display());
+        }
     }
     Ok(())
+}
+
+/// What the user calls the model, else the preset's name, or that of the corpus that a shipped model is adapted to.
+fn model_name(arguments: &M1Arguments) -> String {
+    let stem = arguments.corpus.first().and_then(|path| Path::new(path).file_name()).map(|name| name.to_string_lossy());
+    let name = match (&arguments.name, &arguments.init, stem) {
+        (Some(name), _, _) => name.clone(),
+        (None, Some(_), Some(stem)) => stem.split('.').next().unwrap_or_default().to_owned(),
+        _ => arguments.preset.name().to_owned(),
+    };
+    let graphic: String = name.chars().filter(char::is_ascii_graphic).take(LONGEST_NAME).collect();
+    if graphic.is_empty() { arguments.preset.name().to_owned() } else { graphic }
 }
 
 /// The checkpoint to continue from. A directory with a checkpoint is never overwritten by accident.
@@ -123,7 +148,6 @@ fn resumed(arguments: &M1Arguments, directory: &Directory) -> Result<Option<Chec
 
 /// Weights to start from.
 struct StartingPoint {
-    name: String,
     model: ModelConfig,
     parameters: Vec<f32>,
 }
@@ -131,8 +155,8 @@ struct StartingPoint {
 /// A checkpoint, or the float model that an image stands for: a shipped one by name, or an `.m1q` file.
 fn starting_point(init: &str) -> Result<StartingPoint> {
     if init.ends_with(".safetensors") {
-        let checkpoint = Checkpoint::load(&PathBuf::from(init))?;
-        return Ok(StartingPoint { name: checkpoint.state.name, model: checkpoint.state.model, parameters: checkpoint.parameters });
+        let checkpoint = Checkpoint::load(Path::new(init))?;
+        return Ok(StartingPoint { model: checkpoint.state.model, parameters: checkpoint.parameters });
     }
     let image = crate::model::LoadedModel::m1(Some(init))?;
     let float = dequantize(&Model::load(image.image())?);
@@ -143,7 +167,7 @@ fn starting_point(init: &str) -> Result<StartingPoint> {
         context: float.config.context,
         vocabulary: 256,
     };
-    Ok(StartingPoint { name: float.name.clone(), parameters: quantize::parameters(&float), model })
+    Ok(StartingPoint { parameters: quantize::parameters(&float), model })
 }
 
 fn messages(paths: &[String]) -> Result<Text> {
@@ -175,7 +199,11 @@ fn settings(arguments: &M1Arguments, adaptation: bool) -> Settings {
         learning_rate: LearningRate {
             schedule: arguments.schedule,
             peak,
-            warm_up: arguments.warmup.unwrap_or(steps / 20).min(if arguments.optimizer == OptimizerKind::Adafactor { 10_000 } else { 300 }),
+            warm_up: arguments.warmup.unwrap_or(steps / 20).min(if arguments.optimizer == OptimizerKind::Adafactor {
+                10_000
+            } else {
+                300
+            }),
             steps,
             decay_steps: arguments.decay_steps.unwrap_or(steps / 4),
         },
@@ -205,10 +233,21 @@ fn extended(mut settings: Settings, arguments: &M1Arguments) -> Settings {
 
 fn check(settings: &Settings, model: &ModelConfig) -> Result<()> {
     ensure!(settings.batch > 0 && settings.learning_rate.steps > 0, "--batch and --steps must be at least 1");
-    ensure!(settings.sequence >= 2 * model.context.min(64), "--sequence {} is too short for a context of {}", settings.sequence, model.context);
-    ensure!((0.0..=1.0).contains(&(settings.mix.windows + settings.mix.messages)), "--window-share and --message-share add up to more than 1");
+    ensure!(
+        settings.sequence >= 2 * model.context.min(64),
+        "--sequence {} is too short for a context of {}",
+        settings.sequence,
+        model.context
+    );
+    ensure!(
+        (0.0..=1.0).contains(&(settings.mix.windows + settings.mix.messages)),
+        "--window-share and --message-share add up to more than 1"
+    );
     if settings.learning_rate.schedule == Schedule::Constant {
-        ensure!(settings.learning_rate.decay_steps <= settings.learning_rate.steps, "--decay-steps is larger than --steps");
+        ensure!(
+            settings.learning_rate.decay_steps <= settings.learning_rate.steps,
+            "--decay-steps is larger than --steps"
+        );
     }
     Ok(())
 }

@@ -11,8 +11,8 @@ mod fake_quantize;
 pub mod m1;
 pub mod model;
 pub mod optimizer;
-pub mod random;
 pub mod quantize;
+pub mod random;
 pub mod run;
 mod segment;
 #[cfg(test)]

@@ -246,7 +246,13 @@ impl<D: Device> Graph<D> {
     }
 
     /// Runs the layers; leaves the normalized output in `self.a`. With `scales`, activations are rounded as the integer model does.
-    fn forward(&mut self, device: &mut D, parameters: &D::Buffer, batch: &DeviceBatch<D>, scales: Option<&ActivationScales>) {
+    fn forward(
+        &mut self,
+        device: &mut D,
+        parameters: &D::Buffer,
+        batch: &DeviceBatch<D>,
+        scales: Option<&ActivationScales>,
+    ) {
         let tokens = batch.tokens;
         assert!(tokens <= self.capacity, "{tokens} tokens in a graph for {}", self.capacity);
         let (d, ff) = (self.config.width(), self.config.feed_forward);
@@ -254,9 +260,11 @@ impl<D: Device> Graph<D> {
         let first = self.layers.first_mut().map_or(&mut self.x, |layer| &mut layer.x);
         device.embed(d, &batch.symbols, At(parameters, 0), embedding_scale, first);
         for index in 0..self.config.layers {
-            let [w_qkv, bias, w_out, w_gate_linear, w_down] = std::array::from_fn(|i| At(parameters, self.offset(index, i)));
+            let [w_qkv, bias, w_out, w_gate_linear, w_down] =
+                std::array::from_fn(|i| At(parameters, self.offset(index, i)));
             let shape = self.attention_shape(tokens);
-            let [to_qkv, to_d, to_ff, from_ff] = [(d, 3 * d), (d, d), (d, 2 * ff), (ff, d)].map(|(i, o)| self.linear_shape(tokens, i, o));
+            let [to_qkv, to_d, to_ff, from_ff] =
+                [(d, 3 * d), (d, d), (d, 2 * ff), (ff, d)].map(|(i, o)| self.linear_shape(tokens, i, o));
             let scales = scales.map(|scales| &scales.layers[index]);
             let (before, after) = self.layers.split_at_mut(index + 1);
             let layer = &mut before[index];
@@ -299,13 +307,26 @@ impl<D: Device> Graph<D> {
     }
 
     /// Loss without gradients.
-    pub fn evaluate(&mut self, device: &mut D, parameters: &D::Buffer, batch: &DeviceBatch<D>, scales: Option<&ActivationScales>) -> Loss {
+    pub fn evaluate(
+        &mut self,
+        device: &mut D,
+        parameters: &D::Buffer,
+        batch: &DeviceBatch<D>,
+        scales: Option<&ActivationScales>,
+    ) -> Loss {
         self.forward(device, parameters, batch, scales);
         device.cross_entropy(self.output_shape(batch.tokens), &self.a, At(parameters, 0), &batch.targets, 0.0, None)
     }
 
     /// Cross-entropy in nats of every position.
-    pub fn token_nats(&mut self, device: &mut D, parameters: &D::Buffer, batch: &DeviceBatch<D>, scales: Option<&ActivationScales>, nats: &mut Vec<f32>) {
+    pub fn token_nats(
+        &mut self,
+        device: &mut D,
+        parameters: &D::Buffer,
+        batch: &DeviceBatch<D>,
+        scales: Option<&ActivationScales>,
+        nats: &mut Vec<f32>,
+    ) {
         self.forward(device, parameters, batch, scales);
         device.token_nats(self.output_shape(batch.tokens), &self.a, At(parameters, 0), &batch.targets, nats);
     }
@@ -336,7 +357,8 @@ impl<D: Device> Graph<D> {
             let offsets: [usize; 5] = std::array::from_fn(|i| self.offset(index, i));
             let [w_qkv, bias, w_out, w_gate_linear, w_down] = offsets.map(|offset| At(parameters, offset));
             let shape = self.attention_shape(tokens);
-            let [to_qkv, to_d, to_ff, from_ff] = [(d, 3 * d), (d, d), (d, 2 * ff), (ff, d)].map(|(i, o)| self.linear_shape(tokens, i, o));
+            let [to_qkv, to_d, to_ff, from_ff] =
+                [(d, 3 * d), (d, d), (d, 2 * ff), (ff, d)].map(|(i, o)| self.linear_shape(tokens, i, o));
             let scales = scales.map(|scales| &scales.layers[index]);
             let layer = &self.layers[index];
 
@@ -349,7 +371,14 @@ impl<D: Device> Graph<D> {
             device.linear_backward_weight(to_ff, &self.dgate_linear, &layer.middle_a, AtMut(gradients, offsets[3]));
             device.linear_backward_input(to_ff, &self.dgate_linear, w_gate_linear, &mut self.da);
             if let Some(scales) = scales {
-                device.fake_quantize_backward(tokens, d, 0..d, norm_step(scales.feed_forward_clip), &layer.middle_a, &mut self.da);
+                device.fake_quantize_backward(
+                    tokens,
+                    d,
+                    0..d,
+                    norm_step(scales.feed_forward_clip),
+                    &layer.middle_a,
+                    &mut self.da,
+                );
             }
             device.rms_norm_backward(d, tokens, &layer.middle, &layer.middle_inverse, &self.da, &mut self.dx, true);
 
@@ -362,13 +391,27 @@ impl<D: Device> Graph<D> {
             device.attention_backward(shape, input, &layer.lse, &self.da, &mut self.dqkv, AtMut(gradients, offsets[1]));
             if let Some(scales) = scales {
                 for (part, step) in qkv_steps(scales).into_iter().enumerate() {
-                    device.fake_quantize_backward(tokens, 3 * d, part * d..(part + 1) * d, step, &layer.qkv, &mut self.dqkv);
+                    device.fake_quantize_backward(
+                        tokens,
+                        3 * d,
+                        part * d..(part + 1) * d,
+                        step,
+                        &layer.qkv,
+                        &mut self.dqkv,
+                    );
                 }
             }
             device.linear_backward_weight(to_qkv, &self.dqkv, &layer.a, AtMut(gradients, offsets[0]));
             device.linear_backward_input(to_qkv, &self.dqkv, w_qkv, &mut self.da);
             if let Some(scales) = scales {
-                device.fake_quantize_backward(tokens, d, 0..d, norm_step(scales.attention_clip), &layer.a, &mut self.da);
+                device.fake_quantize_backward(
+                    tokens,
+                    d,
+                    0..d,
+                    norm_step(scales.attention_clip),
+                    &layer.a,
+                    &mut self.da,
+                );
             }
             device.rms_norm_backward(d, tokens, &layer.x, &layer.inverse, &self.da, &mut self.dx, true);
         }
@@ -382,7 +425,8 @@ impl<D: Device> Graph<D> {
         let (d, ff) = (self.config.width(), self.config.feed_forward);
         let range = |buffer: &D::Buffer, stride: usize, columns: std::ops::Range<usize>| {
             let values = device.read(At(buffer, 0), tokens * stride);
-            let mut magnitudes: Vec<f32> = values.chunks_exact(stride).flat_map(|row| row[columns.clone()].iter().map(|v| v.abs())).collect();
+            let mut magnitudes: Vec<f32> =
+                values.chunks_exact(stride).flat_map(|row| row[columns.clone()].iter().map(|v| v.abs())).collect();
             let place = ((magnitudes.len() - 1) as f64 * (1.0 - tail)) as usize;
             *magnitudes.select_nth_unstable_by(place, f32::total_cmp).1
         };

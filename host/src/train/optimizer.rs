@@ -86,7 +86,14 @@ impl<D: Device> Optimizer<D> {
     }
 
     /// Moves the parameters by one step; returns the norm of the gradients before clipping to `clip`.
-    pub fn update(&mut self, device: &mut D, parameters: &mut D::Buffer, gradients: &D::Buffer, learning_rate: f32, clip: f32) -> f64 {
+    pub fn update(
+        &mut self,
+        device: &mut D,
+        parameters: &mut D::Buffer,
+        gradients: &D::Buffer,
+        learning_rate: f32,
+        clip: f32,
+    ) -> f64 {
         let total = self.tensors.last().map_or(0, |t| t.range().end);
         let norm = device.sum_of_squares(At(gradients, 0), total).sqrt();
         self.step += 1;
@@ -98,13 +105,22 @@ impl<D: Device> Optimizer<D> {
             match self.kind {
                 OptimizerKind::Adamw => {
                     let weight_decay = if tensor.kind == TensorKind::Matrix { self.weight_decay } else { 0.0 };
-                    let update = AdamW { learning_rate, beta1: 0.9, beta2: 0.98, epsilon: 1e-9, weight_decay, step: self.step, gradient_scale };
+                    let update = AdamW {
+                        learning_rate,
+                        beta1: 0.9,
+                        beta2: 0.98,
+                        epsilon: 1e-9,
+                        weight_decay,
+                        step: self.step,
+                        gradient_scale,
+                    };
                     let moments = [AtMut(&mut self.first, tensor.offset), AtMut(&mut self.second, tensor.offset)];
                     device.adamw(update, tensor.len(), gradient, target, moments);
                 }
                 OptimizerKind::Adafactor => {
                     let decay = (1.0 - (self.step as f64).powf(-0.8)) as f32;
-                    let shape = AdafactorShape { rows: tensor.rows, columns: tensor.columns, factored: factored(tensor) };
+                    let shape =
+                        AdafactorShape { rows: tensor.rows, columns: tensor.columns, factored: factored(tensor) };
                     let update = super::device::Adafactor { learning_rate, decay, gradient_scale };
                     device.adafactor(update, shape, gradient, target, AtMut(&mut self.first, state));
                     state += adafactor_state(tensor);
@@ -134,10 +150,18 @@ mod tests {
     fn schedules() {
         let rate = |schedule| LearningRate { schedule, peak: 1.0, warm_up: 100, steps: 1000, decay_steps: 200 };
         let cosine = rate(Schedule::Cosine);
-        assert!((cosine.at(50) - 0.5).abs() < 0.01 && (cosine.at(100) - 1.0).abs() < 1e-6 && (cosine.at(1000) - 0.01).abs() < 1e-6);
+        assert!(
+            (cosine.at(50) - 0.5).abs() < 0.01
+                && (cosine.at(100) - 1.0).abs() < 1e-6
+                && (cosine.at(1000) - 0.01).abs() < 1e-6
+        );
         let rsqrt = rate(Schedule::Rsqrt);
         assert!((rsqrt.at(1) - 1.0).abs() < 1e-6 && (rsqrt.at(400) - 0.5).abs() < 1e-6);
         let constant = rate(Schedule::Constant);
-        assert!((constant.at(800) - 1.0).abs() < 1e-6 && (constant.at(900) - 0.505).abs() < 1e-3 && (constant.at(1000) - 0.01).abs() < 1e-6);
+        assert!(
+            (constant.at(800) - 1.0).abs() < 1e-6
+                && (constant.at(900) - 0.505).abs() < 1e-3
+                && (constant.at(1000) - 0.01).abs() < 1e-6
+        );
     }
 }

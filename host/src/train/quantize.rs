@@ -61,7 +61,13 @@ pub fn calibrate(run: &mut Run) -> ActivationScales {
 pub fn export(run: &mut Run, name: &str, steps: u64, dev: &Text, mut report: impl FnMut(u64, f64)) -> Result<Outcome> {
     let float = run.validate(None);
     let scales = Arc::new(calibrate(run));
-    run.restart_optimizer(LearningRate { schedule: Schedule::Constant, peak: LEARNING_RATE, warm_up: WARM_UP, steps, decay_steps: steps });
+    run.restart_optimizer(LearningRate {
+        schedule: Schedule::Constant,
+        peak: LEARNING_RATE,
+        warm_up: WARM_UP,
+        steps,
+        decay_steps: steps,
+    });
     for step in 1..=steps {
         run.advance(Some(&scales));
         if step.is_multiple_of(REPORT_EVERY) || step == steps {
@@ -75,7 +81,13 @@ pub fn export(run: &mut Run, name: &str, steps: u64, dev: &Text, mut report: imp
 }
 
 fn dimensions(model: &ModelConfig) -> Config {
-    Config { d: model.width(), ff: model.feed_forward, context: model.context, layers: model.layers, heads: model.heads }
+    Config {
+        d: model.width(),
+        ff: model.feed_forward,
+        context: model.context,
+        layers: model.layers,
+        heads: model.heads,
+    }
 }
 
 /// The parameters in the exporter's form.
@@ -88,7 +100,12 @@ pub fn float_model(model: &ModelConfig, parameters: &[f32], name: &str) -> Float
         let (gate, linear) = gate_linear.split_at(half);
         FloatLayer { qkv, bias, out, gate: gate.to_vec(), linear: linear.to_vec(), down }
     });
-    FloatM1 { config: dimensions(model), name: name.to_owned(), embedding: values(&tensors[0]), layers: layers.collect() }
+    FloatM1 {
+        config: dimensions(model),
+        name: name.to_owned(),
+        embedding: values(&tensors[0]),
+        layers: layers.collect(),
+    }
 }
 
 /// The parameters of an exporter's model, in the trainer's order.
@@ -124,16 +141,33 @@ pub fn run(arguments: &QuantizeArguments) -> Result<()> {
     settings.workers = arguments.threads.count();
     settings.seed = arguments.seed;
     // Windows would have to be cut anew; sliding contexts alone calibrate the same ranges.
-    let source = Source { text, messages: Text::default(), windows: Vec::new(), mix: settings.mix, seed: settings.seed };
+    let source =
+        Source { text, messages: Text::default(), windows: Vec::new(), mix: settings.mix, seed: settings.seed };
     let mut run = Run::new(&name, state.model, settings, source, &dev, Some(checkpoint.parameters));
     if run.settings.mix.windows > 0.0 {
         run.cut_windows();
     }
-    export_to(&mut run, &name, arguments.steps.unwrap_or(STEPS), &dev, &arguments.output, arguments.force, arguments.verbosity.quiet)
+    export_to(
+        &mut run,
+        &name,
+        arguments.steps.unwrap_or(STEPS),
+        &dev,
+        &arguments.output,
+        arguments.force,
+        arguments.verbosity.quiet,
+    )
 }
 
 /// [`export`] with reports on stderr and the image in a file.
-pub fn export_to(run: &mut Run, name: &str, steps: u64, dev: &Text, path: &Path, force: bool, quiet: bool) -> Result<()> {
+pub fn export_to(
+    run: &mut Run,
+    name: &str,
+    steps: u64,
+    dev: &Text,
+    path: &Path,
+    force: bool,
+    quiet: bool,
+) -> Result<()> {
     let report = |step: u64, bits: f64| {
         if !quiet {
             eprintln!("{name} fine-tuning step {step}: dev {bits:.4} bits/byte");
@@ -144,7 +178,11 @@ pub fn export_to(run: &mut Run, name: &str, steps: u64, dev: &Text, path: &Path,
     output.write_all(&image)?;
     output.finish(None)?;
     if !quiet {
-        eprintln!("{}: {} bytes; dev: float {float:.4}, float after fine-tuning {tuned:.4}, integer {integer:.4} bits/byte", path.display(), image.len());
+        eprintln!(
+            "{}: {} bytes; dev: float {float:.4}, float after fine-tuning {tuned:.4}, integer {integer:.4} bits/byte",
+            path.display(),
+            image.len()
+        );
     }
     Ok(())
 }

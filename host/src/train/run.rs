@@ -107,7 +107,14 @@ pub struct Run {
 
 impl Run {
     /// A fresh run from `parameters`, or random ones.
-    pub fn new(name: &str, model: ModelConfig, settings: Settings, source: Source, dev: &Text, parameters: Option<Vec<f32>>) -> Self {
+    pub fn new(
+        name: &str,
+        model: ModelConfig,
+        settings: Settings,
+        source: Source,
+        dev: &Text,
+        parameters: Option<Vec<f32>>,
+    ) -> Self {
         let device = Cpu::new(Precision::F32);
         let precision = settings.precision;
         let capacity = settings.micro_batch.max(DEV_LENGTH);
@@ -133,9 +140,18 @@ impl Run {
 
     /// Puts a fresh run where a checkpoint was.
     pub fn restore(&mut self, checkpoint: Checkpoint, directory: &Directory) -> Result<()> {
-        ensure!(checkpoint.state.model == self.model, "the checkpoint holds another model: {:?}, expected {:?}", checkpoint.state.model, self.model);
+        ensure!(
+            checkpoint.state.model == self.model,
+            "the checkpoint holds another model: {:?}, expected {:?}",
+            checkpoint.state.model,
+            self.model
+        );
         let lengths = Optimizer::<Cpu>::state_lengths(self.settings.optimizer, &self.model);
-        ensure!([checkpoint.first.len(), checkpoint.second.len()] == lengths, "the checkpoint's optimizer is not {:?}", self.settings.optimizer);
+        ensure!(
+            [checkpoint.first.len(), checkpoint.second.len()] == lengths,
+            "the checkpoint's optimizer is not {:?}",
+            self.settings.optimizer
+        );
         self.parameters = checkpoint.parameters;
         self.optimizer.first = checkpoint.first;
         self.optimizer.second = checkpoint.second;
@@ -146,7 +162,8 @@ impl Run {
         if self.windows_step > 0 {
             let path = directory.windows(self.windows_step);
             let file = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            self.source.windows = serde_json::from_reader(zstd::Decoder::new(file)?).with_context(|| format!("{} is damaged", path.display()))?;
+            self.source.windows = serde_json::from_reader(zstd::Decoder::new(file)?)
+                .with_context(|| format!("{} is damaged", path.display()))?;
         }
         Ok(())
     }
@@ -161,7 +178,11 @@ impl Run {
         let bar = crate::cli::progress::steps(&self.name, steps, conduct.quiet);
         bar.set_position(self.step());
         let path = directory.metrics();
-        let mut metrics = OpenOptions::new().create(true).append(true).open(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        let mut metrics = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .with_context(|| format!("cannot write {}", path.display()))?;
         let started = Instant::now();
         let seconds_before = self.seconds;
         let mut since = Since::new(self.bytes);
@@ -171,11 +192,17 @@ impl Run {
                 self.segment(directory)?;
             }
             let (loss, norm) = self.advance(None);
-            ensure!(loss.nats.is_finite() && norm.is_finite(), "the loss is no longer a number at step {}: lower --learning-rate", self.step());
+            ensure!(
+                loss.nats.is_finite() && norm.is_finite(),
+                "the loss is no longer a number at step {}: lower --learning-rate",
+                self.step()
+            );
             since.add(loss);
             self.seconds = seconds_before + started.elapsed().as_secs_f64();
             let last = self.step() == steps;
-            let stop = last || interrupted() || conduct.minutes.is_some_and(|minutes| started.elapsed().as_secs_f64() > 60.0 * minutes);
+            let stop = last
+                || interrupted()
+                || conduct.minutes.is_some_and(|minutes| started.elapsed().as_secs_f64() > 60.0 * minutes);
             bar.set_position(self.step());
             if self.step().is_multiple_of(20) {
                 let rate = (self.bytes - since.bytes) as f64 / since.started.elapsed().as_secs_f64();
@@ -197,7 +224,11 @@ impl Run {
                 metrics.write_all(b"\n")?;
                 let text = format!(
                     "{} step {}/{steps}: train {:.4}, dev {dev:.4} bits/byte, {:.0} KB/s, learning rate {:.2e}",
-                    self.name, line.step, line.train_bits_per_byte, line.bytes_per_second / 1e3, line.learning_rate
+                    self.name,
+                    line.step,
+                    line.train_bits_per_byte,
+                    line.bytes_per_second / 1e3,
+                    line.learning_rate
                 );
                 if conduct.quiet {
                 } else if bar.is_hidden() {
@@ -228,7 +259,9 @@ impl Run {
             .chunks(rows_per_micro_batch)
             .map(|rows| {
                 let mut batch = Batch::default();
-                rows.iter().for_each(|row| self.source.push_row(*row, sequence, self.model.context, self.model.start_symbol(), &mut batch));
+                rows.iter().for_each(|row| {
+                    self.source.push_row(*row, sequence, self.model.context, self.model.start_symbol(), &mut batch)
+                });
                 batch
             })
             .collect();
@@ -297,7 +330,15 @@ impl Run {
             .iter()
             .map(|(bits, weight)| {
                 let bytes = (self.settings.window_text as f32 * weight) as usize;
-                let windows = segment::segment(&self.workers, &self.model, self.settings.micro_batch, &self.source.text, *bits, bytes, seed);
+                let windows = segment::segment(
+                    &self.workers,
+                    &self.model,
+                    self.settings.micro_batch,
+                    &self.source.text,
+                    *bits,
+                    bytes,
+                    seed,
+                );
                 (*weight, windows)
             })
             .collect();
@@ -309,7 +350,8 @@ impl Run {
         let (old, step) = (self.windows_step, self.step());
         self.windows_step = step;
         let path = directory.windows(self.windows_step);
-        let mut encoder = zstd::Encoder::new(File::create(&path).with_context(|| format!("cannot write {}", path.display()))?, 1)?;
+        let mut encoder =
+            zstd::Encoder::new(File::create(&path).with_context(|| format!("cannot write {}", path.display()))?, 1)?;
         serde_json::to_writer(&mut encoder, &self.source.windows)?;
         encoder.finish()?;
         // The checkpoint must never point at windows that are gone.

@@ -22,7 +22,15 @@ struct Stretch {
 }
 
 /// Segments about `bytes` of the text, drawn from all over it, into windows of `bits`.
-pub fn segment(workers: &Workers, config: &ModelConfig, capacity: usize, text: &Text, bits: u32, bytes: usize, seed: u64) -> Windows {
+pub fn segment(
+    workers: &Workers,
+    config: &ModelConfig,
+    capacity: usize,
+    text: &Text,
+    bits: u32,
+    bytes: usize,
+    seed: u64,
+) -> Windows {
     let mut random = Random::new(seed ^ u64::from(bits));
     let mut stretches: Vec<Stretch> = (0..bytes.div_ceil(STRETCH))
         .map(|_| {

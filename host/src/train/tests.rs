@@ -53,7 +53,10 @@ fn gradient_of_the_whole_graph() {
         let step = 2e-3;
         let moved = |sign: f64| {
             let mut moved = parameters.clone();
-            moved[tensor.range()].iter_mut().zip(part).for_each(|(p, g)| *p += (sign * step * f64::from(*g) / norm) as f32);
+            moved[tensor.range()]
+                .iter_mut()
+                .zip(part)
+                .for_each(|(p, g)| *p += (sign * step * f64::from(*g) / norm) as f32);
             gradient(Precision::F32, &moved, &batch).0
         };
         let slope = (moved(1.0) - moved(-1.0)) / (2.0 * step);
@@ -69,7 +72,8 @@ fn tile_unit_agrees_with_f32() {
     let (near, near_gradients) = gradient(Precision::Bf16, &parameters, &batch);
     assert!((loss - near).abs() < 5e-3 * loss, "{loss} and {near} nats");
     let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
-    let cosine = product(&gradients, &near_gradients) / (product(&gradients, &gradients) * product(&near_gradients, &near_gradients)).sqrt();
+    let cosine = product(&gradients, &near_gradients)
+        / (product(&gradients, &gradients) * product(&near_gradients, &near_gradients)).sqrt();
     assert!(cosine > 0.999, "gradients differ: cosine {cosine}");
 }
 
@@ -129,7 +133,8 @@ fn train(directory: &Directory, optimizer: OptimizerKind, stop: Option<usize>) -
     }
     let conduct = Conduct { validate_every: 100, save_every: 100, minutes: None, quiet: true };
     let calls = AtomicUsize::new(0);
-    run.train(directory, &conduct, || stop.is_some_and(|stop| calls.fetch_add(1, Ordering::Relaxed) + 1 >= stop)).unwrap()
+    run.train(directory, &conduct, || stop.is_some_and(|stop| calls.fetch_add(1, Ordering::Relaxed) + 1 >= stop))
+        .unwrap()
 }
 
 #[test]
@@ -145,7 +150,10 @@ fn an_interrupted_run_resumes_to_the_same_bits() {
         let (a, b) = (Checkpoint::load(&whole.checkpoint()).unwrap(), Checkpoint::load(&parts.checkpoint()).unwrap());
         assert_eq!(a.state.step, 24);
         assert_eq!(a.state.bytes, b.state.bytes);
-        assert!(a.parameters == b.parameters && a.first == b.first && a.second == b.second, "{optimizer:?}: the resumed run differs");
+        assert!(
+            a.parameters == b.parameters && a.first == b.first && a.second == b.second,
+            "{optimizer:?}: the resumed run differs"
+        );
     }
 }
 

@@ -40,15 +40,23 @@ pub struct Workers {
 
 impl Workers {
     /// `count` threads; `device` makes each one's device on its thread. Batches have up to `capacity` positions.
-    pub fn new<D: Device>(config: &ModelConfig, count: usize, capacity: usize, device: impl Fn() -> D + Send + Clone + 'static) -> Self {
+    pub fn new<D: Device>(
+        config: &ModelConfig,
+        count: usize,
+        capacity: usize,
+        device: impl Fn() -> D + Send + Clone + 'static,
+    ) -> Self {
         let parameters = Arc::new(RwLock::new(vec![0.0; config.parameters()]));
         let workers = (0..count)
             .map(|_| {
                 let (jobs, job_receiver) = channel();
                 let (answer_sender, answers) = channel();
                 let gradients = Arc::new(Mutex::new(vec![0.0; config.parameters()]));
-                let (parameters, results, config, device) = (parameters.clone(), gradients.clone(), config.clone(), device.clone());
-                let thread = std::thread::spawn(move || serve(device(), &config, capacity, &parameters, &results, &job_receiver, &answer_sender));
+                let (parameters, results, config, device) =
+                    (parameters.clone(), gradients.clone(), config.clone(), device.clone());
+                let thread = std::thread::spawn(move || {
+                    serve(device(), &config, capacity, &parameters, &results, &job_receiver, &answer_sender)
+                });
                 Worker { jobs: Some(jobs), answers, gradients, thread: Some(thread) }
             })
             .collect();
@@ -65,8 +73,20 @@ impl Workers {
     }
 
     /// Sum of the losses, and of the gradients times `gradient_scale` in `gradients`.
-    pub fn train(&self, batches: Vec<Batch>, scales: Option<&Arc<ActivationScales>>, z_loss: f32, gradient_scale: f32, gradients: &mut [f32]) -> Loss {
-        let jobs = self.deal(batches).into_iter().map(|batches| Job::Train { batches, scales: scales.cloned(), z_loss, gradient_scale });
+    pub fn train(
+        &self,
+        batches: Vec<Batch>,
+        scales: Option<&Arc<ActivationScales>>,
+        z_loss: f32,
+        gradient_scale: f32,
+        gradients: &mut [f32],
+    ) -> Loss {
+        let jobs = self.deal(batches).into_iter().map(|batches| Job::Train {
+            batches,
+            scales: scales.cloned(),
+            z_loss,
+            gradient_scale,
+        });
         let answers = self.run(jobs.collect());
         gradients.fill(0.0);
         for worker in &self.workers {
@@ -77,7 +97,9 @@ impl Workers {
     }
 
     pub fn evaluate(&self, batches: Vec<Batch>, scales: Option<&Arc<ActivationScales>>) -> Loss {
-        total(self.run(self.deal(batches).into_iter().map(|batches| Job::Evaluate { batches, scales: scales.cloned() }).collect()))
+        total(self.run(
+            self.deal(batches).into_iter().map(|batches| Job::Evaluate { batches, scales: scales.cloned() }).collect(),
+        ))
     }
 
     /// Cross-entropy in nats of each position of each batch, one batch a worker.
@@ -89,7 +111,10 @@ impl Workers {
     /// Activation ranges of one batch, see [`Graph::activation_ranges`].
     pub fn ranges(&self, batch: Batch, tail: f64) -> Vec<[f32; 6]> {
         let answers = self.run(vec![Job::Ranges { batch, tail }]);
-        answers.into_iter().find_map(|answer| if let Answer::Ranges(ranges) = answer { Some(ranges) } else { None }).unwrap_or_default()
+        answers
+            .into_iter()
+            .find_map(|answer| if let Answer::Ranges(ranges) = answer { Some(ranges) } else { None })
+            .unwrap_or_default()
     }
 
     fn deal(&self, batches: Vec<Batch>) -> Vec<Vec<Batch>> {
@@ -104,9 +129,17 @@ impl Workers {
         assert!(jobs.len() <= self.workers.len());
         let busy = jobs.len();
         for (worker, job) in self.workers.iter().zip(jobs) {
-            worker.jobs.as_ref().expect("workers live as long as this value").send(job).expect("a training thread has panicked");
+            worker
+                .jobs
+                .as_ref()
+                .expect("workers live as long as this value")
+                .send(job)
+                .expect("a training thread has panicked");
         }
-        self.workers[..busy].iter().map(|worker| worker.answers.recv().expect("a training thread has panicked")).collect()
+        self.workers[..busy]
+            .iter()
+            .map(|worker| worker.answers.recv().expect("a training thread has panicked"))
+            .collect()
     }
 }
 
@@ -149,7 +182,15 @@ fn serve<D: Device>(
                 let mut sum = Loss::default();
                 for batch in batches {
                     let batch = DeviceBatch::new(&device, &batch);
-                    let loss = graph.train(&mut device, &weights, &mut gradients, &batch, scales.as_deref(), z_loss, gradient_scale);
+                    let loss = graph.train(
+                        &mut device,
+                        &weights,
+                        &mut gradients,
+                        &batch,
+                        scales.as_deref(),
+                        z_loss,
+                        gradient_scale,
+                    );
                     sum = Loss { nats: sum.nats + loss.nats, count: sum.count + loss.count };
                 }
                 let values = device.read(At(&gradients, 0), config.parameters());

@@ -116,7 +116,16 @@ pub fn backward(
             let dout = Operand::rows(&dout[first * width + head * HEAD..], width);
             multiplier.multiply((rows, keys, HEAD), q, k.transposed(), scores, keys, false);
             multiplier.multiply((rows, keys, HEAD), dout, v.transposed(), dscores, keys, false);
-            softmax_backward(&block, context, bias, &lse[first * heads + head..], heads, scores, dscores, dbias_by_distance);
+            softmax_backward(
+                &block,
+                context,
+                bias,
+                &lse[first * heads + head..],
+                heads,
+                scores,
+                dscores,
+                dbias_by_distance,
+            );
             let (p, ds) = (Operand::rows(scores, keys), Operand::rows(dscores, keys));
             let at = |position: usize, part: usize| position * 3 * width + part * width + head * HEAD;
             multiplier.multiply((rows, HEAD, keys), ds, k, &mut dqkv[at(first, 0)..], 3 * width, true);

@@ -58,7 +58,8 @@ pub fn reglu(width: usize, gate_linear: &[f32], h: &mut [f32]) {
 
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
 pub fn reglu_backward(width: usize, gate_linear: &[f32], dh: &[f32], dgate_linear: &mut [f32]) {
-    let rows = gate_linear.chunks_exact(2 * width).zip(dh.chunks_exact(width)).zip(dgate_linear.chunks_exact_mut(2 * width));
+    let rows =
+        gate_linear.chunks_exact(2 * width).zip(dh.chunks_exact(width)).zip(dgate_linear.chunks_exact_mut(2 * width));
     for ((row, dh), out) in rows {
         let (gate, linear) = row.split_at(width);
         let (dgate, dlinear) = out.split_at_mut(width);

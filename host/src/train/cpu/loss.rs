@@ -28,7 +28,14 @@ pub fn cross_entropy(
         let x = &x[first * inputs..(first + count) * inputs];
         let rows = &mut logits[..count * outputs];
         let weights = Operand::rows(w, inputs);
-        multiplier.multiply((count, outputs, inputs), Operand::rows(x, inputs), weights.transposed(), rows, outputs, false);
+        multiplier.multiply(
+            (count, outputs, inputs),
+            Operand::rows(x, inputs),
+            weights.transposed(),
+            rows,
+            outputs,
+            false,
+        );
         let scale = gradient.as_ref().map_or(0.0, |gradient| gradient.scale);
         let part = logits_to_gradients(rows, outputs, &targets[first..first + count], z_loss, scale);
         loss = Loss { nats: loss.nats + part.nats, count: loss.count + part.count };

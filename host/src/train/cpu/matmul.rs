@@ -145,8 +145,16 @@ mod tests {
             for (case, (m, n, k)) in shapes.into_iter().enumerate() {
                 for layout in 0..4 {
                     let (data_a, data_b) = (random(m * k, case as u64), random(k * n, 100 + case as u64));
-                    let a = if layout & 1 == 0 { Operand::rows(&data_a, k) } else { Operand::rows(&data_a, m).transposed() };
-                    let b = if layout & 2 == 0 { Operand::rows(&data_b, n) } else { Operand::rows(&data_b, k).transposed() };
+                    let a = if layout & 1 == 0 {
+                        Operand::rows(&data_a, k)
+                    } else {
+                        Operand::rows(&data_a, m).transposed()
+                    };
+                    let b = if layout & 2 == 0 {
+                        Operand::rows(&data_b, n)
+                    } else {
+                        Operand::rows(&data_b, k).transposed()
+                    };
                     let expected = plain((m, n, k), a, b);
                     let stride = n + 3;
                     let mut c = vec![7.0; m * stride];
@@ -159,7 +167,10 @@ mod tests {
                     for i in 0..m {
                         for j in 0..n {
                             let (found, wanted) = (f64::from(c[i * stride + j]), 2.0 * expected[i * n + j]);
-                            assert!((found - wanted).abs() < tolerance, "{precision:?} {m}x{n}x{k} layout {layout}: ({i},{j}) {found} against {wanted}");
+                            assert!(
+                                (found - wanted).abs() < tolerance,
+                                "{precision:?} {m}x{n}x{k} layout {layout}: ({i},{j}) {found} against {wanted}"
+                            );
                         }
                         if (i + 1) * stride <= c.len() {
                             assert!(c[i * stride + n..(i + 1) * stride].iter().all(|v| *v == 7.0), "wrote outside C");

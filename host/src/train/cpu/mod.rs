@@ -29,11 +29,7 @@ pub struct Cpu {
 impl Cpu {
     /// To be made on the thread that uses it.
     pub fn new(precision: Precision) -> Self {
-        Self {
-            multiplier: Multiplier::new(precision),
-            scratch: attention::Scratch::default(),
-            logits: Vec::new(),
-        }
+        Self { multiplier: Multiplier::new(precision), scratch: attention::Scratch::default(), logits: Vec::new() }
     }
 }
 
@@ -65,7 +61,14 @@ impl Device for Cpu {
 
     fn linear(&mut self, s: LinearShape, x: &Vec<f32>, w: At<Vec<f32>>, y: &mut Vec<f32>, accumulate: bool) {
         let w = Operand::rows(&w.0[w.1..], s.inputs).transposed();
-        self.multiplier.multiply((s.tokens, s.outputs, s.inputs), Operand::rows(x, s.inputs), w, y, s.outputs, accumulate);
+        self.multiplier.multiply(
+            (s.tokens, s.outputs, s.inputs),
+            Operand::rows(x, s.inputs),
+            w,
+            y,
+            s.outputs,
+            accumulate,
+        );
     }
 
     fn linear_backward_input(&mut self, s: LinearShape, dy: &Vec<f32>, w: At<Vec<f32>>, dx: &mut Vec<f32>) {
@@ -104,7 +107,13 @@ impl Device for Cpu {
         elementwise::rms_norm_backward(width, &x[..tokens * width], inverse, dy, dx, accumulate);
     }
 
-    fn attention(&mut self, shape: AttentionShape, input: AttentionInput<Self>, out: &mut Vec<f32>, lse: &mut Vec<f32>) {
+    fn attention(
+        &mut self,
+        shape: AttentionShape,
+        input: AttentionInput<Self>,
+        out: &mut Vec<f32>,
+        lse: &mut Vec<f32>,
+    ) {
         attention::forward(&mut self.multiplier, &mut self.scratch, shape, &input, out, lse);
     }
 
@@ -125,7 +134,14 @@ impl Device for Cpu {
         elementwise::reglu(width, &gate_linear[..tokens * 2 * width], h);
     }
 
-    fn reglu_backward(&mut self, width: usize, tokens: usize, gate_linear: &Vec<f32>, dh: &Vec<f32>, dgate_linear: &mut Vec<f32>) {
+    fn reglu_backward(
+        &mut self,
+        width: usize,
+        tokens: usize,
+        gate_linear: &Vec<f32>,
+        dh: &Vec<f32>,
+        dgate_linear: &mut Vec<f32>,
+    ) {
         elementwise::reglu_backward(width, &gate_linear[..tokens * 2 * width], dh, dgate_linear);
     }
 
@@ -142,7 +158,14 @@ impl Device for Cpu {
         loss::cross_entropy(&mut self.multiplier, &mut self.logits, shape, x, w, targets, z_loss, gradient)
     }
 
-    fn token_nats(&mut self, shape: LinearShape, x: &Vec<f32>, w: At<Vec<f32>>, targets: &Vec<u32>, nats: &mut Vec<f32>) {
+    fn token_nats(
+        &mut self,
+        shape: LinearShape,
+        x: &Vec<f32>,
+        w: At<Vec<f32>>,
+        targets: &Vec<u32>,
+        nats: &mut Vec<f32>,
+    ) {
         let w = &w.0[w.1..][..shape.outputs * shape.inputs];
         loss::token_nats(&mut self.multiplier, &mut self.logits, shape, x, w, targets, nats);
     }
@@ -151,7 +174,15 @@ impl Device for Cpu {
         elementwise::fake_quantize(&mut x[..rows * stride], stride, columns, step);
     }
 
-    fn fake_quantize_backward(&mut self, rows: usize, stride: usize, columns: Range<usize>, step: f32, x: &Vec<f32>, dx: &mut Vec<f32>) {
+    fn fake_quantize_backward(
+        &mut self,
+        rows: usize,
+        stride: usize,
+        columns: Range<usize>,
+        step: f32,
+        x: &Vec<f32>,
+        dx: &mut Vec<f32>,
+    ) {
         elementwise::fake_quantize_backward(&x[..rows * stride], stride, columns, step, dx);
     }
 
@@ -163,9 +194,17 @@ impl Device for Cpu {
         updates::sum_of_squares(&values.0[values.1..][..length])
     }
 
-    fn adamw(&mut self, update: AdamW, length: usize, gradients: At<Vec<f32>>, parameters: AtMut<Vec<f32>>, moments: [AtMut<Vec<f32>>; 2]) {
+    fn adamw(
+        &mut self,
+        update: AdamW,
+        length: usize,
+        gradients: At<Vec<f32>>,
+        parameters: AtMut<Vec<f32>>,
+        moments: [AtMut<Vec<f32>>; 2],
+    ) {
         let [first, second] = moments.map(|m| &mut m.0[m.1..][..length]);
-        let (gradients, parameters) = (&gradients.0[gradients.1..][..length], &mut parameters.0[parameters.1..][..length]);
+        let (gradients, parameters) =
+            (&gradients.0[gradients.1..][..length], &mut parameters.0[parameters.1..][..length]);
         updates::adamw(update, gradients, parameters, first, second);
     }
 
@@ -178,7 +217,8 @@ impl Device for Cpu {
         state: AtMut<Vec<f32>>,
     ) {
         let length = shape.rows * shape.columns;
-        let (gradients, parameters) = (&gradients.0[gradients.1..][..length], &mut parameters.0[parameters.1..][..length]);
+        let (gradients, parameters) =
+            (&gradients.0[gradients.1..][..length], &mut parameters.0[parameters.1..][..length]);
         updates::adafactor(update, shape, gradients, parameters, &mut state.0[state.1..]);
     }
 }

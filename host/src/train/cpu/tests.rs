@@ -64,7 +64,8 @@ fn linear() {
     device.linear_backward_input(s, &g, At(&w, 0), &mut dx);
     device.linear_backward_weight(s, &g, &x, AtMut(&mut dw, 0));
     assert_close("dx", &dx, &differences(&x, |x| dot(&plain_linear(s, x, &wide(&w)), &g)), 1e-5);
-    let expected: Vec<f64> = differences(&w, |w| dot(&plain_linear(s, &wide(&x), w), &g)).iter().map(|d| d + 1.0).collect();
+    let expected: Vec<f64> =
+        differences(&w, |w| dot(&plain_linear(s, &wide(&x), w), &g)).iter().map(|d| d + 1.0).collect();
     assert_close("dw, added to 1", &dw, &expected, 1e-5);
 }
 
@@ -72,7 +73,9 @@ fn linear() {
 fn embedding() {
     let (symbols, width) = (vec![2, 0, 2, 1], 3);
     let (table, g) = (random(9, 4), random(12, 5));
-    let plain = |table: &[f64]| symbols.iter().flat_map(|s| table[*s as usize * width..][..width].iter().map(|e| 1.5 * e)).collect::<Vec<_>>();
+    let plain = |table: &[f64]| {
+        symbols.iter().flat_map(|s| table[*s as usize * width..][..width].iter().map(|e| 1.5 * e)).collect::<Vec<_>>()
+    };
     let mut device = cpu();
     let mut x = vec![f32::NAN; 12];
     device.embed(width, &symbols, At(&table, 0), 1.5, &mut x);
@@ -114,7 +117,9 @@ fn reglu() {
     let (width, tokens) = (21, 3);
     let (x, g) = (random(2 * width * tokens, 9), random(width * tokens, 10));
     let plain = |x: &[f64]| {
-        let rows = x.chunks_exact(2 * width).flat_map(|row| (0..width).map(|i| row[i].max(0.0) * row[width + i]).collect::<Vec<_>>());
+        let rows = x
+            .chunks_exact(2 * width)
+            .flat_map(|row| (0..width).map(|i| row[i].max(0.0) * row[width + i]).collect::<Vec<_>>());
         rows.collect::<Vec<f64>>()
     };
     let mut device = cpu();
@@ -158,12 +163,15 @@ fn starts(tokens: usize, context: usize, restarts: &[usize]) -> Vec<u32> {
 
 #[test]
 fn attention() {
-    for (case, (tokens, heads, context, restarts)) in [(9, 1, 256, vec![]), (70, 2, 20, vec![5, 64]), (140, 1, 37, vec![66, 67, 100])].into_iter().enumerate() {
+    for (case, (tokens, heads, context, restarts)) in
+        [(9, 1, 256, vec![]), (70, 2, 20, vec![5, 64]), (140, 1, 37, vec![66, 67, 100])].into_iter().enumerate()
+    {
         let seed = 100 * case as u64;
         let width = heads * HEAD;
         let shape = AttentionShape { tokens, heads, context };
         let starts = starts(tokens, context, &restarts);
-        let (qkv, bias, g) = (random(tokens * 3 * width, seed + 1), random(heads * BUCKETS, seed + 2), random(tokens * width, seed + 3));
+        let (qkv, bias, g) =
+            (random(tokens * 3 * width, seed + 1), random(heads * BUCKETS, seed + 2), random(tokens * width, seed + 3));
         let mut device = cpu();
         let input = || AttentionInput { qkv: &qkv, bias: At(&bias, 0), starts: &starts };
         let (mut out, mut lse) = (vec![f32::NAN; tokens * width], vec![f32::NAN; tokens * heads]);
@@ -177,7 +185,8 @@ fn attention() {
         for direction in 0..8 {
             let direction = random(qkv.len(), seed + 10 + direction);
             let along = |h: &[f64]| {
-                let moved: Vec<f64> = qkv.iter().zip(&direction).map(|(x, d)| f64::from(*x) + h[0] * f64::from(*d)).collect();
+                let moved: Vec<f64> =
+                    qkv.iter().zip(&direction).map(|(x, d)| f64::from(*x) + h[0] * f64::from(*d)).collect();
                 dot(&plain_attention(heads, &moved, &wide(&bias), &starts), &g)
             };
             let expected = differences(&[0.0], along);
@@ -225,7 +234,12 @@ fn cross_entropy() {
     let mut nats = Vec::new();
     device.token_nats(s, &x, At(&w, 0), &targets, &mut nats);
     let sum: f64 = nats.iter().map(|n| f64::from(*n)).sum();
-    assert!(nats.len() == 300 && (sum - loss.nats).abs() < 1e-3, "{sum} nats in {} positions, expected {}", nats.len(), loss.nats);
+    assert!(
+        nats.len() == 300 && (sum - loss.nats).abs() < 1e-3,
+        "{sum} nats in {} positions, expected {}",
+        nats.len(),
+        loss.nats
+    );
 }
 
 #[test]
@@ -258,8 +272,22 @@ fn adamw_follows_its_definition() {
     let (mut parameters, mut first, mut second) = (start.clone(), vec![0.0; 37], vec![0.0; 37]);
     let (mut p, mut m, mut v) = (wide(&start), vec![0f64; 37], vec![0f64; 37]);
     for step in 1..=5u64 {
-        let update = AdamW { learning_rate: 0.01, beta1: 0.9, beta2: 0.98, epsilon: 1e-9, weight_decay: 0.1, step, gradient_scale: 0.5 };
-        device.adamw(update, 37, At(&gradients, 0), AtMut(&mut parameters, 0), [AtMut(&mut first, 0), AtMut(&mut second, 0)]);
+        let update = AdamW {
+            learning_rate: 0.01,
+            beta1: 0.9,
+            beta2: 0.98,
+            epsilon: 1e-9,
+            weight_decay: 0.1,
+            step,
+            gradient_scale: 0.5,
+        };
+        device.adamw(
+            update,
+            37,
+            At(&gradients, 0),
+            AtMut(&mut parameters, 0),
+            [AtMut(&mut first, 0), AtMut(&mut second, 0)],
+        );
         for i in 0..37 {
             let g = 0.5 * f64::from(gradients[i]);
             m[i] = 0.9 * m[i] + 0.1 * g;
@@ -279,7 +307,13 @@ fn adafactor_follows_its_definition() {
         let shape = AdafactorShape { rows, columns, factored };
         let mut device = cpu();
         let (mut parameters, mut state) = (start.clone(), vec![0.0; if factored { 25 } else { 114 }]);
-        device.adafactor(Adafactor { learning_rate: 0.1, decay: 0.0, gradient_scale: 1.0 }, shape, At(&gradients, 0), AtMut(&mut parameters, 0), AtMut(&mut state, 0));
+        device.adafactor(
+            Adafactor { learning_rate: 0.1, decay: 0.0, gradient_scale: 1.0 },
+            shape,
+            At(&gradients, 0),
+            AtMut(&mut parameters, 0),
+            AtMut(&mut state, 0),
+        );
         let square = |i: usize| f64::from(gradients[i]).powi(2) + 1e-30;
         let row_mean = |r: usize| (0..columns).map(|c| square(r * columns + c)).sum::<f64>() / columns as f64;
         let column_mean = |c: usize| (0..rows).map(|r| square(r * columns + c)).sum::<f64>() / rows as f64;

@@ -21,7 +21,13 @@ pub fn adamw(update: AdamW, gradients: &[f32], parameters: &mut [f32], first: &m
 
 /// T5X defaults: `eps1 = 1e-30`, `eps2 = 1e-3`, update clipping at RMS 1, steps relative to the RMS of the parameter, no first moment.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
-pub fn adafactor(update: Adafactor, shape: AdafactorShape, gradients: &[f32], parameters: &mut [f32], state: &mut [f32]) {
+pub fn adafactor(
+    update: Adafactor,
+    shape: AdafactorShape,
+    gradients: &[f32],
+    parameters: &mut [f32],
+    state: &mut [f32],
+) {
     let Adafactor { learning_rate, decay, gradient_scale } = update;
     let AdafactorShape { rows, columns, factored } = shape;
     let square = |g: f32| (g * gradient_scale) * (g * gradient_scale) + 1e-30;
@@ -39,7 +45,8 @@ pub fn adafactor(update: Adafactor, shape: AdafactorShape, gradients: &[f32], pa
             *c = decay * *c + (1.0 - decay) * s / rows as f32;
         }
         let mean = vector::sum(row_state, |r| r) / rows as f32;
-        for ((row, r), out) in gradients.chunks_exact(columns).zip(row_state.iter()).zip(step.chunks_exact_mut(columns)) {
+        for ((row, r), out) in gradients.chunks_exact(columns).zip(row_state.iter()).zip(step.chunks_exact_mut(columns))
+        {
             let row_factor = (mean / r).sqrt() * gradient_scale;
             for ((o, g), c) in out.iter_mut().zip(row).zip(column_state.iter()) {
                 *o = g * row_factor / c.sqrt();

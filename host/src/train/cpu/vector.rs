@@ -70,7 +70,10 @@ mod tests {
             let x = i as f32 * 4e-4;
             let (found, exact) = (f64::from(super::exp(x)), f64::from(x).exp());
             // Rounding the product with log2(e) costs half a unit in the last place of x.
-            assert!((found - exact).abs() <= (4e-7 + 1.2e-7 * f64::from(x.abs())) * exact + 1e-37, "exp({x}) = {found}, not {exact}");
+            assert!(
+                (found - exact).abs() <= (4e-7 + 1.2e-7 * f64::from(x.abs())) * exact + 1e-37,
+                "exp({x}) = {found}, not {exact}"
+            );
         }
     }
 }
