@@ -11,7 +11,7 @@ use crate::engine::{self, Engine, Image};
 use crate::static_model;
 
 /// The model that is used when none is named.
-pub const DEFAULT: &str = "nano";
+pub const DEFAULT: &str = "micro";
 
 /// The longest context that a model can have.
 pub const LONGEST_CONTEXT: usize = 256;

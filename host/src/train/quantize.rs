@@ -25,6 +25,8 @@ const TAIL: f64 = 2e-5;
 /// Peak learning rate of fine-tuning: the last tenth of a usual decay.
 const LEARNING_RATE: f32 = 5e-4;
 const WARM_UP: u64 = 50;
+/// Text that is cut into windows for fine-tuning, in bytes: cutting costs as much as training on a third of it.
+const WINDOW_TEXT: usize = 3_000_000;
 const REPORT_EVERY: u64 = 250;
 /// Steps of fine-tuning unless the user says otherwise.
 pub const STEPS: u64 = 1500;
@@ -140,7 +142,7 @@ pub fn run(arguments: &QuantizeArguments) -> Result<()> {
     let mut settings = state.settings;
     settings.workers = arguments.threads.count();
     settings.seed = arguments.seed;
-    // Windows would have to be cut anew; sliding contexts alone calibrate the same ranges.
+    settings.window_text = WINDOW_TEXT;
     let source =
         Source { text, messages: Text::default(), windows: Vec::new(), mix: settings.mix, seed: settings.seed };
     let mut run = Run::new(&name, state.model, settings, source, &dev, Some(checkpoint.parameters));

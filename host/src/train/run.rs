@@ -329,7 +329,8 @@ impl Run {
         self.source.windows = WINDOW_BITS
             .iter()
             .map(|(bits, weight)| {
-                let bytes = (self.settings.window_text as f32 * weight) as usize;
+                // Twice over a small text gives it different phases; more would only repeat.
+                let bytes = (self.settings.window_text.min(2 * self.source.text.bytes.len()) as f32 * weight) as usize;
                 let windows = segment::segment(
                     &self.workers,
                     &self.model,

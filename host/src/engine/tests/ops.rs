@@ -117,7 +117,7 @@ mod checks {
             if round % 50 == 0 {
                 x.fill(0);
             }
-            let constant = random.next() as u32 >> random.below(20);
+            let constant = random.next_u64() as u32 >> random.below(20);
             let mut expected = vec![0; width];
             norm(&x, constant, &mut expected);
             let mut found = vec![0; width];
@@ -143,7 +143,7 @@ mod checks {
             let clamped: Vec<i8> = expected(0).into_iter().map(clamp_i8).collect();
             assert_eq!(plain(kernels, &out), clamped, "{items} items");
 
-            let mut residual: Vec<i32> = (0..items * rows).map(|_| random.next() as i32 >> 4).collect();
+            let mut residual: Vec<i32> = (0..items * rows).map(|_| random.next_u64() as i32 >> 4).collect();
             let sums: Vec<i32> = residual.iter().zip(expected(0)).map(|(x, add)| x + add).collect();
             kernels.linear_add(&packed, &inputs, &mut residual);
             assert_eq!(residual, sums, "{items} items");
@@ -202,7 +202,7 @@ mod checks {
             for (position, (key, value)) in cached.iter().enumerate() {
                 cache.store(K::LAYOUT, position, key, value);
             }
-            let biases: Vec<i32> = (0..256).map(|_| i32::from(random.next() as i16)).collect();
+            let biases: Vec<i32> = (0..256).map(|_| i32::from(random.next_u64() as i16)).collect();
             let score = requantizer(&mut random, 17..34);
             let output = (random.below(1 << 15) as u16, (3 + random.below(22)) as u8);
 
