@@ -7,7 +7,9 @@
 use core::marker::PhantomData;
 
 use super::error::ModelError;
-use super::image::{BOS, BUCKETS, EMBEDDING_SHIFT, HEAD, LOGIT_SHIFT, Layer, Matrix, Model, SCORE_SHIFT};
+use super::image::{
+    BOS, BUCKETS, EMBEDDING_SHIFT, HEAD, LOGIT_SHIFT, Layer, Matrix, Model, RESIDUAL_SHIFT, SCORE_SHIFT,
+};
 use super::ops::{PowerTable, Requantizer, clamp_i8, clamp_i16, dot, exp2_neg, norm, reciprocal};
 use crate::byte_model::ByteModel;
 use crate::frequencies::Frequencies;
@@ -195,7 +197,7 @@ impl<'a, 'b, K: Kernels> M1<'a, 'b, K> {
         let memory = &mut self.memory;
         let (d, heads) = (memory.activations.len().max(1), self.model.config().heads.max(1));
         norm(memory.residual, layer.attention_norm, memory.activations);
-        matvec::<K, _>(&layer.qkv, memory.activations, memory.qkv, |out, x| *out = clamp_i8(x));
+        matvec::<0, K, _>(&layer.qkv, memory.activations, memory.qkv, |out, x| *out = clamp_i8(x));
 
         let length = self.context * d;
         let keys = memory.keys.get_mut(first..first.wrapping_add(length)).unwrap_or_default();
@@ -243,7 +245,7 @@ impl<'a, 'b, K: Kernels> M1<'a, 'b, K> {
                 mixed,
             );
         }
-        matvec::<K, _>(&layer.out, memory.mixed, memory.residual, |x, add| *x = x.wrapping_add(add));
+        matvec::<RESIDUAL_SHIFT, K, _>(&layer.out, memory.mixed, memory.residual, |x, add| *x = x.wrapping_add(add));
     }
 
     /// Steps 2.5 to 2.7 of the contract.
@@ -260,7 +262,7 @@ impl<'a, 'b, K: Kernels> M1<'a, 'b, K> {
                 *hidden = clamp_i8(layer.reglu.apply(i32::from(gate) * i32::from(linear)));
             }
         }
-        matvec::<K, _>(&layer.down, memory.hidden, memory.residual, |x, add| *x = x.wrapping_add(add));
+        matvec::<RESIDUAL_SHIFT, K, _>(&layer.down, memory.hidden, memory.residual, |x, add| *x = x.wrapping_add(add));
     }
 
     /// Steps 3 and 4 of the contract.
@@ -324,11 +326,16 @@ fn blocks<'a>(matrix: &Matrix<'a>) -> impl Iterator<Item = (&'a [u8], &'a [[u8; 
 }
 
 /// Hands each row's requantized product with `activations` to `store`.
-fn matvec<K: Kernels, T>(matrix: &Matrix, activations: &[i8], out: &mut [T], store: impl Fn(&mut T, i32)) {
+fn matvec<const SCALE: u32, K: Kernels, T>(
+    matrix: &Matrix,
+    activations: &[i8],
+    out: &mut [T],
+    store: impl Fn(&mut T, i32),
+) {
     for ((rows, requantizers), out) in blocks(matrix).zip(out.as_chunks_mut::<4>().0) {
         let sums = K::dot4(rows, activations);
         for ((out, sum), requantizer) in out.iter_mut().zip(sums).zip(requantizers) {
-            store(out, Requantizer::from_image(*requantizer).apply(sum));
+            store(out, Requantizer::from_image(*requantizer).apply(sum << SCALE));
         }
     }
 }

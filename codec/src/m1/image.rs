@@ -20,10 +20,14 @@ const MAX_D: usize = 1024;
 const MAX_FF: usize = 4096;
 const MAX_CONTEXT: usize = 256;
 const MAX_LAYERS: usize = 15;
+/// Largest number of products of all rows that add to one value of the residual, so that it stays below 2^31.
+const MAX_DEPTH: usize = 1 << 15;
 /// Shifts of the attention's output requantizer that leave room for every reciprocal.
 const OUTPUT_SHIFTS: core::ops::RangeInclusive<u8> = 3..=24;
 /// Scaling of the embedding, scores and logits ahead of their requantizers.
 pub const EMBEDDING_SHIFT: u32 = 16;
+/// Scaling of dot products that are added to the residual ahead of the `out` and `down` requantizers.
+pub const RESIDUAL_SHIFT: u32 = 4;
 /// Scaling of query-key products ahead of the `score` requantizer.
 pub const SCORE_SHIFT: u32 = 8;
 /// Scaling of output dot products ahead of the `logit` requantizers.
@@ -84,6 +88,7 @@ impl Config {
             range("context", self.context, 1, MAX_CONTEXT),
             range("layers", self.layers, 1, MAX_LAYERS),
             range("heads", self.heads, self.d / HEAD, self.d / HEAD),
+            range("layers times widths", self.layers.saturating_mul(self.d.saturating_add(self.ff)), 0, MAX_DEPTH),
         ];
         let mut i = 0;
         while i < checks.len() {

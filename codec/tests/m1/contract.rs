@@ -134,5 +134,5 @@ fn golden_trace() {
             m1.push(byte);
         }
     });
-    assert_eq!(hash, 0x354f_c153_474b_fc85, "{hash:#018x}");
+    assert_eq!(hash, 0xbfc6_0c0f_e0b7_bb0c, "{hash:#018x}");
 }

@@ -141,14 +141,14 @@ impl<'a> Restatement<'a> {
                         o.push(requantize(mixed, (m, (15 + n + u as i32) as u32)).clamp(-127, 127));
                     }
                 }
-                x.iter_mut().zip(layer.out.apply(&o, 0)).for_each(|(x, add)| *x += add);
+                x.iter_mut().zip(layer.out.apply(&o, 4)).for_each(|(x, add)| *x += add);
                 let a = norm(&x, layer.feed_forward_norm);
                 let clamp16 = |x: i64| x.clamp(-32767, 32767);
                 let halves = layer.gate.apply(&a, 0).into_iter().zip(layer.linear.apply(&a, 0));
                 let h: Vec<i64> = halves
                     .map(|(g, l)| requantize(clamp16(g).max(0) * clamp16(l), layer.reglu).clamp(-127, 127))
                     .collect();
-                x.iter_mut().zip(layer.down.apply(&h, 0)).for_each(|(x, add)| *x += add);
+                x.iter_mut().zip(layer.down.apply(&h, 4)).for_each(|(x, add)| *x += add);
             }
             let a = norm(&x, output_norm);
             let t: Vec<i64> =

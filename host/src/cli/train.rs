@@ -184,9 +184,13 @@ pub struct QuantizeArguments {
     #[arg(long)]
     pub name: Option<String>,
 
-    /// Steps of quantization-aware fine-tuning (default: by preset; 0 only calibrates)
-    #[arg(long, value_name = "N")]
-    pub steps: Option<u64>,
+    /// Steps of quantization-aware fine-tuning; 0 only calibrates
+    #[arg(long, value_name = "N", default_value_t = crate::train::quantize::STEPS)]
+    pub steps: u64,
+
+    /// Learning rate at the beginning of fine-tuning, which falls to nothing
+    #[arg(long, value_name = "RATE", default_value_t = crate::train::quantize::LEARNING_RATE)]
+    pub learning_rate: f32,
 
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,

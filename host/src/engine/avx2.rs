@@ -6,7 +6,7 @@ use std::arch::x86_64::*;
 
 use equalinfo_codec::Frequencies;
 use equalinfo_codec::m1::Requantizer;
-use equalinfo_codec::m1::image::{LOGIT_SHIFT, SCORE_SHIFT};
+use equalinfo_codec::m1::image::{LOGIT_SHIFT, RESIDUAL_SHIFT, SCORE_SHIFT};
 
 use super::kernels::{Head, Kernels, Scratch, norm_inverse, output_requantizer};
 use super::packed::{Layout, PackedMatrix, sixteens};
@@ -180,7 +180,7 @@ kernel! { fn linear(matrix: &PackedMatrix, inputs: &[u8], out: &mut [u8]) {
 
 kernel! { fn linear_add(matrix: &PackedMatrix, inputs: &[u8], residual: &mut [i32]) {
     let (residual, blocks) = (residual.as_chunks_mut::<8>().0, matrix.rows / 8);
-    rows::<0>(matrix, inputs, |item, block, x| {
+    rows::<{ RESIDUAL_SHIFT as i32 }>(matrix, inputs, |item, block, x| {
         let place = &mut residual[item * blocks + block];
         store(place, _mm256_add_epi32(load(place), x));
     });

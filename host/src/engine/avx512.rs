@@ -7,7 +7,7 @@ use std::arch::x86_64::*;
 
 use equalinfo_codec::Frequencies;
 use equalinfo_codec::m1::Requantizer;
-use equalinfo_codec::m1::image::{LOGIT_SHIFT, SCORE_SHIFT};
+use equalinfo_codec::m1::image::{LOGIT_SHIFT, RESIDUAL_SHIFT, SCORE_SHIFT};
 
 use super::amx;
 use super::kernels::{Head, Kernels, Scratch, norm_inverse, output_requantizer};
@@ -200,7 +200,7 @@ kernel! { fn linear(tiles: bool, matrix: &PackedMatrix, inputs: &[u8], out: &mut
 
 kernel! { fn linear_add(tiles: bool, matrix: &PackedMatrix, inputs: &[u8], residual: &mut [i32]) {
     let (residual, blocks) = (residual.as_chunks_mut::<16>().0, matrix.rows / 16);
-    rows::<0>(tiles, matrix, inputs, |item, block, x| {
+    rows::<RESIDUAL_SHIFT>(tiles, matrix, inputs, |item, block, x| {
         let place = &mut residual[item * blocks + block];
         store(place, _mm512_add_epi32(load(place), x));
     });

@@ -29,6 +29,7 @@ pub fn dequantize(model: &Model) -> FloatM1 {
         let attention = norm_step(layer.attention_norm, root);
         let feed_forward = norm_step(layer.feed_forward_norm, root);
         let score = factor(layer.score) * f64::from(1u32 << image::SCORE_SHIFT) * 8.0 / (LOG2_E * BIT);
+        let scaled = f64::from(1u32 << image::RESIDUAL_SHIFT);
         let mixed = 1.0 / (f64::from(layer.output.0) * libm::ldexp(1.0, -i32::from(layer.output.1)));
         let rows = |matrix: Matrix, scale: f64| weights(matrix, &matrix_scales(matrix, scale));
         let mut qkv = rows(layer.qkv, 1.0 / attention);
@@ -36,10 +37,10 @@ pub fn dequantize(model: &Model) -> FloatM1 {
         let (queries, rest) = qkv.split_at_mut(third);
         let (keys, values) = rest.split_at_mut(third);
         queries.iter_mut().for_each(|w| *w *= score as f32);
-        let mut out = rows(layer.out, 1.0 / (mixed * unit));
+        let mut out = rows(layer.out, scaled / (mixed * unit));
         let mut gate = rows(layer.gate, 1.0 / feed_forward);
         let mut linear = rows(layer.linear, 1.0 / feed_forward);
-        let mut down = rows(layer.down, factor(layer.reglu) / unit);
+        let mut down = rows(layer.down, scaled * factor(layer.reglu) / unit);
         balance(&mut [queries, keys]);
         balance(&mut [values, &mut out]);
         balance(&mut [&mut gate, &mut linear, &mut down]);

@@ -10,7 +10,7 @@ use super::{BUCKETS, FloatLayer, FloatM1, bucket};
 /// Scores and logits are in this fraction of a bit.
 const BIT: f64 = 256.0;
 /// Finest and coarsest unit of the residual stream that is tried, as negative powers of two.
-const RESIDUAL_BITS: core::ops::RangeInclusive<i32> = 4..=16;
+const RESIDUAL_BITS: core::ops::RangeInclusive<i32> = -4..=16;
 
 /// Why a float model has no image.
 #[derive(Debug, thiserror::Error)]
@@ -212,7 +212,7 @@ fn write_attention(
         bytes.extend((bias as i16).to_le_bytes());
     }
     bytes.extend(&matrices.out.weights);
-    bytes.extend(matrices.out.requantizers("out", mixed * unit)?);
+    bytes.extend(matrices.out.requantizers("out", mixed * unit / f64::from(1u32 << image::RESIDUAL_SHIFT))?);
     Ok(())
 }
 
@@ -234,7 +234,7 @@ fn write_feed_forward(
     bytes.extend(matrices.linear.requantizers("linear", step / linear)?);
     bytes.extend(requantizer("hidden", gate * linear / hidden)?);
     bytes.extend(&matrices.down.weights);
-    bytes.extend(matrices.down.requantizers("down", hidden * unit)?);
+    bytes.extend(matrices.down.requantizers("down", hidden * unit / f64::from(1u32 << image::RESIDUAL_SHIFT))?);
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use super::cpu::matmul::Precision;
 use super::data::{Mix, Source, Text, held_out};
 use super::model::ModelConfig;
 use super::optimizer::{LearningRate, OptimizerKind, Schedule};
-use super::quantize;
+use super::quantize::{self, FineTuning};
 use super::run::{Conduct, Directory, Run, Settings};
 use crate::cli::interrupt;
 use crate::cli::options::Device;
@@ -115,7 +115,8 @@ pub fn run(arguments: &M1Arguments) -> Result<()> {
     if complete && !arguments.no_quantize {
         let path = directory.0.join(format!("{name}.m1q"));
         let steps = if arguments.init.is_some() { ADAPTATION_STEPS / 2 } else { quantize::STEPS };
-        quantize::export_to(&mut run, &name, steps, &dev, &path, true, quiet)?;
+        let tuning = FineTuning { steps, learning_rate: quantize::LEARNING_RATE };
+        quantize::export_to(&mut run, &name, tuning, &dev, &path, true, quiet)?;
         if !quiet {
             eprintln!("use it: equalinfo compress --model {} FILE", path.display());
         }

@@ -6,7 +6,7 @@
 
 use super::device::*;
 use super::random::Random;
-use crate::quantize::{ActivationScales, LayerScales};
+use crate::quantize::{ActivationScales, LayerScales, step_for};
 
 /// Sizes of a model. Width is `64 * heads`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -419,29 +419,47 @@ impl<D: Device> Graph<D> {
         loss
     }
 
-    /// Largest magnitudes of the activations of the last forward pass, a share `1 - tail` of the values lying below: for calibration.
-    /// Per layer: q, k, v, attention output, feed-forward hidden, gate and linear.
-    pub fn activation_ranges(&self, device: &D, tokens: usize, tail: f64) -> Vec<[f32; 6]> {
+    /// Power-of-two steps for the activations of the last forward pass that lose the least in the square mean.
+    pub fn activation_scales(&self, device: &D, tokens: usize) -> ActivationScales {
         let (d, ff) = (self.config.width(), self.config.feed_forward);
-        let range = |buffer: &D::Buffer, stride: usize, columns: std::ops::Range<usize>| {
+        let values = |buffer: &D::Buffer, stride: usize, columns: std::ops::Range<usize>| -> Vec<f32> {
             let values = device.read(At(buffer, 0), tokens * stride);
-            let mut magnitudes: Vec<f32> =
-                values.chunks_exact(stride).flat_map(|row| row[columns.clone()].iter().map(|v| v.abs())).collect();
-            let place = ((magnitudes.len() - 1) as f64 * (1.0 - tail)) as usize;
-            *magnitudes.select_nth_unstable_by(place, f32::total_cmp).1
+            values.chunks_exact(stride).flat_map(|row| row[columns.clone()].to_vec()).collect()
         };
-        self.layers
-            .iter()
-            .map(|layer| {
-                [
-                    range(&layer.qkv, 3 * d, 0..d),
-                    range(&layer.qkv, 3 * d, d..2 * d),
-                    range(&layer.qkv, 3 * d, 2 * d..3 * d),
-                    range(&layer.o, d, 0..d),
-                    range(&layer.h, ff, 0..ff),
-                    range(&layer.gate_linear, 2 * ff, 0..2 * ff),
-                ]
-            })
-            .collect()
+        let step = |buffer: &D::Buffer, stride, columns| best_step(&values(buffer, stride, columns));
+        let layers = self.layers.iter().map(|layer| {
+            let halves = values(&layer.gate_linear, 2 * ff, 0..2 * ff);
+            // 16 bits have room: twice the range that was seen.
+            let wide = step_for(2.0 * largest(&halves), 32767.0);
+            LayerScales {
+                attention_clip: 127.0 * step(&layer.a, d, 0..d),
+                query: step(&layer.qkv, 3 * d, 0..d),
+                key: step(&layer.qkv, 3 * d, d..2 * d),
+                value: step(&layer.qkv, 3 * d, 2 * d..3 * d),
+                mixed: step(&layer.o, d, 0..d),
+                feed_forward_clip: 127.0 * step(&layer.middle_a, d, 0..d),
+                gate: wide,
+                linear: wide,
+                hidden: step(&layer.h, ff, 0..ff),
+            }
+        });
+        ActivationScales { layers: layers.collect(), output_clip: 127.0 * step(&self.a, d, 0..d) }
     }
+}
+
+fn largest(values: &[f32]) -> f32 {
+    values.iter().fold(0.0, |largest, v| largest.max(v.abs()))
+}
+
+/// The step with the least square error: finer steps round better and clamp more.
+fn best_step(values: &[f32]) -> f32 {
+    let coarsest = step_for(largest(values), 127.0);
+    let error = |step: f32| {
+        let errors = values.iter().map(|v| f64::from(v - step * (v / step).round_ties_even().clamp(-127.0, 127.0)));
+        errors.map(|e| e * e).sum::<f64>()
+    };
+    (0..6)
+        .map(|halvings| coarsest * 0.5f32.powi(halvings))
+        .min_by(|a, b| error(*a).total_cmp(&error(*b)))
+        .unwrap_or(coarsest)
 }

@@ -1,13 +1,13 @@
 //! `quantize`: calibration, quantization-aware fine-tuning and export of a trained M1.
 //!
-//! Activations get power-of-two steps from the ranges that training text shows. Fine-tuning then runs with weights and activations rounded as the integer
+//! Activations get power-of-two steps that lose the least on training text. Fine-tuning then runs with weights and activations rounded as the integer
 //! model rounds them, gradients passing straight through. Both models are measured on held-out text at the end, the integer one by the integer code.
 
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use equalinfo_codec::m1::Config;
 
 use super::checkpoint::Checkpoint;
@@ -18,18 +18,23 @@ use super::run::{DEV_BYTES, DEV_LENGTH, Run};
 use crate::cli::files::{Destination, Output};
 use crate::cli::train::QuantizeArguments;
 use crate::engine::{Engine, Image};
-use crate::quantize::{ActivationScales, FloatLayer, FloatM1, quantize, step_for};
+use crate::quantize::{FloatLayer, FloatM1, quantize};
 
-/// Share of activations that calibration lets clip.
-const TAIL: f64 = 2e-5;
-/// Peak learning rate of fine-tuning: the last tenth of a usual decay.
-const LEARNING_RATE: f32 = 5e-4;
+/// Peak learning rate of fine-tuning: high enough that weights move to where rounding hurts less.
+pub const LEARNING_RATE: f32 = 2e-3;
 const WARM_UP: u64 = 50;
 /// Text that is cut into windows for fine-tuning, in bytes: cutting costs as much as training on a third of it.
 const WINDOW_TEXT: usize = 3_000_000;
 const REPORT_EVERY: u64 = 250;
 /// Steps of fine-tuning unless the user says otherwise.
 pub const STEPS: u64 = 1500;
+
+/// Quantization-aware fine-tuning: the learning rate falls linearly from its peak.
+#[derive(Clone, Copy, Debug)]
+pub struct FineTuning {
+    pub steps: u64,
+    pub learning_rate: f32,
+}
 
 /// What came of it, in bits/byte of held-out text with a sliding context.
 pub struct Outcome {
@@ -42,30 +47,20 @@ pub struct Outcome {
     pub integer: f64,
 }
 
-/// Steps of the activations, from their ranges on training text.
-pub fn calibrate(run: &mut Run) -> ActivationScales {
-    let mut scales = ActivationScales::new(&dimensions(&run.model));
-    let ranges = run.ranges(TAIL);
-    for (layer, [query, key, value, mixed, hidden, gate_linear]) in scales.layers.iter_mut().zip(ranges) {
-        layer.query = step_for(query, 127.0);
-        layer.key = step_for(key, 127.0);
-        layer.value = step_for(value, 127.0);
-        layer.mixed = step_for(mixed, 127.0);
-        layer.hidden = step_for(hidden, 127.0);
-        // 16 bits have room: twice the range that calibration saw.
-        let step = step_for(2.0 * gate_linear, 32767.0);
-        (layer.gate, layer.linear) = (step, step);
-    }
-    scales
-}
-
 /// Calibrates, fine-tunes for `steps` and exports a run's model; `report` is told the step and the bits/byte of the simulated integer model.
-pub fn export(run: &mut Run, name: &str, steps: u64, dev: &Text, mut report: impl FnMut(u64, f64)) -> Result<Outcome> {
+pub fn export(
+    run: &mut Run,
+    name: &str,
+    tuning: FineTuning,
+    dev: &Text,
+    mut report: impl FnMut(u64, f64),
+) -> Result<Outcome> {
+    let FineTuning { steps, learning_rate } = tuning;
     let float = run.validate(None);
-    let scales = Arc::new(calibrate(run));
+    let scales = Arc::new(run.calibrate().context("the activations of this model cannot be measured")?);
     run.restart_optimizer(LearningRate {
         schedule: Schedule::Constant,
-        peak: LEARNING_RATE,
+        peak: learning_rate,
         warm_up: WARM_UP,
         steps,
         decay_steps: steps,
@@ -152,7 +147,7 @@ pub fn run(arguments: &QuantizeArguments) -> Result<()> {
     export_to(
         &mut run,
         &name,
-        arguments.steps.unwrap_or(STEPS),
+        FineTuning { steps: arguments.steps, learning_rate: arguments.learning_rate },
         &dev,
         &arguments.output,
         arguments.force,
@@ -164,7 +159,7 @@ pub fn run(arguments: &QuantizeArguments) -> Result<()> {
 pub fn export_to(
     run: &mut Run,
     name: &str,
-    steps: u64,
+    tuning: FineTuning,
     dev: &Text,
     path: &Path,
     force: bool,
@@ -175,7 +170,7 @@ pub fn export_to(
             eprintln!("{name} fine-tuning step {step}: dev {bits:.4} bits/byte");
         }
     };
-    let Outcome { image, float, tuned, integer } = export(run, name, steps, dev, report)?;
+    let Outcome { image, float, tuned, integer } = export(run, name, tuning, dev, report)?;
     let mut output = Output::create(&Destination::from_argument(path), force, true)?;
     output.write_all(&image)?;
     output.finish(None)?;

@@ -293,15 +293,15 @@ impl Run {
         loss.nats / loss.count.max(1) as f64 / LN_2
     }
 
-    /// Largest activations over some rows of the training text.
-    pub fn ranges(&mut self, tail: f64) -> Vec<[f32; 6]> {
+    /// Activation scales that suit some rows of the training text.
+    pub fn calibrate(&mut self) -> Option<ActivationScales> {
         self.set_worker_parameters(false);
         let mut batch = Batch::default();
-        let Settings { sequence, micro_batch, .. } = self.settings;
-        for row in 0..(micro_batch / sequence).max(1) as u64 {
+        let sequence = self.settings.sequence;
+        for row in 0..(DEV_LENGTH / sequence).max(1) as u64 {
             self.source.push_row(u64::MAX - row, sequence, self.model.context, self.model.start_symbol(), &mut batch);
         }
-        self.workers.ranges(batch, tail)
+        self.workers.calibrate(batch)
     }
 
     fn segmentation_due(&self) -> bool {

@@ -16,13 +16,13 @@ enum Job {
     Train { batches: Vec<Batch>, scales: Option<Arc<ActivationScales>>, z_loss: f32, gradient_scale: f32 },
     Evaluate { batches: Vec<Batch>, scales: Option<Arc<ActivationScales>> },
     Nats { batch: Batch },
-    Ranges { batch: Batch, tail: f64 },
+    Calibrate { batch: Batch },
 }
 
 enum Answer {
     Loss(Loss),
     Nats(Vec<f32>),
-    Ranges(Vec<[f32; 6]>),
+    Scales(ActivationScales),
 }
 
 struct Worker {
@@ -108,13 +108,10 @@ impl Workers {
         answers.into_iter().map(|answer| if let Answer::Nats(nats) = answer { nats } else { Vec::new() }).collect()
     }
 
-    /// Activation ranges of one batch, see [`Graph::activation_ranges`].
-    pub fn ranges(&self, batch: Batch, tail: f64) -> Vec<[f32; 6]> {
-        let answers = self.run(vec![Job::Ranges { batch, tail }]);
-        answers
-            .into_iter()
-            .find_map(|answer| if let Answer::Ranges(ranges) = answer { Some(ranges) } else { None })
-            .unwrap_or_default()
+    /// Activation scales that suit one batch, see [`Graph::activation_scales`].
+    pub fn calibrate(&self, batch: Batch) -> Option<ActivationScales> {
+        let answers = self.run(vec![Job::Calibrate { batch }]);
+        answers.into_iter().find_map(|answer| if let Answer::Scales(scales) = answer { Some(scales) } else { None })
     }
 
     fn deal(&self, batches: Vec<Batch>) -> Vec<Vec<Batch>> {
@@ -210,11 +207,11 @@ fn serve<D: Device>(
                 graph.token_nats(&mut device, &weights, &batch, None, &mut nats);
                 Answer::Nats(nats)
             }
-            Job::Ranges { batch, tail } => {
+            Job::Calibrate { batch } => {
                 let tokens = batch.symbols.len();
                 let batch = DeviceBatch::new(&device, &batch);
                 graph.evaluate(&mut device, &weights, &batch, None);
-                Answer::Ranges(graph.activation_ranges(&device, tokens, tail))
+                Answer::Scales(graph.activation_scales(&device, tokens))
             }
         };
         if answers.send(answer).is_err() {

@@ -1,6 +1,7 @@
 //! Each inner loop against the codec's primitives, on random input that reaches every clamp and shift.
 
 use equalinfo_codec::Frequencies;
+use equalinfo_codec::m1::image::RESIDUAL_SHIFT;
 use equalinfo_codec::m1::ops::{clamp_i8, clamp_i16, dot, exp2_neg, norm, reciprocal};
 use equalinfo_codec::m1::{Matrix, Requantizer};
 
@@ -144,7 +145,7 @@ mod checks {
             assert_eq!(plain(kernels, &out), clamped, "{items} items");
 
             let mut residual: Vec<i32> = (0..items * rows).map(|_| random.next_u64() as i32 >> 4).collect();
-            let sums: Vec<i32> = residual.iter().zip(expected(0)).map(|(x, add)| x + add).collect();
+            let sums: Vec<i32> = residual.iter().zip(expected(RESIDUAL_SHIFT)).map(|(x, add)| x + add).collect();
             kernels.linear_add(&packed, &inputs, &mut residual);
             assert_eq!(residual, sums, "{items} items");
 
