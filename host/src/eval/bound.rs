@@ -1,39 +1,59 @@
-//! The bound on bytes per window: an ideal coder that spends exactly `-log2 P` bits on each byte and fills every window to
-//! its last bit.
+//! The bound on bytes per window: an ideal coder that spends exactly `-log2 P` bits on each byte.
 //!
-//! Definition. The text is cut by the default code, and every byte costs the `-log2 P` that the model's own integer
-//! frequencies give it in the context of its window: contexts restart where the default code's windows end. With a cost
-//! of `s` bits in all, an ideal coder needs `s / b` windows of `b` bits for the same text, and the bound is the length of
-//! the text over that.
+//! Definition. From an empty context, bytes are taken while the sum of their `-log2 P` under the model's own
+//! integer frequencies stays at or below `b`, and while they fit the context. The byte that exceeds `b` is credited
+//! with the share of its cost that still fitted, and begins the next window, with an empty context again. So the
+//! bound's windows restart where the *bound's* window ended, not where ours did: both run over the same text, each
+//! with its own restarts. The last window of a text is cut short by its end, for the bound as for every code.
 //!
-//! A bound by whole bytes, as many as stay within `b` bits from each restart, would be none: a code may give its last few
-//! values to the likeliest bytes at less than their `-log2 P`, and the default code then holds up to 5% more at b = 16.
+//! Without the credit, whole bytes alone, this would be no bound: a code may give its last few values to the likeliest
+//! bytes at less than their `-log2 P`, and the default code then holds up to 5% more than whole bytes at b = 16.
 
 use std::sync::LazyLock;
 
-use equalinfo_codec::{ByteModel, WindowBits, WindowCode, encode_window};
+use equalinfo_codec::ByteModel;
 
 /// The cost of a count in bits: `16 - log2(count)`.
 static COST: LazyLock<Vec<f64>> = LazyLock::new(|| {
     (0..=65536u32).map(|count| if count == 0 { f64::INFINITY } else { 16.0 - f64::from(count).log2() }).collect()
 });
 
-/// The `-log2 P` of all bytes of `text` in bits, contexts restarting with the windows of the default code.
-pub fn information(model: &mut impl ByteModel, bits: WindowBits, context: usize, text: &[u8]) -> f64 {
-    let mut sum = 0.0;
+/// The windows of an ideal coder.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct IdealWindows {
+    /// How many there are.
+    pub windows: u64,
+    /// Bytes in all of them, shares of bytes included.
+    pub bytes: f64,
+}
+
+/// Cuts `text` into windows of `bits` bits as an ideal coder would.
+pub fn windows(model: &mut impl ByteModel, bits: u32, context: usize, text: &[u8]) -> IdealWindows {
+    let mut sum = IdealWindows::default();
     let mut rest = text;
     while !rest.is_empty() {
-        // An empty window would be a fault of the code; it still must not hang the evaluation.
-        let taken = encode_window(model, bits, WindowCode::Default, context, rest).consumed.max(1);
-        let (window, after) = rest.split_at(taken);
-        model.reset();
-        for &byte in window {
-            sum += COST[model.frequencies().count(byte) as usize];
-            model.push(byte);
-        }
-        rest = after;
+        let (whole, share) = window(model, bits, context, rest);
+        rest = &rest[whole..];
+        sum.windows += 1;
+        sum.bytes += whole as f64 + share;
     }
     sum
+}
+
+/// The whole bytes of `text` that fit in one window, and the share of the next one.
+fn window(model: &mut impl ByteModel, bits: u32, context: usize, text: &[u8]) -> (usize, f64) {
+    model.reset();
+    let mut left = f64::from(bits);
+    for (taken, &byte) in text.iter().enumerate().take(context) {
+        let cost = COST[model.frequencies().count(byte) as usize];
+        // Every count is at least 2, so a byte costs at most 15 bits and the first one always fits.
+        if cost > left && taken > 0 {
+            return (taken, left / cost);
+        }
+        left -= cost;
+        model.push(byte);
+    }
+    (text.len().min(context), 0.0)
 }
 
 #[cfg(test)]
@@ -43,9 +63,12 @@ mod tests {
 
     #[test]
     fn uniform_bytes_cost_eight_bits() {
-        for bits in WindowBits::STANDARD {
-            assert_eq!(information(&mut Uniform, bits, 64, &[7; 100]), 800.0);
-        }
-        assert_eq!(information(&mut Uniform, WindowBits::B16, 64, &[]), 0.0);
+        let text = [0u8; 100];
+        let ideal = |bits, context| windows(&mut Uniform, bits, context, &text);
+        assert_eq!(ideal(16, 64), IdealWindows { windows: 50, bytes: 100.0 });
+        assert_eq!(ideal(24, 64), IdealWindows { windows: 34, bytes: 100.0 });
+        assert_eq!(ideal(20, 64), IdealWindows { windows: 50, bytes: 2.5 * 49.0 + 2.0 });
+        assert_eq!(ideal(128, 4), IdealWindows { windows: 25, bytes: 100.0 });
+        assert_eq!(windows(&mut Uniform, 16, 64, &[]), IdealWindows::default());
     }
 }

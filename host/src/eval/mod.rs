@@ -33,7 +33,7 @@ pub enum Measure {
     Ac,
     /// Windows of one width and code.
     Windows(WindowBits, WindowCode),
-    /// What an ideal coder would need: see [`bound`].
+    /// Windows of an ideal coder: see [`bound`].
     Bound(WindowBits),
 }
 
@@ -43,8 +43,8 @@ struct Tally {
     text: u64,
     coded_bytes: u64,
     windows: u64,
-    /// Bits that an ideal coder would spend.
-    information: f64,
+    /// Bytes in the windows of the bound, shares of bytes included.
+    ideal_bytes: f64,
 }
 
 /// One line of the report; the fields of `eval --json`.
@@ -132,7 +132,7 @@ impl Evaluation<'_> {
                 sum.text += tally.text;
                 sum.coded_bytes += tally.coded_bytes;
                 sum.windows += tally.windows;
-                sum.information += tally.information;
+                sum.ideal_bytes += tally.ideal_bytes;
                 if index + 1 == measures.len() {
                     progress(tally.text);
                 }
@@ -183,7 +183,8 @@ impl Evaluation<'_> {
                 tally.coded_bytes = tally.windows * bits.bytes() as u64;
             }
             Measure::Bound(bits) => {
-                tally.information = bound::information(session, bits, self.context, text);
+                let ideal = bound::windows(session, bits.bits(), self.context, text);
+                (tally.windows, tally.ideal_bytes) = (ideal.windows, ideal.bytes);
             }
         }
         Ok(tally)
@@ -202,7 +203,7 @@ impl Evaluation<'_> {
             Measure::Bound(_) => return Vec::new(),
             Measure::Windows(bits, variant) => {
                 (windows, window_bits, code) = (Some(sum.windows), Some(bits.bits()), Some(code_name(variant)));
-                bound = tally(Measure::Bound(bits)).map(|bound| text * f64::from(bits.bits()) / bound.information);
+                bound = tally(Measure::Bound(bits)).map(|bound| bound.ideal_bytes / bound.windows as f64);
                 "equal-info"
             }
         };
