@@ -4,7 +4,7 @@ use equalinfo_codec::m1::Config;
 
 /// What one integer step of each activation stands for, from calibration.
 ///
-/// Steps should be powers of two, so that the float model can be trained with the same grid without rounding of its own.
+/// Any positive steps do; calibration takes those that lose the least.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ActivationScales {
     /// The scales of each layer.

@@ -419,7 +419,7 @@ impl<D: Device> Graph<D> {
         loss
     }
 
-    /// Power-of-two steps for the activations of the last forward pass that lose the least in the square mean.
+    /// Steps for the activations of the last forward pass that lose the least in the square mean.
     pub fn activation_scales(&self, device: &D, tokens: usize) -> ActivationScales {
         let (d, ff) = (self.config.width(), self.config.feed_forward);
         let values = |buffer: &D::Buffer, stride: usize, columns: std::ops::Range<usize>| -> Vec<f32> {
@@ -453,13 +453,14 @@ fn largest(values: &[f32]) -> f32 {
 
 /// The step with the least square error: finer steps round better and clamp more.
 fn best_step(values: &[f32]) -> f32 {
-    let coarsest = step_for(largest(values), 127.0);
+    let coarsest = (largest(values) / 127.0).max(f32::MIN_POSITIVE);
     let error = |step: f32| {
         let errors = values.iter().map(|v| f64::from(v - step * (v / step).round_ties_even().clamp(-127.0, 127.0)));
         errors.map(|e| e * e).sum::<f64>()
     };
-    (0..6)
-        .map(|halvings| coarsest * 0.5f32.powi(halvings))
-        .min_by(|a, b| error(*a).total_cmp(&error(*b)))
-        .unwrap_or(coarsest)
+    let candidates = (0..STEPS_TRIED).map(|fourth| coarsest * (-0.25 * fourth as f32).exp2());
+    candidates.min_by(|a, b| error(*a).total_cmp(&error(*b))).unwrap_or(coarsest)
 }
+
+/// Steps that calibration tries, a fourth of an octave apart.
+const STEPS_TRIED: usize = 12;

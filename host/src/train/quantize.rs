@@ -1,6 +1,6 @@
 //! `quantize`: calibration, quantization-aware fine-tuning and export of a trained M1.
 //!
-//! Activations get power-of-two steps that lose the least on training text. Fine-tuning then runs with weights and activations rounded as the integer
+//! Activations get the steps that lose the least on training text. Fine-tuning then runs with weights and activations rounded as the integer
 //! model rounds them, gradients passing straight through. Both models are measured on held-out text at the end, the integer one by the integer code.
 
 use std::io::Write;
