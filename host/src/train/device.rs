@@ -70,7 +70,7 @@ pub struct AdafactorShape {
 /// Head width, fixed by the architecture.
 pub const HEAD: usize = 64;
 /// Relative-position buckets per head.
-pub const BUCKETS: usize = 32;
+pub use crate::quantize::BUCKETS;
 /// A target that carries no loss.
 pub const IGNORE: u32 = u32::MAX;
 
@@ -81,6 +81,13 @@ pub struct Loss {
     pub nats: f64,
     /// Positions counted.
     pub count: u64,
+}
+
+impl std::ops::AddAssign for Loss {
+    fn add_assign(&mut self, other: Self) {
+        self.nats += other.nats;
+        self.count += other.count;
+    }
 }
 
 /// Operations of the training graph. All of them overwrite their output unless they say that they add to it.

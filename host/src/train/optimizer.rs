@@ -1,6 +1,6 @@
 //! AdamW and Adafactor over the parameter buffer, learning-rate schedules, gradient clipping.
 
-use super::device::{AdamW, At, AtMut, Device};
+use super::device::{AdafactorShape, AdamW, At, AtMut, Device};
 use super::model::{ModelConfig, Tensor, TensorKind};
 
 /// Which update moves the parameters.
@@ -130,8 +130,6 @@ impl<D: Device> Optimizer<D> {
         norm
     }
 }
-
-pub use super::device::AdafactorShape;
 
 /// T5X factors matrices of which both sides are at least 128.
 fn factored(tensor: &Tensor) -> bool {

@@ -197,7 +197,7 @@ impl Run {
                 "the loss is no longer a number at step {}: lower --learning-rate",
                 self.step()
             );
-            since.add(loss);
+            since.loss += loss;
             self.seconds = seconds_before + started.elapsed().as_secs_f64();
             let last = self.step() == steps;
             let stop = last
@@ -393,11 +393,6 @@ struct Since {
 impl Since {
     fn new(bytes: u64) -> Self {
         Self { started: Instant::now(), bytes, loss: Loss::default() }
-    }
-
-    fn add(&mut self, loss: Loss) {
-        self.loss.nats += loss.nats;
-        self.loss.count += loss.count;
     }
 
     fn bits_per_byte(&self) -> f64 {

@@ -153,10 +153,13 @@ impl Drop for Workers {
 }
 
 fn total(answers: Vec<Answer>) -> Loss {
-    answers.into_iter().fold(Loss::default(), |sum, answer| match answer {
-        Answer::Loss(loss) => Loss { nats: sum.nats + loss.nats, count: sum.count + loss.count },
-        _ => sum,
-    })
+    let mut sum = Loss::default();
+    for answer in answers {
+        if let Answer::Loss(loss) = answer {
+            sum += loss;
+        }
+    }
+    sum
 }
 
 fn serve<D: Device>(
@@ -188,7 +191,7 @@ fn serve<D: Device>(
                         z_loss,
                         gradient_scale,
                     );
-                    sum = Loss { nats: sum.nats + loss.nats, count: sum.count + loss.count };
+                    sum += loss;
                 }
                 let values = device.read(At(&gradients, 0), config.parameters());
                 results.lock().unwrap_or_else(PoisonError::into_inner).copy_from_slice(&values);

@@ -37,8 +37,7 @@ pub fn cross_entropy(
             false,
         );
         let scale = gradient.as_ref().map_or(0.0, |gradient| gradient.scale);
-        let part = logits_to_gradients(rows, outputs, &targets[first..first + count], z_loss, scale);
-        loss = Loss { nats: loss.nats + part.nats, count: loss.count + part.count };
+        loss += logits_to_gradients(rows, outputs, &targets[first..first + count], z_loss, scale);
         if let Some(gradient) = &mut gradient {
             let dx = &mut gradient.dx[first * inputs..(first + count) * inputs];
             multiplier.multiply((count, inputs, outputs), Operand::rows(rows, outputs), weights, dx, inputs, false);
