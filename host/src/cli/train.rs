@@ -113,12 +113,20 @@ pub struct M1Arguments {
     #[arg(long, value_name = "N")]
     pub decay_steps: Option<u64>,
 
-    /// Leave out the last part of the run, fine-tuning to the integer model and writing NAME.m1q
-    #[arg(long)]
+    /// Last steps, which round weights and activations as the integer model does (default: --decay-steps, or a third)
+    #[arg(long, value_name = "N")]
+    pub rounded_steps: Option<u64>,
+
+    /// Train a float model to the end and write no NAME.m1q
+    #[arg(long, conflicts_with = "rounded_steps")]
     pub no_quantize: bool,
 
-    #[arg(long, value_name = "X")]
-    pub weight_decay: Option<f32>,
+    /// Share of the sliding contexts whose text is laid out in another way: CR LF line ends, wrapped and indented lines
+    #[arg(long, value_name = "0..1", default_value_t = 0.1)]
+    pub layout_share: f32,
+
+    #[arg(long, value_name = "X", default_value_t = 0.05)]
+    pub weight_decay: f32,
 
     /// Largest norm of the gradient
     #[arg(long, value_name = "NORM", default_value_t = 1.0)]
@@ -184,9 +192,9 @@ pub struct QuantizeArguments {
     #[arg(long)]
     pub name: Option<String>,
 
-    /// Steps of quantization-aware fine-tuning; 0 only calibrates
-    #[arg(long, value_name = "N", default_value_t = crate::train::quantize::STEPS)]
-    pub steps: u64,
+    /// Steps of quantization-aware fine-tuning (default: 1500, or none where training already rounded)
+    #[arg(long, value_name = "N")]
+    pub steps: Option<u64>,
 
     /// Learning rate at the beginning of fine-tuning, which falls to nothing
     #[arg(long, value_name = "RATE", default_value_t = crate::train::quantize::LEARNING_RATE)]

@@ -5,7 +5,7 @@ use equalinfo_codec::m1::Config;
 /// What one integer step of each activation stands for, from calibration.
 ///
 /// Any positive steps do; calibration takes those that lose the least.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ActivationScales {
     /// The scales of each layer.
     pub layers: Vec<LayerScales>,
@@ -14,7 +14,7 @@ pub struct ActivationScales {
 }
 
 /// The activation scales of one layer.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct LayerScales {
     /// Largest value of the norm ahead of the attention, in units of the RMS; 127 stands for it.
     pub attention_clip: f32,
@@ -60,6 +60,16 @@ impl ActivationScales {
     /// The default scales for every layer of a model.
     pub fn new(config: &Config) -> Self {
         Self { layers: vec![LayerScales::default(); config.layers], output_clip: DEFAULT_CLIP }
+    }
+
+    /// What the 8-bit activations are rounded by, in order of use.
+    pub fn narrow_mut(&mut self) -> impl Iterator<Item = &mut f32> {
+        let layers = self.layers.iter_mut().flat_map(|layer| {
+            let LayerScales { attention_clip, query, key, value, mixed, feed_forward_clip, gate: _, linear: _, hidden } =
+                layer;
+            [attention_clip, query, key, value, mixed, feed_forward_clip, hidden]
+        });
+        layers.chain([&mut self.output_clip])
     }
 }
 

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::model::ModelConfig;
 use super::run::Settings;
 use crate::cli::files::{Destination, Output};
+use crate::quantize::ActivationScales;
 
 const FORMAT: &str = "equalinfo-checkpoint-1";
 
@@ -29,6 +30,9 @@ pub struct State {
     pub seconds: f64,
     /// Step at which the text was last cut into windows, 0 if never.
     pub windows_step: u64,
+    /// Steps of the activations since training rounds them as the integer model does.
+    #[serde(default)]
+    pub scales: Option<ActivationScales>,
 }
 
 /// A run on disk.

@@ -6,6 +6,7 @@
 
 use anyhow::{Result, ensure};
 
+use super::layout::Layout;
 use super::model::Batch;
 use super::random::Random;
 use crate::cli::options::CorpusArguments;
@@ -99,6 +100,9 @@ pub struct Mix {
     pub windows: f32,
     /// Rows of short messages.
     pub messages: f32,
+    /// Of the sliding contexts, those laid out in another way.
+    #[serde(default)]
+    pub layouts: f32,
 }
 
 /// Everything that rows are drawn from.
@@ -137,7 +141,12 @@ impl Source {
             while rows.left >= LEAST_CONTEXT {
                 let (start, end) = self.text.around(position);
                 let from = if random.uniform() < AT_DOCUMENT_START { start } else { position };
-                rows.context(&self.text.bytes[from..end], None);
+                if self.mix.layouts > 0.0 && random.uniform() < self.mix.layouts {
+                    let text = Layout::random(&mut random).apply(&self.text.bytes[from..end], rows.left);
+                    rows.context(&text, None);
+                } else {
+                    rows.context(&self.text.bytes[from..end], None);
+                }
                 position = random.below(self.text.bytes.len());
             }
         }

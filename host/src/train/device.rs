@@ -74,6 +74,15 @@ pub use crate::quantize::BUCKETS;
 /// A target that carries no loss.
 pub const IGNORE: u32 = u32::MAX;
 
+/// What a position adds to the loss: `-ln(p)` of the target plus `z_loss * ln(Z)^2`, which alone isn't reported.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Objective {
+    /// Weight of the squared logarithm of the softmax's sum.
+    pub z_loss: f32,
+    /// Probability that each of the outputs gets in any case: `p = (1 - outputs * floor) * softmax + floor`.
+    pub floor: f32,
+}
+
 /// Sums over the positions of a batch that carry a loss.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Loss {
@@ -198,7 +207,7 @@ pub trait Device {
         dgate_linear: &mut Self::Buffer,
     );
 
-    /// Cross-entropy of `softmax(x W^T)` (W is `outputs x width`) against `targets`, plus `z_loss * ln(Z)^2`, without keeping all logits at once.
+    /// [`Objective`] of `softmax(x W^T)` (W is `outputs x width`) against `targets`, without keeping all logits at once.
     /// With `gradient`: writes `dx` and adds to `dW`, both times `scale`.
     fn cross_entropy(
         &mut self,
@@ -206,7 +215,7 @@ pub trait Device {
         x: &Self::Buffer,
         w: At<Self::Buffer>,
         targets: &Self::Indices,
-        z_loss: f32,
+        objective: Objective,
         gradient: Option<CrossEntropyGradient<Self::Buffer>>,
     ) -> Loss;
     /// Cross-entropy in nats of every position (0 where the target is ignored), to `nats`.

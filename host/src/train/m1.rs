@@ -114,8 +114,7 @@ pub fn run(arguments: &M1Arguments) -> Result<()> {
     }
     if complete && !arguments.no_quantize {
         let path = directory.0.join(format!("{name}.m1q"));
-        let steps = if arguments.init.is_some() { ADAPTATION_STEPS / 2 } else { quantize::STEPS };
-        let tuning = FineTuning { steps, learning_rate: quantize::LEARNING_RATE };
+        let tuning = FineTuning { steps: 0, learning_rate: 0.0 };
         quantize::export_to(&mut run, &name, tuning, &dev, &path, true, quiet)?;
         if !quiet {
             eprintln!("use it: equalinfo compress --model {} FILE", path.display());
@@ -190,6 +189,8 @@ fn settings(arguments: &M1Arguments, adaptation: bool) -> Settings {
     });
     let windows = arguments.window_share.unwrap_or(if adaptation { 0.1 } else { 0.25 });
     let messages = if arguments.messages.is_empty() { 0.0 } else { arguments.message_share };
+    let decay_steps = arguments.decay_steps.unwrap_or(steps / 4);
+    let rounded_steps = if arguments.schedule == Schedule::Constant { decay_steps } else { steps / 3 };
     Settings {
         batch: arguments.batch.unwrap_or(defaults.batch),
         sequence,
@@ -206,12 +207,17 @@ fn settings(arguments: &M1Arguments, adaptation: bool) -> Settings {
                 300
             }),
             steps,
-            decay_steps: arguments.decay_steps.unwrap_or(steps / 4),
+            decay_steps,
         },
-        weight_decay: arguments.weight_decay.unwrap_or(0.0),
+        weight_decay: arguments.weight_decay,
         clip: arguments.clip,
         z_loss: arguments.z_loss,
-        mix: Mix { windows: windows as f32, messages: messages as f32 },
+        mix: Mix {
+            windows: windows as f32,
+            messages: messages as f32,
+            layouts: if adaptation { 0.0 } else { arguments.layout_share },
+        },
+        rounded_steps: if arguments.no_quantize { 0 } else { arguments.rounded_steps.unwrap_or(rounded_steps) },
         resegment: arguments.resegment.unwrap_or(if adaptation { 1 } else { 3 }),
         window_text: WINDOW_TEXT,
         seed: arguments.seed,
@@ -228,6 +234,9 @@ fn extended(mut settings: Settings, arguments: &M1Arguments) -> Settings {
     }
     if let Some(decay_steps) = arguments.decay_steps {
         settings.learning_rate.decay_steps = decay_steps;
+        if settings.rounded_steps > 0 {
+            settings.rounded_steps = decay_steps;
+        }
     }
     settings
 }

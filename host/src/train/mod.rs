@@ -8,6 +8,7 @@ pub mod cpu;
 pub mod data;
 pub mod device;
 mod fake_quantize;
+mod layout;
 pub mod m1;
 pub mod model;
 pub mod optimizer;

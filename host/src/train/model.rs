@@ -109,6 +109,11 @@ impl Tensor {
     }
 }
 
+/// The integer model's output gives every byte at least 2 of 65,536 shares: its loss is taken after that.
+fn objective(scales: Option<&ActivationScales>, z_loss: f32) -> Objective {
+    Objective { z_loss, floor: if scales.is_some() { 2.0 / 65536.0 } else { 0.0 } }
+}
+
 /// Step of a norm's int8 output.
 fn norm_step(clip: f32) -> f32 {
     clip / 127.0
@@ -315,7 +320,8 @@ impl<D: Device> Graph<D> {
         scales: Option<&ActivationScales>,
     ) -> Loss {
         self.forward(device, parameters, batch, scales);
-        device.cross_entropy(self.output_shape(batch.tokens), &self.a, At(parameters, 0), &batch.targets, 0.0, None)
+        let (shape, objective) = (self.output_shape(batch.tokens), objective(scales, 0.0));
+        device.cross_entropy(shape, &self.a, At(parameters, 0), &batch.targets, objective, None)
     }
 
     /// Cross-entropy in nats of every position.
@@ -348,7 +354,8 @@ impl<D: Device> Graph<D> {
         let (d, ff) = (self.config.width(), self.config.feed_forward);
         let output = self.output_shape(tokens);
         let gradient = CrossEntropyGradient { scale: gradient_scale, dx: &mut self.da, dw: AtMut(gradients, 0) };
-        let loss = device.cross_entropy(output, &self.a, At(parameters, 0), &batch.targets, z_loss, Some(gradient));
+        let objective = objective(scales, z_loss);
+        let loss = device.cross_entropy(output, &self.a, At(parameters, 0), &batch.targets, objective, Some(gradient));
         if let Some(scales) = scales {
             device.fake_quantize_backward(tokens, d, 0..d, norm_step(scales.output_clip), &self.a, &mut self.da);
         }

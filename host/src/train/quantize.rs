@@ -1,7 +1,8 @@
 //! `quantize`: calibration, quantization-aware fine-tuning and export of a trained M1.
 //!
-//! Activations get the steps that lose the least on training text. Fine-tuning then runs with weights and activations rounded as the integer
-//! model rounds them, gradients passing straight through. Both models are measured on held-out text at the end, the integer one by the integer code.
+//! `train m1` rounds weights and activations as the integer model does in its last steps, gradients passing straight through, so its checkpoints
+//! need no more than export. Others are calibrated (activations get the steps that lose the least on training text) and fine-tuned first.
+//! Both models are measured on held-out text at the end, the integer one by the integer code.
 
 use std::io::Write;
 use std::path::Path;
@@ -40,9 +41,9 @@ pub struct FineTuning {
 pub struct Outcome {
     pub image: Vec<u8>,
     /// The float model before fine-tuning.
+    pub before: f64,
+    /// The float model that was quantized: its weights and activations not rounded.
     pub float: f64,
-    /// The float model after fine-tuning, its weights and activations not rounded.
-    pub tuned: f64,
     /// The integer model, by the integer code.
     pub integer: f64,
 }
@@ -56,25 +57,25 @@ pub fn export(
     mut report: impl FnMut(u64, f64),
 ) -> Result<Outcome> {
     let FineTuning { steps, learning_rate } = tuning;
-    let float = run.validate(None);
-    let scales = Arc::new(run.calibrate().context("the activations of this model cannot be measured")?);
-    run.restart_optimizer(LearningRate {
+    let before = run.validate(false);
+    let schedule = LearningRate {
         schedule: Schedule::Constant,
         peak: learning_rate,
         warm_up: WARM_UP,
         steps,
         decay_steps: steps,
-    });
-    for step in 1..=steps {
-        run.advance(Some(&scales));
+    };
+    run.fine_tune(schedule, |run| {
+        let step = run.step();
         if step.is_multiple_of(REPORT_EVERY) || step == steps {
-            report(step, run.validate(Some(&scales)));
+            report(step, run.validate(true));
         }
-    }
-    let tuned = run.validate(None);
+    });
+    let float = if steps == 0 { before } else { run.validate(false) };
+    let scales = run.activation_scales().context("the activations of this model cannot be measured")?;
     let image = quantize(&float_model(&run.model, &run.parameters, name), &scales)?;
     let integer = integer_bits_per_byte(&image, dev)?;
-    Ok(Outcome { image, float, tuned, integer })
+    Ok(Outcome { image, before, float, integer })
 }
 
 fn dimensions(model: &ModelConfig) -> Config {
@@ -132,7 +133,7 @@ pub fn run(arguments: &QuantizeArguments) -> Result<()> {
     let checkpoint = Checkpoint::load(&arguments.checkpoint)?;
     let text = Text::read(&arguments.reading.corpus(&arguments.corpus)?)?;
     let (dev, text) = held_out(&arguments.dev, &arguments.reading, text)?;
-    let state = checkpoint.state;
+    let state = checkpoint.state.clone();
     let name = arguments.name.clone().unwrap_or(state.name);
     let mut settings = state.settings;
     settings.workers = arguments.threads.count();
@@ -140,14 +141,16 @@ pub fn run(arguments: &QuantizeArguments) -> Result<()> {
     settings.window_text = WINDOW_TEXT;
     let source =
         Source { text, messages: Text::default(), windows: Vec::new(), mix: settings.mix, seed: settings.seed };
-    let mut run = Run::new(&name, state.model, settings, source, &dev, Some(checkpoint.parameters));
-    if run.settings.mix.windows > 0.0 {
+    let steps = arguments.steps.unwrap_or(if state.scales.is_some() { 0 } else { STEPS });
+    let mut run = Run::new(&name, state.model.clone(), settings, source, &dev, None);
+    run.start_from(&checkpoint);
+    if steps > 0 && run.settings.mix.windows > 0.0 {
         run.cut_windows();
     }
     export_to(
         &mut run,
         &name,
-        FineTuning { steps: arguments.steps, learning_rate: arguments.learning_rate },
+        FineTuning { steps, learning_rate: arguments.learning_rate },
         &dev,
         &arguments.output,
         arguments.force,
@@ -170,15 +173,16 @@ pub fn export_to(
             eprintln!("{name} fine-tuning step {step}: dev {bits:.4} bits/byte");
         }
     };
-    let Outcome { image, float, tuned, integer } = export(run, name, tuning, dev, report)?;
+    let Outcome { image, before, float, integer } = export(run, name, tuning, dev, report)?;
     let mut output = Output::create(&Destination::from_argument(path), force, true)?;
     output.write_all(&image)?;
     output.finish(None)?;
     if !quiet {
         eprintln!(
-            "{}: {} bytes; dev: float {float:.4}, float after fine-tuning {tuned:.4}, integer {integer:.4} bits/byte",
+            "{}: {} bytes; dev: {}float {float:.4}, integer {integer:.4} bits/byte",
             path.display(),
-            image.len()
+            image.len(),
+            if tuning.steps > 0 { format!("before fine-tuning {before:.4}, ") } else { String::new() }
         );
     }
     Ok(())

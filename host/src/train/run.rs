@@ -38,6 +38,9 @@ pub struct Settings {
     pub clip: f32,
     pub z_loss: f32,
     pub mix: Mix,
+    /// Last steps, which round weights and activations as the integer model does.
+    #[serde(default)]
+    pub rounded_steps: u64,
     /// Times that the text is cut into windows anew, evenly over the run.
     pub resegment: u32,
     /// Text that is cut into windows each time, in bytes.
@@ -75,6 +78,8 @@ struct Metrics {
     train_bits_per_byte: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     dev_bits_per_byte: Option<f64>,
+    /// Whether weights and activations are rounded as in the integer model, in training and for `dev_bits_per_byte`.
+    rounded: bool,
     learning_rate: f32,
     gradient_norm: f64,
     bytes_per_second: f64,
@@ -102,6 +107,8 @@ pub struct Run {
     bytes: u64,
     seconds: f64,
     windows_step: u64,
+    /// The steps of activations in use, once training rounds.
+    scales: Option<Arc<ActivationScales>>,
     dev: Vec<Batch>,
 }
 
@@ -128,6 +135,7 @@ impl Run {
             bytes: 0,
             seconds: 0.0,
             windows_step: 0,
+            scales: None,
             workers,
             device,
             optimizer,
@@ -136,6 +144,12 @@ impl Run {
             model,
             settings,
         }
+    }
+
+    /// Starts a fresh run from a checkpoint's model.
+    pub fn start_from(&mut self, checkpoint: &Checkpoint) {
+        self.parameters.clone_from(&checkpoint.parameters);
+        self.scales = checkpoint.state.scales.clone().map(Arc::new);
     }
 
     /// Puts a fresh run where a checkpoint was.
@@ -159,6 +173,7 @@ impl Run {
         self.bytes = checkpoint.state.bytes;
         self.seconds = checkpoint.state.seconds;
         self.windows_step = checkpoint.state.windows_step;
+        self.scales = checkpoint.state.scales.map(Arc::new);
         if self.windows_step > 0 {
             let path = directory.windows(self.windows_step);
             let file = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -191,7 +206,7 @@ impl Run {
                 bar.set_message("cutting text into windows");
                 self.segment(directory)?;
             }
-            let (loss, norm) = self.advance(None);
+            let (loss, norm) = self.advance();
             ensure!(
                 loss.nats.is_finite() && norm.is_finite(),
                 "the loss is no longer a number at step {}: lower --learning-rate",
@@ -209,13 +224,14 @@ impl Run {
                 bar.set_message(format!("{:.4} bits/byte, {:.0} KB/s", since.bits_per_byte(), rate / 1e3));
             }
             if stop || self.step().is_multiple_of(conduct.validate_every) {
-                let dev = self.validate(None);
+                let dev = self.validate(self.scales.is_some());
                 let line = Metrics {
                     step: self.step(),
                     bytes: self.bytes,
                     seconds: self.seconds,
                     train_bits_per_byte: since.bits_per_byte(),
                     dev_bits_per_byte: Some(dev),
+                    rounded: self.scales.is_some(),
                     learning_rate: self.settings.learning_rate.at(self.step()),
                     gradient_norm: norm,
                     bytes_per_second: (self.bytes - since.bytes) as f64 / since.started.elapsed().as_secs_f64(),
@@ -223,9 +239,10 @@ impl Run {
                 serde_json::to_writer(&mut metrics, &line)?;
                 metrics.write_all(b"\n")?;
                 let text = format!(
-                    "{} step {}/{steps}: train {:.4}, dev {dev:.4} bits/byte, {:.0} KB/s, learning rate {:.2e}",
+                    "{} step {}/{steps}{}: train {:.4}, dev {dev:.4} bits/byte, {:.0} KB/s, learning rate {:.2e}",
                     self.name,
                     line.step,
+                    if line.rounded { ", rounded" } else { "" },
                     line.train_bits_per_byte,
                     line.bytes_per_second / 1e3,
                     line.learning_rate
@@ -250,29 +267,32 @@ impl Run {
     }
 
     /// One step of the optimizer: its loss and the norm of its gradients.
-    pub fn advance(&mut self, scales: Option<&Arc<ActivationScales>>) -> (Loss, f64) {
+    fn advance(&mut self) -> (Loss, f64) {
+        if self.calibration_due() {
+            self.calibrate();
+        }
         let Settings { batch, sequence, micro_batch, z_loss, clip, learning_rate, .. } = self.settings;
-        let rows_per_micro_batch = (micro_batch / sequence).max(1);
         let first = self.step() * batch as u64;
         let rows: Vec<u64> = (first..first + batch as u64).collect();
-        let batches: Vec<Batch> = rows
-            .chunks(rows_per_micro_batch)
-            .map(|rows| {
-                let mut batch = Batch::default();
-                rows.iter().for_each(|row| {
-                    self.source.push_row(*row, sequence, self.model.context, self.model.start_symbol(), &mut batch)
-                });
-                batch
-            })
-            .collect();
+        let batches = rows.chunks((micro_batch / sequence).max(1)).map(|rows| self.rows(rows)).collect();
         let positions = batch * sequence;
-        self.set_worker_parameters(scales.is_some());
+        self.set_worker_parameters(self.scales.is_some());
         let scale = 1.0 / positions as f32;
-        let loss = self.workers.train(batches, scales, z_loss, scale, &mut self.gradients);
+        let loss = self.workers.train(batches, self.scales.as_ref(), z_loss, scale, &mut self.gradients);
         let rate = learning_rate.at(self.step() + 1);
         let norm = self.optimizer.update(&mut self.device, &mut self.parameters, &self.gradients, rate, clip);
         self.bytes += loss.count;
         (loss, norm)
+    }
+
+    /// Rows of the training text as one batch.
+    fn rows(&self, rows: &[u64]) -> Batch {
+        let ModelConfig { context, .. } = self.model;
+        let mut batch = Batch::default();
+        for row in rows {
+            self.source.push_row(*row, self.settings.sequence, context, self.model.start_symbol(), &mut batch);
+        }
+        batch
     }
 
     /// Weights as they are, or as the integer model will hold them.
@@ -286,22 +306,72 @@ impl Run {
         }
     }
 
-    /// Bits/byte on the held-out documents, each a context of its own that slides.
-    pub fn validate(&mut self, scales: Option<&Arc<ActivationScales>>) -> f64 {
+    /// Bits/byte on the held-out documents, each a context of its own that slides; rounded as the integer model does if it has been calibrated and that is asked for.
+    pub fn validate(&mut self, rounded: bool) -> f64 {
+        let scales = self.scales.as_ref().filter(|_| rounded).cloned();
         self.set_worker_parameters(scales.is_some());
-        let loss = self.workers.evaluate(self.dev.clone(), scales);
+        let loss = self.workers.evaluate(self.dev.clone(), scales.as_ref());
         loss.nats / loss.count.max(1) as f64 / LN_2
     }
 
-    /// Activation scales that suit some rows of the training text.
-    pub fn calibrate(&mut self) -> Option<ActivationScales> {
+    /// When rounding begins, and twice more while the activations still move.
+    fn calibration_due(&self) -> bool {
+        let Settings { rounded_steps, learning_rate, .. } = self.settings;
+        let first = learning_rate.steps.saturating_sub(rounded_steps);
+        rounded_steps > 0 && (0..3).any(|time| self.step() == first + time * rounded_steps / 4)
+    }
+
+    /// Chooses steps of the activations that suit some rows of the training text.
+    fn calibrate(&mut self) {
         self.set_worker_parameters(false);
-        let mut batch = Batch::default();
-        let sequence = self.settings.sequence;
-        for row in 0..(DEV_LENGTH / sequence).max(1) as u64 {
-            self.source.push_row(u64::MAX - row, sequence, self.model.context, self.model.start_symbol(), &mut batch);
+        let batches = self.calibration_batches();
+        let first = batches.first().cloned().unwrap_or_default();
+        self.scales = self.workers.calibrate(first).map(|scales| Arc::new(self.refined(scales, &batches)));
+    }
+
+    fn calibration_batches(&self) -> Vec<Batch> {
+        let Settings { sequence, micro_batch, .. } = self.settings;
+        let rows = (CALIBRATION_BYTES / sequence).max(1) as u64;
+        let rows: Vec<u64> = (0..rows).map(|row| u64::MAX - row).collect();
+        rows.chunks((micro_batch.max(DEV_LENGTH) / sequence).max(1)).map(|rows| self.rows(rows)).collect()
+    }
+
+    /// Moves one scale at a time by a fourth of an octave as long as that lowers the loss of the rounded model: the square error that scales are first chosen by
+    /// doesn't know how much each activation matters.
+    fn refined(&mut self, mut scales: ActivationScales, batches: &[Batch]) -> ActivationScales {
+        self.set_worker_parameters(true);
+        let loss = |scales: &ActivationScales| {
+            self.workers.evaluate(batches.to_vec(), Some(&Arc::new(scales.clone()))).nats
+        };
+        let mut best = loss(&scales);
+        for _ in 0..REFINEMENTS {
+            for index in 0..scales.narrow_mut().count() {
+                for factor in [-0.25f32, 0.25].map(f32::exp2) {
+                    loop {
+                        let mut moved = scales.clone();
+                        moved.narrow_mut().skip(index).take(1).for_each(|scale| *scale *= factor);
+                        let nats = loss(&moved);
+                        if nats.total_cmp(&best).is_ge() {
+                            break;
+                        }
+                        (scales, best) = (moved, nats);
+                    }
+                }
+            }
         }
-        self.workers.calibrate(batch)
+        scales
+    }
+
+    /// Steps of the activations that suit the model as it is: those it was trained with, refined, or new ones.
+    pub fn activation_scales(&mut self) -> Option<Arc<ActivationScales>> {
+        match self.scales.clone() {
+            Some(scales) => {
+                let batches = self.calibration_batches();
+                self.scales = Some(Arc::new(self.refined(ActivationScales::clone(&scales), &batches)));
+            }
+            None => self.calibrate(),
+        }
+        self.scales.clone()
     }
 
     fn segmentation_due(&self) -> bool {
@@ -315,11 +385,16 @@ impl Run {
         self.step() > 0 && (0..times).any(|time| at(time).max(1) == self.step()) && self.windows_step != self.step()
     }
 
-    /// Forgets the optimizer's moments and starts a new schedule at step 0.
-    pub fn restart_optimizer(&mut self, learning_rate: LearningRate) {
+    /// Trains with rounding from the model as it is, on a schedule of its own; `report` is called after every step.
+    pub fn fine_tune(&mut self, learning_rate: LearningRate, mut report: impl FnMut(&mut Self)) {
         let Settings { optimizer, weight_decay, .. } = self.settings;
         self.optimizer = Optimizer::new(&self.device, optimizer, &self.model, weight_decay);
         self.settings.learning_rate = learning_rate;
+        self.settings.rounded_steps = learning_rate.steps;
+        while self.step() < learning_rate.steps {
+            self.advance();
+            report(self);
+        }
     }
 
     /// Cuts text into windows with the model as it is.
@@ -372,12 +447,17 @@ impl Run {
             bytes: self.bytes,
             seconds: self.seconds,
             windows_step: self.windows_step,
+            scales: self.scales.as_deref().cloned(),
         };
         let (first, second) = (self.optimizer.first.clone(), self.optimizer.second.clone());
         Checkpoint { state, parameters: self.parameters.clone(), first, second }.save(&directory.checkpoint())
     }
 }
 
+/// Passes over all scales in [`Run::refined`].
+const REFINEMENTS: usize = 2;
+/// Training text that scales are chosen on, in bytes.
+const CALIBRATION_BYTES: usize = 32 << 10;
 /// Held-out text per validation, in bytes.
 pub const DEV_BYTES: usize = 512 << 10;
 /// Longest context of a validation, in bytes: long enough that sliding dominates.

@@ -4,7 +4,7 @@ use multiversion::multiversion;
 
 use super::matmul::{Multiplier, Operand};
 use super::vector;
-use crate::train::device::{CrossEntropyGradient, IGNORE, LinearShape, Loss};
+use crate::train::device::{CrossEntropyGradient, IGNORE, LinearShape, Loss, Objective};
 
 /// Positions in a chunk: 256 x 256 logits are 256 KiB.
 const CHUNK: usize = 256;
@@ -17,7 +17,7 @@ pub fn cross_entropy(
     x: &[f32],
     w: &[f32],
     targets: &[u32],
-    z_loss: f32,
+    objective: Objective,
     mut gradient: Option<CrossEntropyGradient<Vec<f32>>>,
 ) -> Loss {
     let LinearShape { tokens, inputs, outputs } = shape;
@@ -37,7 +37,7 @@ pub fn cross_entropy(
             false,
         );
         let scale = gradient.as_ref().map_or(0.0, |gradient| gradient.scale);
-        loss += logits_to_gradients(rows, outputs, &targets[first..first + count], z_loss, scale);
+        loss += logits_to_gradients(rows, outputs, &targets[first..first + count], objective, scale);
         if let Some(gradient) = &mut gradient {
             let dx = &mut gradient.dx[first * inputs..(first + count) * inputs];
             multiplier.multiply((count, inputs, outputs), Operand::rows(rows, outputs), weights, dx, inputs, false);
@@ -74,7 +74,9 @@ pub fn token_nats(
 
 /// Replaces logits by their gradients times `scale`; returns the loss.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
-fn logits_to_gradients(logits: &mut [f32], outputs: usize, targets: &[u32], z_loss: f32, scale: f32) -> Loss {
+fn logits_to_gradients(logits: &mut [f32], outputs: usize, targets: &[u32], objective: Objective, scale: f32) -> Loss {
+    let Objective { z_loss, floor } = objective;
+    let shared = 1.0 - outputs as f32 * floor;
     let mut loss = Loss::default();
     for (row, target) in logits.chunks_exact_mut(outputs).zip(targets) {
         if *target == IGNORE {
@@ -83,12 +85,19 @@ fn logits_to_gradients(logits: &mut [f32], outputs: usize, targets: &[u32], z_lo
         }
         let wanted = row[*target as usize];
         let (lse, sum) = softmax(row);
-        loss.nats += f64::from(lse - wanted);
+        // The logits decide the share `weight` of the target's probability.
+        let (nats, weight) = if floor == 0.0 {
+            (lse - wanted, 1.0)
+        } else {
+            let decided = shared * row[*target as usize] / sum;
+            (-(decided + floor).ln(), decided / (decided + floor))
+        };
+        loss.nats += f64::from(nats);
         loss.count += 1;
-        // Without z-loss this is (softmax - one-hot); z-loss adds 2 z ln(Z) softmax.
-        let factor = scale * (1.0 + 2.0 * z_loss * lse) / sum;
+        // Without z-loss and floor this is (softmax - one-hot); z-loss adds 2 z ln(Z) softmax.
+        let factor = scale * (weight + 2.0 * z_loss * lse) / sum;
         row.iter_mut().for_each(|v| *v *= factor);
-        row[*target as usize] -= scale;
+        row[*target as usize] -= scale * weight;
     }
     loss
 }

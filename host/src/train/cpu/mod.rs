@@ -151,11 +151,11 @@ impl Device for Cpu {
         x: &Vec<f32>,
         w: At<Vec<f32>>,
         targets: &Vec<u32>,
-        z_loss: f32,
+        objective: Objective,
         gradient: Option<CrossEntropyGradient<Vec<f32>>>,
     ) -> Loss {
         let w = &w.0[w.1..][..shape.outputs * shape.inputs];
-        loss::cross_entropy(&mut self.multiplier, &mut self.logits, shape, x, w, targets, z_loss, gradient)
+        loss::cross_entropy(&mut self.multiplier, &mut self.logits, shape, x, w, targets, objective, gradient)
     }
 
     fn token_nats(
