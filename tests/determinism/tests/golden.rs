@@ -1,0 +1,21 @@
+//! This machine computes the golden vectors.
+
+use equalinfo_determinism::{Digest, FIXED, Failure, GOLDEN, Memory, NANO, coders, of_image};
+use std::fmt::{Arguments, Write};
+
+#[test]
+fn golden_vectors_are_reproduced() {
+    let mut found = String::new();
+    let mut write = |name: Arguments, vector: Result<Digest, Failure>| {
+        let digest = vector.unwrap_or_else(|failure| panic!("{name}: {failure}"));
+        writeln!(found, "{digest}  {name}").unwrap();
+    };
+    let mut memory = Memory::new();
+    coders(&mut write);
+    of_image("fixed", FIXED, &mut memory, &mut write);
+    of_image("nano", NANO, &mut memory, &mut write);
+    for (expected, found) in GOLDEN.lines().zip(found.lines()) {
+        assert_eq!(found, expected, "if another nano is shipped, see tests/determinism/README.md");
+    }
+    assert_eq!(found.lines().count(), GOLDEN.lines().count());
+}
