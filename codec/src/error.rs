@@ -2,6 +2,7 @@
 //!
 //! Every variant carries what was expected and what was found, so that a caller can say so in its own words.
 
+use crate::container::Method;
 use core::fmt;
 
 /// Why counts are not [`Frequencies`](crate::Frequencies).
@@ -218,6 +219,13 @@ pub enum DecodeError {
         /// The context at hand.
         found: u16,
     },
+    /// The stream is of a method that this decoder does not have.
+    WrongMethod {
+        /// The one that it has.
+        expected: Method,
+        /// The method of the stream.
+        found: Method,
+    },
     /// The frequency table is damaged.
     TableChecksum {
         /// The checksum it carries.
@@ -345,6 +353,9 @@ impl fmt::Display for DecodeError {
             }
             Self::WrongContext { expected, found } => {
                 write!(f, "the stream needs a context of {expected} bytes, found one of {found}")
+            }
+            Self::WrongMethod { expected, found } => {
+                write!(f, "expected a stream of method {expected}, found method {found}")
             }
             Self::TableChecksum { expected, found } => {
                 write!(f, "the frequency table is damaged: expected checksum {expected:08x}, found {found:08x}")

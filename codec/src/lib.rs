@@ -9,6 +9,8 @@
 //! 3. [`raw`] puts windows one after the other, with nothing around them: for short messages, and inside blocks.
 //! 4. A [`container`] makes a stream of coded blocks, with checksums and an index.
 //!
+//! For windows of 16 bits, a [`lexicon`] takes the place of the first two: a table made from the model beforehand.
+//!
 //! `codec/docs` holds a short specification of each step.
 //!
 //! A window holds as much text as fits, and decodes alone:
@@ -37,6 +39,7 @@ pub mod byte_model;
 pub mod container;
 pub mod error;
 pub mod frequencies;
+pub mod lexicon;
 pub mod m1;
 pub mod progress;
 pub mod range_coder;

@@ -6,24 +6,24 @@ use crc::{CRC_32_ISO_HDLC, Crc, Digest};
 static CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 
 /// The checksum of a part.
-pub(super) fn checksum(bytes: &[u8]) -> u32 {
+pub(crate) fn checksum(bytes: &[u8]) -> u32 {
     CRC.checksum(bytes)
 }
 
 /// The checksum of a part that comes in pieces.
 #[derive(Clone)]
-pub(super) struct Checksum(Digest<'static, u32>);
+pub(crate) struct Checksum(Digest<'static, u32>);
 
 impl Checksum {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(CRC.digest())
     }
 
-    pub(super) fn update(&mut self, bytes: &[u8]) {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    pub(super) fn value(&self) -> u32 {
+    pub(crate) fn value(&self) -> u32 {
         self.0.clone().finalize()
     }
 }

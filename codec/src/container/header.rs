@@ -3,6 +3,7 @@
 use super::checksum::checksum;
 use crate::error::{DecodeError, Part};
 use crate::window::{WindowBits, WindowCode};
+use core::fmt;
 
 /// How the blocks of a stream are coded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,6 +21,16 @@ pub enum Method {
         /// Their code; never [`WindowCode::Paper`].
         code: WindowCode,
     },
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ac => f.write_str("ac"),
+            Self::StaticAc => f.write_str("static-ac"),
+            Self::EqualInfo { bits, code } => write!(f, "equal-info (windows of {} bits, {code} code)", bits.bits()),
+        }
+    }
 }
 
 /// What a model must agree in with the model that the stream was written with.

@@ -155,7 +155,7 @@ impl Trailer {
     }
 
     /// Compares what a stream says of itself with what it turned out to be.
-    pub(super) fn agrees_with(&self, found: &Self) -> Result<(), DecodeError> {
+    pub(crate) fn agrees_with(&self, found: &Self) -> Result<(), DecodeError> {
         if self.blocks != found.blocks {
             return Err(DecodeError::BlockCount { expected: self.blocks, found: found.blocks });
         }
@@ -176,7 +176,7 @@ impl Trailer {
     }
 
     /// Compares the checksum with that of the index that was read.
-    pub(super) fn verify(&self, index: Checksum) -> Result<(), DecodeError> {
+    pub(crate) fn verify(&self, index: Checksum) -> Result<(), DecodeError> {
         let found = self.checked(index);
         if self.checksum == found { Ok(()) } else { Err(DecodeError::IndexChecksum { expected: self.checksum, found }) }
     }

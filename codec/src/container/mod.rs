@@ -5,7 +5,7 @@
 //! A stream is written and read front to back without seeking ([`Decoder`]), or opened from its end ([`Stream`]).
 
 mod block;
-mod checksum;
+pub(crate) mod checksum;
 mod decoder;
 mod header;
 mod index;

@@ -10,6 +10,7 @@ mod tree;
 
 use crate::byte_model::ByteModel;
 use crate::frequencies::Frequencies;
+use core::fmt;
 use greedy::Interval;
 use tree::{Node, Position};
 
@@ -91,6 +92,16 @@ pub enum WindowCode {
     /// The paper's lossless variant (its appendix A.5): the greedy value, closed at the first byte after which the
     /// value no longer changes.
     Delay,
+}
+
+impl fmt::Display for WindowCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Default => "default",
+            Self::Paper => "paper",
+            Self::Delay => "delay",
+        })
+    }
 }
 
 /// A closed window.

@@ -1,0 +1,232 @@
+//! Sequences of codes: a payload with nothing around it, and the blocks of a stream.
+//!
+//! Codes are windows of 16 bits, most significant byte first, so payloads, blocks and streams are laid out as those of
+//! method `equal-info` (`docs/container.md`). Invariant: what an encoder wrote decodes to its text; damage is an error,
+//! after the bytes that came before it.
+
+use super::image::Lexicon;
+use super::walk::Text;
+use crate::container::checksum::Checksum;
+use crate::container::{BlockHeader, BlockKind, Header, Method};
+use crate::error::{DecodeError, EncodeError, Part, PayloadError};
+use crate::window::{WindowBits, WindowCode};
+
+/// How the streams of a lexicon are coded.
+pub const METHOD: Method = Method::EqualInfo { bits: WindowBits::B16, code: WindowCode::Default };
+
+impl<'a> Lexicon<'a> {
+    /// Encodes a text and returns the length of the payload.
+    ///
+    /// # Errors
+    /// The payload does not fit `output`; twice the length of the text always suffices.
+    pub fn encode_payload(&self, text: &[u8], output: &mut [u8]) -> Result<usize, EncodeError> {
+        let too_small = EncodeError::OutputTooSmall { found: output.len() };
+        let (mut rest, mut length) = (text, 0);
+        let mut places = output.as_chunks_mut().0.iter_mut();
+        while !rest.is_empty() {
+            let (code, taken) = self.encode(rest);
+            *places.next().ok_or(too_small)? = code.to_be_bytes();
+            length += 2;
+            rest = rest.get(taken..).unwrap_or_default();
+        }
+        Ok(length)
+    }
+
+    /// The text of a payload, byte by byte.
+    ///
+    /// # Errors
+    /// The payload has an odd length.
+    pub fn payload<'l, 'p>(&'l self, payload: &'p [u8]) -> Result<PayloadText<'l, 'a, 'p>, PayloadError> {
+        match payload.as_chunks() {
+            (codes, []) => Ok(PayloadText { lexicon: self, codes: codes.iter(), text: None, begun: 0 }),
+            _ => Err(PayloadError::PartialWindow { expected: 2, found: payload.len() }),
+        }
+    }
+
+    /// Decodes a whole payload and returns the length of the text.
+    ///
+    /// # Errors
+    /// Part of a code at the end, a code that no encoder produces, or a text that does not fit `output`.
+    pub fn decode_payload(&self, payload: &[u8], output: &mut [u8]) -> Result<usize, PayloadError> {
+        let found = output.len();
+        let mut places = output.iter_mut();
+        for byte in self.payload(payload)? {
+            let byte = byte?;
+            *places.next().ok_or(PayloadError::OutputTooSmall { found })? = byte;
+        }
+        Ok(found - places.len())
+    }
+
+    /// Encodes a block, header included, to the start of `output`, which has room for [`BlockHeader::LENGTH`] bytes
+    /// more than the text: the block that [`encode_block`](crate::container::encode_block) writes with the model of
+    /// a [`WindowCode`](super::LexiconKind::WindowCode) lexicon.
+    ///
+    /// # Errors
+    /// An empty text, one longer than the header allows, or an output that is too small.
+    pub fn encode_block(
+        &self,
+        header: &Header,
+        number: u32,
+        text: &[u8],
+        output: &mut [u8],
+    ) -> Result<BlockHeader, EncodeError> {
+        if text.is_empty() || text.len() > header.block_size as usize {
+            return Err(EncodeError::BlockLength { expected: header.block_size, found: text.len() });
+        }
+        let too_small = EncodeError::OutputTooSmall { found: output.len() };
+        let (start, rest) = output.split_first_chunk_mut::<{ BlockHeader::LENGTH }>().ok_or(too_small)?;
+        let payload = rest.get_mut(..text.len()).ok_or(too_small)?;
+        let shorter = payload.split_last_mut().map(|(_, shorter)| shorter).unwrap_or_default();
+        let block = match self.encode_payload(text, shorter) {
+            Ok(length) => BlockHeader::coded(number, text, length),
+            Err(_) => {
+                for (place, &byte) in payload.iter_mut().zip(text) {
+                    *place = byte;
+                }
+                BlockHeader::stored(number, text)
+            }
+        };
+        *start = block.to_bytes();
+        Ok(block)
+    }
+
+    /// The text of a block, byte by byte; `payload` follows the block's header.
+    ///
+    /// # Errors
+    /// The payload is cut short or has half a code.
+    pub fn block<'l, 'p>(
+        &'l self,
+        block: &BlockHeader,
+        payload: &'p [u8],
+    ) -> Result<BlockText<'l, 'a, 'p>, DecodeError> {
+        let number = block.number;
+        let payload = payload.get(..block.payload_length as usize);
+        let payload = payload.ok_or(DecodeError::Truncated { part: Part::Payload, block: number })?;
+        let body = match block.kind {
+            BlockKind::Stored => Body::Stored(payload.iter()),
+            BlockKind::Coded => {
+                Body::Coded(self.payload(payload).map_err(|cause| DecodeError::Payload { block: number, cause })?)
+            }
+        };
+        Ok(BlockText { block: *block, body, left: block.text_length, checksum: Checksum::new(), ended: false })
+    }
+
+    /// Decodes a block in one piece: `output` has room for its text.
+    ///
+    /// # Errors
+    /// As [`Self::block`] and [`BlockText`], or the text does not fit.
+    pub fn decode_block(&self, block: &BlockHeader, payload: &[u8], output: &mut [u8]) -> Result<(), DecodeError> {
+        let found = output.len();
+        let mut places = output.iter_mut();
+        for byte in self.block(block, payload)? {
+            let byte = byte?;
+            let cause = PayloadError::OutputTooSmall { found };
+            *places.next().ok_or(DecodeError::Payload { block: block.number, cause })? = byte;
+        }
+        Ok(())
+    }
+
+    /// Checks that a stream is one of this lexicon.
+    ///
+    /// # Errors
+    /// Another method, another model or lexicon, or another context.
+    pub fn check_stream(&self, header: &Header) -> Result<(), DecodeError> {
+        if header.method != METHOD {
+            return Err(DecodeError::WrongMethod { expected: METHOD, found: header.method });
+        }
+        header.check_model(self.identity())
+    }
+}
+
+/// The text of a payload; the last item may be an error.
+#[derive(Clone, Debug)]
+pub struct PayloadText<'l, 'a, 'p> {
+    lexicon: &'l Lexicon<'a>,
+    codes: core::slice::Iter<'p, [u8; 2]>,
+    text: Option<Text<'l, 'a>>,
+    /// Codes begun.
+    begun: u32,
+}
+
+impl Iterator for PayloadText<'_, '_, '_> {
+    type Item = Result<u8, PayloadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(text) = &mut self.text {
+                if let Some(byte) = text.next() {
+                    return Some(Ok(byte));
+                }
+                if !text.is_canonical() {
+                    self.text = None;
+                    self.codes = [].iter();
+                    return Some(Err(PayloadError::NotCanonical { window: self.begun.wrapping_sub(1) }));
+                }
+            }
+            self.text = Some(self.lexicon.text(u16::from_be_bytes(*self.codes.next()?)));
+            self.begun = self.begun.wrapping_add(1);
+        }
+    }
+}
+
+/// The text of a block. The last item is an error unless the text has the length and the checksum that the block's
+/// header gives.
+#[derive(Clone, Debug)]
+pub struct BlockText<'l, 'a, 'p> {
+    block: BlockHeader,
+    body: Body<'l, 'a, 'p>,
+    /// Bytes of text still to come.
+    left: u32,
+    checksum: Checksum,
+    ended: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Body<'l, 'a, 'p> {
+    Stored(core::slice::Iter<'p, u8>),
+    Coded(PayloadText<'l, 'a, 'p>),
+}
+
+impl BlockText<'_, '_, '_> {
+    fn advance(&mut self) -> Result<Option<u8>, DecodeError> {
+        let expected = self.block.text_length;
+        let byte = match &mut self.body {
+            Body::Stored(bytes) => Ok(bytes.next().copied()),
+            Body::Coded(bytes) => bytes.next().transpose(),
+        };
+        let cause = match byte {
+            Ok(Some(byte)) if self.left > 0 => {
+                self.left -= 1;
+                self.checksum.update(&[byte]);
+                return Ok(Some(byte));
+            }
+            Ok(None) if self.left == 0 => return self.check_text().map(|()| None),
+            Ok(Some(_)) => PayloadError::TooLong { expected },
+            Ok(None) => PayloadError::TooShort { expected, found: expected - self.left },
+            Err(cause) => cause,
+        };
+        Err(DecodeError::Payload { block: self.block.number, cause })
+    }
+
+    fn check_text(&self) -> Result<(), DecodeError> {
+        let (expected, found) = (self.block.text_checksum, self.checksum.value());
+        if found == expected {
+            Ok(())
+        } else {
+            Err(DecodeError::TextChecksum { block: self.block.number, expected, found })
+        }
+    }
+}
+
+impl Iterator for BlockText<'_, '_, '_> {
+    type Item = Result<u8, DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let item = self.advance().transpose();
+        self.ended = !matches!(item, Some(Ok(_)));
+        item
+    }
+}

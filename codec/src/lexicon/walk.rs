@@ -1,0 +1,109 @@
+//! Down the tree of texts: towards a code, or along a text.
+//!
+//! Invariant: a step goes from a node to one of the codes below it, never back, so a walk of any table ends. Both walks
+//! pass over siblings one by one, except at the root, whose 256 children have a table of their own.
+
+use super::image::{Below, Lexicon};
+
+/// The text of a code, byte by byte.
+#[derive(Clone, Debug)]
+pub struct Text<'l, 'a> {
+    lexicon: &'l Lexicon<'a>,
+    code: u16,
+    /// The node of the bytes so far: at or above `code`.
+    node: u16,
+    left_over: bool,
+}
+
+impl Text<'_, '_> {
+    /// Whether the text has ended as an encoder ends it. Left over codes, which no encoder produces, decode too, to a
+    /// text whose canonical code is another.
+    pub fn is_canonical(&self) -> bool {
+        self.node == self.code
+    }
+}
+
+impl Iterator for Text<'_, '_> {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        if self.node == self.code || self.left_over {
+            return None;
+        }
+        match self.lexicon.child_above(self.node, self.code) {
+            Some(child) => {
+                self.node = child;
+                Some(self.lexicon.byte(child))
+            }
+            None => {
+                self.left_over = true;
+                None
+            }
+        }
+    }
+}
+
+impl core::iter::FusedIterator for Text<'_, '_> {}
+
+impl<'a> Lexicon<'a> {
+    /// The text of a code; every code has one.
+    pub fn text<'l>(&'l self, code: u16) -> Text<'l, 'a> {
+        Text { lexicon: self, code, node: 0, left_over: false }
+    }
+
+    /// The length of a code's text.
+    pub fn text_length(&self, code: u16) -> usize {
+        self.text(code).count()
+    }
+
+    /// Hands the text of a code over, and says whether the code is [canonical](Text::is_canonical).
+    pub fn decode(&self, code: u16, mut out: impl FnMut(u8)) -> bool {
+        let mut text = self.text(code);
+        for byte in &mut text {
+            out(byte);
+        }
+        text.is_canonical()
+    }
+
+    /// The code of the longest text that `text` begins with, and its length: at least 1, unless `text` is empty.
+    pub fn encode(&self, text: &[u8]) -> (u16, usize) {
+        let (mut node, mut end, mut taken) = (0, u16::MAX, 0);
+        for &byte in text {
+            match self.child(node, end, byte) {
+                Some(child) => (node, end) = child,
+                None => break,
+            }
+            taken += 1;
+        }
+        (node, taken)
+    }
+
+    /// The child of `node` that is `code` or above it; `code` is below `node`. `None`: it is left over.
+    fn child_above(&self, node: u16, code: u16) -> Option<u16> {
+        let mut child = if node == 0 { self.start_at_or_before(code) } else { node.checked_add(1)? };
+        loop {
+            let Below::Codes(size) = self.below(child) else { return None };
+            // A table that is no tree would end here too: `child` only grows.
+            let distance = code.checked_sub(child)?;
+            if distance <= size {
+                return Some(child);
+            }
+            child = child.checked_add(size)?.checked_add(1)?;
+        }
+    }
+
+    /// The child of `node` for `byte`, and the last code below it; `end` is the last code below `node`.
+    fn child(&self, node: u16, end: u16, byte: u8) -> Option<(u16, u16)> {
+        let mut child = if node == 0 { self.start(byte) } else { node.checked_add(1)? };
+        while child <= end {
+            let Below::Codes(size) = self.below(child) else { return None };
+            let last = child.checked_add(size)?;
+            let found = self.byte(child);
+            if found >= byte {
+                return (found == byte).then_some((child, last));
+            }
+            child = last.checked_add(1)?;
+        }
+        None
+    }
+}
