@@ -14,6 +14,7 @@ pub mod model;
 pub mod optimizer;
 pub mod quantize;
 pub mod random;
+mod rotation;
 pub mod run;
 mod segment;
 #[cfg(test)]

@@ -16,6 +16,7 @@ use super::data::{Mix, Source, Text, validation_batches};
 use super::device::Loss;
 use super::model::{Batch, ModelConfig, initial_parameters};
 use super::optimizer::{LearningRate, Optimizer, OptimizerKind};
+use super::rotation::Rotations;
 use super::segment;
 use super::workers::Workers;
 use crate::quantize::ActivationScales;
@@ -321,8 +322,22 @@ impl Run {
         rounded_steps > 0 && (0..3).any(|time| self.step() == first + time * rounded_steps / 4)
     }
 
+    /// Turns the model to a basis that rounds well, see [`super::rotation`].
+    fn rotate(&mut self) {
+        // Adafactor's factored moments belong to rows and columns, and its updates keep to them.
+        if self.settings.optimizer == OptimizerKind::Adamw {
+            let rotations = Rotations::random(&self.model, self.settings.seed);
+            rotations.apply(&self.model, &mut self.parameters);
+            rotations.apply(&self.model, &mut self.optimizer.first);
+            rotations.squared().apply(&self.model, &mut self.optimizer.second);
+        }
+    }
+
     /// Chooses steps of the activations that suit some rows of the training text.
     fn calibrate(&mut self) {
+        if self.scales.is_none() {
+            self.rotate();
+        }
         self.set_worker_parameters(false);
         let batches = self.calibration_batches();
         let first = batches.first().cloned().unwrap_or_default();

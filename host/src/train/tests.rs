@@ -9,6 +9,7 @@ use super::data::{Mix, Source, Text};
 use super::device::Device;
 use super::model::{Batch, DeviceBatch, Graph, ModelConfig, initial_parameters};
 use super::optimizer::{LearningRate, OptimizerKind, Schedule};
+use super::rotation::Rotations;
 use super::run::{Conduct, Directory, Run, Settings};
 use super::testing::random;
 use crate::corpus::{Corpus, CorpusOptions};
@@ -61,6 +62,27 @@ fn gradient_of_the_whole_graph() {
         };
         let slope = (moved(1.0) - moved(-1.0)) / (2.0 * step);
         assert!((slope - norm).abs() < 0.02 * norm, "{}: slope {slope}, gradient norm {norm}", tensor.name);
+    }
+}
+
+#[test]
+fn rotations_change_nothing() {
+    let model = ModelConfig { heads: 3, ..TINY };
+    let parameters = initial_parameters(&model, 3);
+    let mut turned = parameters.clone();
+    Rotations::random(&model, 5).apply(&model, &mut turned);
+    let moved = parameters.iter().zip(&turned).filter(|(a, b)| (*a - *b).abs() > 1e-3).count();
+    assert!(moved > parameters.len() / 2, "{moved} parameters moved");
+    let nats = |parameters: &Vec<f32>| {
+        let mut device = Cpu::new(Precision::F32);
+        let batch = batch(2);
+        let mut graph = Graph::new(&device, &model, batch.symbols.len());
+        let (batch, mut nats) = (DeviceBatch::new(&device, &batch), Vec::new());
+        graph.token_nats(&mut device, parameters, &batch, None, &mut nats);
+        nats
+    };
+    for (before, after) in nats(&parameters).iter().zip(nats(&turned)) {
+        assert!((before - after).abs() < 1e-3 * before, "{before} nats, {after} turned");
     }
 }
 
