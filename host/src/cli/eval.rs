@@ -143,7 +143,7 @@ fn tables(rows: &[Row]) -> String {
     text.push_str(&methods.render());
     let windows = side_by_side(rows);
     if !windows.is_empty() {
-        text.push_str("\nbytes/window, and as a share of the bound\n");
+        text.push_str("\nbytes/window; as a share of the bound, whose windows restart on their own; and of a bound with the same starts\n");
         text.push_str(&windows);
     }
     text
@@ -165,7 +165,7 @@ fn side_by_side(rows: &[Row]) -> String {
     }
     let mut header = vec!["b", "bound"];
     for code in &codes {
-        header.extend([code, ""]);
+        header.extend([code, "bound", "starts"]);
     }
     let mut table = Table::new(&header);
     for bits in widths {
@@ -173,9 +173,10 @@ fn side_by_side(rows: &[Row]) -> String {
         let bound = codes.first().and_then(|code| find(code)).and_then(|row| row.bound_bytes_per_window);
         let mut cells = vec![bits.to_string(), number(bound, 4)];
         for code in &codes {
-            let reached = find(code).and_then(|row| row.bytes_per_window);
-            let share = reached.zip(bound).map(|(reached, bound)| reached / bound);
-            cells.extend([number(reached, 4), number(share, 4)]);
+            let row = find(code);
+            let reached = row.and_then(|row| row.bytes_per_window);
+            let share = |ideal: Option<f64>| number(reached.zip(ideal).map(|(reached, ideal)| reached / ideal), 4);
+            cells.extend([number(reached, 4), share(bound), share(row.and_then(|row| row.same_starts_bytes_per_window))]);
         }
         table.row(cells);
     }

@@ -4,7 +4,8 @@
 //! integer frequencies stays at or below `b`, and while they fit the context. The byte that exceeds `b` is credited
 //! with the share of its cost that still fitted, and begins the next window, with an empty context again. So the
 //! bound's windows restart where the *bound's* window ended, not where ours did: both run over the same text, each
-//! with its own restarts. The last window of a text is cut short by its end, for the bound as for every code.
+//! with its own restarts. That also counts what a code loses because its windows begin at harder places than the
+//! bound's; [`window`] begun at each of the code's own windows leaves that out. The last window of a text is cut short by its end, for the bound as for every code.
 //!
 //! Without the credit, whole bytes alone, this would be no bound: a code may give its last few values to the likeliest
 //! bytes at less than their `-log2 P`, and the default code then holds up to 5% more than whole bytes at b = 16.
@@ -32,28 +33,44 @@ pub fn windows(model: &mut impl ByteModel, bits: u32, context: usize, text: &[u8
     let mut sum = IdealWindows::default();
     let mut rest = text;
     while !rest.is_empty() {
-        let (whole, share) = window(model, bits, context, rest);
-        rest = &rest[whole..];
+        let ideal = window(model, bits, context, rest);
+        rest = &rest[ideal.whole..];
         sum.windows += 1;
-        sum.bytes += whole as f64 + share;
+        sum.bytes += ideal.bytes();
     }
     sum
 }
 
-/// The whole bytes of `text` that fit in one window, and the share of the next one.
-fn window(model: &mut impl ByteModel, bits: u32, context: usize, text: &[u8]) -> (usize, f64) {
+/// One window of an ideal coder.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct IdealWindow {
+    /// Bytes that fit whole.
+    pub whole: usize,
+    /// The share of the next one that still fitted.
+    pub share: f64,
+}
+
+impl IdealWindow {
+    /// Both.
+    pub fn bytes(self) -> f64 {
+        self.whole as f64 + self.share
+    }
+}
+
+/// The window of an ideal coder that begins where `text` does.
+pub fn window(model: &mut impl ByteModel, bits: u32, context: usize, text: &[u8]) -> IdealWindow {
     model.reset();
     let mut left = f64::from(bits);
     for (taken, &byte) in text.iter().enumerate().take(context) {
         let cost = COST[model.frequencies().count(byte) as usize];
         // Every count is at least 2, so a byte costs at most 15 bits and the first one always fits.
         if cost > left && taken > 0 {
-            return (taken, left / cost);
+            return IdealWindow { whole: taken, share: left / cost };
         }
         left -= cost;
         model.push(byte);
     }
-    (text.len().min(context), 0.0)
+    IdealWindow { whole: text.len().min(context), share: 0.0 }
 }
 
 #[cfg(test)]

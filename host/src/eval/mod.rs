@@ -43,7 +43,7 @@ struct Tally {
     text: u64,
     coded_bytes: u64,
     windows: u64,
-    /// Bytes in the windows of the bound, shares of bytes included.
+    /// Bytes in an ideal coder's windows, shares of bytes included: of the bound, or begun where a code's windows begin.
     ideal_bytes: f64,
 }
 
@@ -70,6 +70,8 @@ pub struct Row {
     pub bytes_per_window: Option<f64>,
     /// What an ideal coder would reach: see [`bound`].
     pub bound_bytes_per_window: Option<f64>,
+    /// The same, if its windows began where this code's do.
+    pub same_starts_bytes_per_window: Option<f64>,
     /// Bytes of text per token.
     pub token_ratio: f64,
 }
@@ -177,6 +179,7 @@ impl Evaluation<'_> {
                 while !rest.is_empty() {
                     // An empty window would be a fault of the code; it still must not hang the evaluation.
                     let window = encode_window(session, bits, code, self.context, rest);
+                    tally.ideal_bytes += bound::window(session, bits.bits(), self.context, rest).bytes();
                     rest = &rest[window.consumed.max(1)..];
                     tally.windows += 1;
                 }
@@ -194,7 +197,7 @@ impl Evaluation<'_> {
         let Some(sum) = tally(measure).filter(|sum| sum.text > 0) else { return Vec::new() };
         let text = sum.text as f64;
         let code_bits = sum.coded_bytes as f64 * 8.0;
-        let (mut windows, mut window_bits, mut code, mut bound) = (None, None, None, None);
+        let (mut windows, mut window_bits, mut code, mut bound, mut same_starts) = (None, None, None, None, None);
         let method = match measure {
             Measure::Bytes => "bytes",
             Measure::Gzip => "gzip",
@@ -204,6 +207,7 @@ impl Evaluation<'_> {
             Measure::Windows(bits, variant) => {
                 (windows, window_bits, code) = (Some(sum.windows), Some(bits.bits()), Some(code_name(variant)));
                 bound = tally(Measure::Bound(bits)).map(|bound| bound.ideal_bytes / bound.windows as f64);
+                same_starts = Some(sum.ideal_bytes / sum.windows as f64);
                 "equal-info"
             }
         };
@@ -226,6 +230,7 @@ impl Evaluation<'_> {
             bits_per_byte: code_bits / text,
             bytes_per_window: windows.map(|windows| text / windows as f64),
             bound_bytes_per_window: bound,
+            same_starts_bytes_per_window: same_starts,
             token_ratio: text * f64::from(token_bits) / code_bits,
         };
         token_bits.iter().map(row).collect()
