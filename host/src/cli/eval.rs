@@ -176,7 +176,11 @@ fn side_by_side(rows: &[Row]) -> String {
             let row = find(code);
             let reached = row.and_then(|row| row.bytes_per_window);
             let share = |ideal: Option<f64>| number(reached.zip(ideal).map(|(reached, ideal)| reached / ideal), 4);
-            cells.extend([number(reached, 4), share(bound), share(row.and_then(|row| row.same_starts_bytes_per_window))]);
+            cells.extend([
+                number(reached, 4),
+                share(bound),
+                share(row.and_then(|row| row.same_starts_bytes_per_window)),
+            ]);
         }
         table.row(cells);
     }

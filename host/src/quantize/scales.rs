@@ -64,11 +64,21 @@ impl ActivationScales {
 
     /// What the 8-bit activations are rounded by, in order of use.
     pub fn narrow_mut(&mut self) -> impl Iterator<Item = &mut f32> {
-        let layers = self.layers.iter_mut().flat_map(|layer| {
-            let LayerScales { attention_clip, query, key, value, mixed, feed_forward_clip, gate: _, linear: _, hidden } =
-                layer;
-            [attention_clip, query, key, value, mixed, feed_forward_clip, hidden]
-        });
+        let layers =
+            self.layers.iter_mut().flat_map(|layer| {
+                let LayerScales {
+                    attention_clip,
+                    query,
+                    key,
+                    value,
+                    mixed,
+                    feed_forward_clip,
+                    gate: _,
+                    linear: _,
+                    hidden,
+                } = layer;
+                [attention_clip, query, key, value, mixed, feed_forward_clip, hidden]
+            });
         layers.chain([&mut self.output_clip])
     }
 }

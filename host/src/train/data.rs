@@ -115,7 +115,7 @@ pub struct Source {
     pub seed: u64,
 }
 
-/// Share of long contexts that begin where their document begins; the others begin anywhere.
+/// Share of long contexts that begin where their document begins, as all do in documents no longer than a context; the others begin anywhere.
 const AT_DOCUMENT_START: f32 = 0.2;
 /// A context shorter than this at a row's end is not begun.
 const LEAST_CONTEXT: usize = 24;
@@ -140,7 +140,8 @@ impl Source {
             let mut position = ((u128::from(weyl) * self.text.bytes.len() as u128) >> 64) as usize;
             while rows.left >= LEAST_CONTEXT {
                 let (start, end) = self.text.around(position);
-                let from = if random.uniform() < AT_DOCUMENT_START { start } else { position };
+                let at_start = random.uniform() < AT_DOCUMENT_START || end - start <= context;
+                let from = if at_start { start } else { position };
                 if self.mix.layouts > 0.0 && random.uniform() < self.mix.layouts {
                     let text = Layout::random(&mut random).apply(&self.text.bytes[from..end], rows.left);
                     rows.context(&text, None);

@@ -92,7 +92,10 @@ mod tests {
         assert_eq!(laid(PLAIN), "one two three four\n\nfive six");
         assert_eq!(laid(Layout { line_end: b"\r\n", ..PLAIN }), "one two three four\r\n\r\nfive six");
         assert_eq!(laid(Layout { width: Some(9), ..PLAIN }), "one two\nthree\nfour\n\nfive six");
-        assert_eq!(laid(Layout { width: Some(10), margin: 1, indent: 2, ..PLAIN }), "   one two\n three\n four\n\n   five\n six");
+        assert_eq!(
+            laid(Layout { width: Some(10), margin: 1, indent: 2, ..PLAIN }),
+            "   one two\n three\n four\n\n   five\n six"
+        );
         assert_eq!(laid(Layout { blank_lines: true, ..PLAIN }), "one two three four\n\n\nfive six");
         assert!(PLAIN.apply(&text.repeat(10), 40).len() < 80);
     }
@@ -100,7 +103,9 @@ mod tests {
     #[test]
     fn words_stay() {
         let mut random = Random::new(5);
-        let text = b"The quick brown fox jumps over the lazy dog, \xc3\xa9t\xc3\xa9 after \xc3\xa9t\xc3\xa9.\r\nAnd so on.\n".repeat(9);
+        let text =
+            b"The quick brown fox jumps over the lazy dog, \xc3\xa9t\xc3\xa9 after \xc3\xa9t\xc3\xa9.\r\nAnd so on.\n"
+                .repeat(9);
         let words = |text: &[u8]| -> Vec<Vec<u8>> {
             text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).map(<[u8]>::to_vec).collect()
         };

@@ -58,13 +58,8 @@ pub fn export(
 ) -> Result<Outcome> {
     let FineTuning { steps, learning_rate } = tuning;
     let before = run.validate(false);
-    let schedule = LearningRate {
-        schedule: Schedule::Constant,
-        peak: learning_rate,
-        warm_up: WARM_UP,
-        steps,
-        decay_steps: steps,
-    };
+    let schedule =
+        LearningRate { schedule: Schedule::Constant, peak: learning_rate, warm_up: WARM_UP, steps, decay_steps: steps };
     run.fine_tune(schedule, |run| {
         let step = run.step();
         if step.is_multiple_of(REPORT_EVERY) || step == steps {

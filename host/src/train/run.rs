@@ -355,9 +355,8 @@ impl Run {
     /// doesn't know how much each activation matters.
     fn refined(&mut self, mut scales: ActivationScales, batches: &[Batch]) -> ActivationScales {
         self.set_worker_parameters(true);
-        let loss = |scales: &ActivationScales| {
-            self.workers.evaluate(batches.to_vec(), Some(&Arc::new(scales.clone()))).nats
-        };
+        let loss =
+            |scales: &ActivationScales| self.workers.evaluate(batches.to_vec(), Some(&Arc::new(scales.clone()))).nats;
         let mut best = loss(&scales);
         for _ in 0..REFINEMENTS {
             for index in 0..scales.narrow_mut().count() {

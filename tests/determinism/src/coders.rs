@@ -4,10 +4,10 @@ use core::fmt;
 
 use equalinfo_codec::container::{Header, Method, ModelIdentity};
 use equalinfo_codec::raw::{self, Layout};
-use equalinfo_codec::{ByteModel, Frequencies, RangeDecoder, WindowBits, WindowCode};
+use equalinfo_codec::{ByteModel, Frequencies, RangeDecoder, StaticModel, WindowBits, WindowCode};
 use sha2::{Digest as _, Sha256};
 
-use super::streams::{self, STREAM};
+use super::streams;
 use super::{Digest, Failure, Random, Report};
 
 /// The weight of byte `b` after byte `p` is `40000 >> min(15, ((7 * b) ^ (5 * p)) & 127)`. At the start all bytes are
@@ -49,6 +49,8 @@ const TEXT: usize = EXPECTED + UNEXPECTED.len();
 const BLOCK_SIZE: u32 = 48;
 /// Blocks of text that the model expects, and that are coded.
 const CODED: usize = EXPECTED / BLOCK_SIZE as usize;
+/// Room for any stream.
+const STREAM: usize = 1024;
 
 const CODES: [(WindowCode, &str); 3] =
     [(WindowCode::Default, "default"), (WindowCode::Paper, "paper"), (WindowCode::Delay, "delay")];
@@ -170,17 +172,30 @@ fn round_trip(hash: &mut Sha256, layout: Layout, text: &[u8]) -> Result<(), Fail
 }
 
 fn stream(method: Method, text: &[u8]) -> Result<Digest, Failure> {
-    let model = match method {
-        Method::StaticAc => ModelIdentity::default(),
-        _ => ModelIdentity { id: 0x1122_3344_5566_7788, context: 64 },
-    };
+    if method == Method::StaticAc {
+        let mut counts = [0; 256];
+        text.iter().for_each(|&byte| counts[usize::from(byte)] += 1);
+        let table = Frequencies::from_histogram(&counts);
+        return written_stream(StaticModel(table.clone()), ModelIdentity::default(), method, Some(&table), text);
+    }
+    let identity = ModelIdentity { id: 0x1122_3344_5566_7788, context: 64 };
+    written_stream(Formula::new(), identity, method, None, text)
+}
+
+fn written_stream(
+    mut coder: impl ByteModel,
+    model: ModelIdentity,
+    method: Method,
+    table: Option<&Frequencies>,
+    text: &[u8],
+) -> Result<Digest, Failure> {
     let header = Header { method, model, block_size: BLOCK_SIZE };
     let mut stream = [0; STREAM];
-    let written = streams::write(&mut Formula::new(), &header, text, &mut stream)?;
+    let written = streams::write(&mut coder, &header, table, text, &mut stream)?;
     if written.coded < CODED {
         return Err(Failure::Stored);
     }
     let stream = &stream[..written.length];
-    streams::read(Formula::new(), &header, stream, text)?;
+    streams::read(coder, &header, stream, text)?;
     Ok(Digest::of(stream))
 }

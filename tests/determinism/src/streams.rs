@@ -1,14 +1,13 @@
 //! Whole streams in a buffer of fixed size, written and read back.
+//!
+//! The functions are kept apart for the stack's sake: it then holds what one of them needs, not the sum.
 
 use equalinfo_codec::container::{
-    BlockHeader, BlockKind, Decoder, END_MARKER, Header, IndexBuilder, Method, TABLE_LENGTH, encode_block, write_table,
+    BlockHeader, BlockKind, Decoder, END_MARKER, Header, IndexBuilder, TABLE_LENGTH, encode_block, write_table,
 };
-use equalinfo_codec::{ByteModel, Frequencies, StaticModel};
+use equalinfo_codec::{ByteModel, Frequencies};
 
 use super::Failure;
-
-/// Room for any stream of the suite.
-pub(crate) const STREAM: usize = 1024;
 
 /// Blocks of a stream of the suite, at most.
 const BLOCKS: usize = 8;
@@ -37,20 +36,19 @@ pub(crate) struct Written {
     pub(crate) coded: usize,
 }
 
-/// Writes `text` as a stream. That of method `static-ac` carries the text's own frequencies.
+/// Writes `text` as a stream; `table` are the frequencies of method `static-ac`.
+#[inline(never)]
 pub(crate) fn write(
     model: &mut impl ByteModel,
     header: &Header,
+    table: Option<&Frequencies>,
     text: &[u8],
     buffer: &mut [u8],
 ) -> Result<Written, Failure> {
     let mut output = Output { buffer, length: 0 };
     output.put(&header.to_bytes())?;
-    let mut table = StaticModel(histogram(text));
-    if header.method == Method::StaticAc {
-        let mut bytes = [0; TABLE_LENGTH];
-        let length = write_table(&table.0, &mut bytes);
-        output.put(&bytes[..length])?;
+    if let Some(table) = table {
+        put_table(&mut output, table)?;
     }
     let mut index = IndexBuilder::new(header, output.length);
     let mut entries = [None; BLOCKS];
@@ -61,10 +59,7 @@ pub(crate) fn write(
     }
     for ((number, text), entry) in (0..).zip(blocks).zip(&mut entries) {
         let room = output.buffer.get_mut(output.length..).ok_or(Failure::Room)?;
-        let block = match header.method {
-            Method::StaticAc => encode_block(&mut table, header, number, text, room),
-            _ => encode_block(model, header, number, text, room),
-        }?;
+        let block = encode_block(model, header, number, text, room)?;
         output.length += BlockHeader::LENGTH + block.payload_length as usize;
         coded += usize::from(block.kind == BlockKind::Coded);
         *entry = Some(index.add(&block));
@@ -78,7 +73,15 @@ pub(crate) fn write(
     Ok(Written { length: output.length, coded })
 }
 
+#[inline(never)]
+fn put_table(output: &mut Output, table: &Frequencies) -> Result<(), Failure> {
+    let mut bytes = [0; TABLE_LENGTH];
+    let length = write_table(table, &mut bytes);
+    output.put(&bytes[..length])
+}
+
 /// Reads a stream in pieces, through smaller ones than any part of it, and compares its text.
+#[inline(never)]
 pub(crate) fn read(model: impl ByteModel, header: &Header, stream: &[u8], text: &[u8]) -> Result<(), Failure> {
     let mut decoder = Decoder::new(model, header.model);
     let (mut rest, mut expected) = (stream, text);
@@ -93,11 +96,4 @@ pub(crate) fn read(model: impl ByteModel, header: &Header, stream: &[u8], text: 
     }
     decoder.finish()?;
     if rest.is_empty() && expected.is_empty() { Ok(()) } else { Err(Failure::RoundTrip) }
-}
-
-/// The frequencies of a text.
-pub(crate) fn histogram(text: &[u8]) -> Frequencies {
-    let mut counts = [0; 256];
-    text.iter().for_each(|&byte| counts[usize::from(byte)] += 1);
-    Frequencies::from_histogram(&counts)
 }
