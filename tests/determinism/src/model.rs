@@ -46,11 +46,13 @@ impl Default for Memory {
 /// The vectors of a model in an image, under the codec's own M1.
 pub fn of_image(name: &str, image: &[u8], memory: &mut Memory, report: &mut Report) {
     report(format_args!("{name}: image"), Ok(Digest::of(image)));
-    let loaded = Model::load(image)
-        .and_then(|model| M1::new(&model, CONTEXT, &mut memory.bytes, &mut memory.words).map(|m1| (model.id(), m1)));
-    match loaded {
-        Ok((id, mut m1)) => model(name, &mut m1, id, report),
-        Err(error) => report(format_args!("{name}: model"), Err(error.into())),
+    let loaded = match Model::load(image) {
+        Ok(model) => model,
+        Err(error) => return report(format_args!("{name}: model"), Err(error.into())),
+    };
+    match M1::new(&loaded, CONTEXT, &mut memory.bytes, &mut memory.words) {
+        Ok(mut m1) => model(name, &mut m1, loaded.id(), report),
+        Err(error) => report(format_args!("{name}: memory"), Err(error.into())),
     }
 }
 
