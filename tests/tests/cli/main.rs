@@ -8,6 +8,8 @@ mod manners;
 mod messages;
 mod models;
 mod round_trips;
+#[cfg(unix)]
+mod terminal;
 
 use equalinfo_tests::Sandbox;
 
