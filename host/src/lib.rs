@@ -5,6 +5,7 @@ pub mod compress;
 pub mod corpus;
 pub mod engine;
 pub mod eval;
+pub mod lexicon;
 pub mod model;
 pub mod quantize;
 pub mod static_model;

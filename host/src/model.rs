@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use equalinfo_codec::container::ModelIdentity;
+use equalinfo_codec::lexicon::Lexicon;
 use equalinfo_codec::{ByteModel, Frequencies, RangeEncoder, StaticModel};
 
+use crate::compress::coder::Coder;
 use crate::engine::{self, Engine, Image};
+use crate::lexicon::{LexiconImage, kind_name};
 use crate::static_model;
 
 /// The model that is used when none is named.
@@ -24,6 +27,8 @@ pub struct LoadedModel(Kind);
 enum Kind {
     M1(Engine),
     Static(Arc<Frequencies>),
+    /// The texts of a model's windows of 16 bits, instead of the model.
+    Lexicon(Arc<LexiconImage>),
 }
 
 impl LoadedModel {
@@ -98,19 +103,45 @@ impl LoadedModel {
         Self(Kind::Static(Arc::new(frequencies)))
     }
 
+    /// A lexicon, in the place of the model that it was compiled from.
+    ///
+    /// # Errors
+    /// The file cannot be read or holds something else.
+    pub fn lexicon(path: &Path) -> Result<Self> {
+        Ok(Self(Kind::Lexicon(Arc::new(LexiconImage::load(path).context("--lexicon")?))))
+    }
+
+    /// The lexicon, if it is one.
+    pub fn as_lexicon(&self) -> Option<&Lexicon<'_>> {
+        match &self.0 {
+            Kind::Lexicon(image) => Some(image.lexicon()),
+            _ => None,
+        }
+    }
+
+    /// The engine that runs M1, if it is one.
+    pub fn engine(&self) -> Option<&Engine> {
+        match &self.0 {
+            Kind::M1(engine) => Some(engine),
+            _ => None,
+        }
+    }
+
     /// The model's name.
     pub fn name(&self) -> &str {
         match &self.0 {
             Kind::M1(engine) => engine.image().model().name(),
             Kind::Static(_) => "static",
+            Kind::Lexicon(image) => kind_name(image.lexicon().kind()),
         }
     }
 
-    /// The id of its image; 0 for byte frequencies.
+    /// The id that its streams carry; 0 for byte frequencies.
     pub fn id(&self) -> u64 {
         match &self.0 {
             Kind::M1(engine) => engine.image().model().id(),
             Kind::Static(_) => 0,
+            Kind::Lexicon(image) => image.lexicon().identity().id,
         }
     }
 
@@ -119,6 +150,7 @@ impl LoadedModel {
         match &self.0 {
             Kind::M1(engine) => engine.config().context,
             Kind::Static(_) => LONGEST_CONTEXT,
+            Kind::Lexicon(image) => usize::from(image.lexicon().context()),
         }
     }
 
@@ -132,28 +164,43 @@ impl LoadedModel {
         match &self.0 {
             Kind::M1(engine) => engine.image().bytes(),
             Kind::Static(_) => &[],
+            Kind::Lexicon(image) => image.bytes(),
         }
     }
 
     /// Its frequencies, if they never change.
     pub fn frequencies(&self) -> Option<&Frequencies> {
         match &self.0 {
-            Kind::M1(_) => None,
+            Kind::M1(_) | Kind::Lexicon(_) => None,
             Kind::Static(frequencies) => Some(frequencies),
         }
+    }
+
+    /// What codes blocks and windows, with the memory of one stream.
+    ///
+    /// # Errors
+    /// The context is zero or longer than the model's.
+    pub fn coder(&self, context: usize) -> Result<Coder> {
+        Ok(match &self.0 {
+            Kind::Lexicon(image) => Coder::Lexicon(Arc::clone(image)),
+            _ => Coder::Model(self.session(context)?),
+        })
     }
 
     /// The model with the memory of one stream.
     ///
     /// # Errors
-    /// The context is zero or longer than the model's.
+    /// The context is zero or longer than the model's, or it is a lexicon, which has no frequencies.
     pub fn session(&self, context: usize) -> Result<Session> {
         Ok(match &self.0 {
             Kind::M1(engine) => Session::M1(engine.session(context)?),
             Kind::Static(frequencies) => Session::Static(Box::new(StaticModel(Frequencies::clone(frequencies)))),
+            Kind::Lexicon(_) => bail!(ONLY_WINDOWS),
         })
     }
 }
+
+const ONLY_WINDOWS: &str = "a lexicon holds the texts of windows of 16 bits, and codes nothing else";
 
 impl LoadedModel {
     /// Codes a text with the range coder from an empty context, faster than a session can: the whole text is known
@@ -168,6 +215,7 @@ impl LoadedModel {
                 engine.trace(text, context, |position, frequencies| encoder.encode(frequencies, text[position]))?;
             }
             Kind::Static(frequencies) => text.iter().for_each(|&byte| encoder.encode(frequencies, byte)),
+            Kind::Lexicon(_) => bail!(ONLY_WINDOWS),
         }
         Ok(encoder.finish())
     }

@@ -7,12 +7,11 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use equalinfo_codec::container::{BlockKind, Method};
-use equalinfo_codec::decode_window;
 
 use super::Outcome;
 use super::decompress::{is_damaged, model_of, restore};
 use super::files::{Input, open_file};
-use super::options::{ModelArguments, ThreadArguments};
+use super::options::{LexiconArguments, ModelArguments, ThreadArguments};
 use crate::compress::access::StreamFile;
 use crate::model::LoadedModel;
 
@@ -39,6 +38,9 @@ pub struct CatArguments {
     pub model: ModelArguments,
 
     #[command(flatten)]
+    pub lexicon: LexiconArguments,
+
+    #[command(flatten)]
     pub threads: ThreadArguments,
 }
 
@@ -59,9 +61,10 @@ fn range(text: &str) -> Result<Range<u64>, String> {
 pub fn run(arguments: &CatArguments) -> Result<Outcome> {
     let mut stdout = BufWriter::new(std::io::stdout().lock());
     let mut outcome = Outcome::Complete;
+    let named = arguments.lexicon.load_or_named(&arguments.model)?;
     for input in Input::from_arguments(&arguments.files) {
         if arguments.block.is_none() && arguments.window.is_none() && arguments.range.is_none() {
-            let restored = restore(&input, &arguments.model, arguments.threads.count(), true, &mut stdout)
+            let restored = restore(&input, named.as_ref(), arguments.threads.count(), true, &mut stdout)
                 .with_context(|| input.name.clone())?;
             // What was delivered comes before what is said about it.
             stdout.flush().context("(stdout): cannot write")?;
@@ -76,24 +79,26 @@ pub fn run(arguments: &CatArguments) -> Result<Outcome> {
         let mut stream = StreamFile::open(open_file(path)?).with_context(|| {
             format!("{}: cannot be read through its index; 'equalinfo decompress' delivers what is intact", input.name)
         })?;
-        part(arguments, &mut stream, &mut stdout).with_context(|| input.name.clone())?;
+        part(arguments, named.as_ref(), &mut stream, &mut stdout).with_context(|| input.name.clone())?;
     }
     stdout.flush().context("(stdout): cannot write")?;
     Ok(outcome)
 }
 
-fn part(arguments: &CatArguments, stream: &mut StreamFile, output: &mut impl Write) -> Result<()> {
+fn part(
+    arguments: &CatArguments,
+    named: Option<&LoadedModel>,
+    stream: &mut StreamFile,
+    output: &mut impl Write,
+) -> Result<()> {
     let header = *stream.header();
     let model = match stream.table() {
         Some(frequencies) => LoadedModel::from_frequencies(frequencies.clone()),
-        None => {
-            let named = arguments.model.model.as_ref().map(|_| arguments.model.load_m1()).transpose()?;
-            model_of(&header, named.as_ref())?
-        }
+        None => model_of(&header, named)?,
     };
-    let mut session = model.session(usize::from(header.model.context))?;
+    let mut coder = model.coder(usize::from(header.model.context))?;
     if let Some(number) = arguments.block {
-        let (_, text) = stream.text(&mut session, number)?;
+        let (_, text) = stream.text(&mut coder, number)?;
         return output.write_all(&text).context("(stdout): cannot write");
     }
     if let Some(number) = arguments.window {
@@ -110,8 +115,7 @@ fn part(arguments: &CatArguments, stream: &mut StreamFile, output: &mut impl Wri
         );
         let offset = (number - entry.first_window) as usize * bits.bytes();
         let value = payload.get(offset..).and_then(|rest| bits.read(rest)).with_context(none)?;
-        let mut text = Vec::new();
-        decode_window(&mut session, bits, code, usize::from(header.model.context), value, |byte| text.push(byte));
+        let text = coder.decode_window(bits, code, usize::from(header.model.context), value);
         return output.write_all(&text).context("(stdout): cannot write");
     }
     let range = arguments.range.clone().unwrap_or(0..u64::MAX);
@@ -122,7 +126,7 @@ fn part(arguments: &CatArguments, stream: &mut StreamFile, output: &mut impl Wri
     while position < range.end {
         let number =
             stream.index()?.block_of_text(position).with_context(|| format!("no block holds byte {position}"))?;
-        let (entry, text) = stream.text(&mut session, number)?;
+        let (entry, text) = stream.text(&mut coder, number)?;
         let block_end = entry.text_offset + text.len() as u64;
         let within = |at: u64| (at - entry.text_offset) as usize;
         ensure!(position < block_end, "the index does not describe the blocks");

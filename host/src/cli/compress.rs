@@ -8,12 +8,16 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use equalinfo_codec::container::{DEFAULT_BLOCK_SIZE, Method as StreamMethod};
+use equalinfo_codec::lexicon::payload::METHOD;
 use equalinfo_codec::raw::{self, Layout};
 use equalinfo_codec::{WindowBits, WindowCode};
 
 use super::Outcome;
 use super::files::{Destination, Input, Output};
-use super::options::{Code, Method, ModelArguments, ThreadArguments, VerbosityArguments, context, size, window_bits};
+use super::options::{
+    Code, LexiconArguments, Method, ModelArguments, ThreadArguments, VerbosityArguments, context, only_16_bits, size,
+    window_bits,
+};
 use super::progress;
 use super::table::grouped;
 use crate::compress::Recipe;
@@ -37,11 +41,11 @@ pub struct CompressArguments {
     #[command(flatten)]
     pub outputs: OutputArguments,
 
-    /// How the text is coded (default: ac; with --raw: equal-info)
+    /// How the text is coded (default: ac; with --raw or --lexicon: equal-info)
     #[arg(long, value_name = "NAME")]
     pub method: Option<Method>,
 
-    /// Width of a window (method equal-info; default: 64)
+    /// Width of a window (method equal-info; default: 64, with --lexicon: 16)
     #[arg(long, value_name = "B", value_parser = window_bits)]
     pub window_bits: Option<WindowBits>,
 
@@ -51,6 +55,9 @@ pub struct CompressArguments {
 
     #[command(flatten)]
     pub model: ModelArguments,
+
+    #[command(flatten)]
+    pub lexicon: LexiconArguments,
 
     /// Bytes of context, at most the model's; a decoder needs memory for as many
     #[arg(long, value_name = "N")]
@@ -179,6 +186,9 @@ pub fn run(arguments: &CompressArguments) -> Result<Outcome> {
 }
 
 fn recipe(arguments: &CompressArguments) -> Result<Recipe> {
+    if let Some(lexicon) = arguments.lexicon.load()? {
+        return lexicon_recipe(arguments, lexicon);
+    }
     let method = arguments.method.unwrap_or(if arguments.raw { Method::EqualInfo } else { Method::Ac });
     if arguments.raw && method != Method::EqualInfo {
         bail!("--raw writes windows: use it with --method equal-info, or leave --method away");
@@ -203,9 +213,24 @@ fn recipe(arguments: &CompressArguments) -> Result<Recipe> {
     Recipe::new(method, model, context, arguments.block_size)
 }
 
+fn lexicon_recipe(arguments: &CompressArguments, lexicon: LoadedModel) -> Result<Recipe> {
+    only_16_bits(arguments.window_bits)?;
+    ensure!(
+        matches!(arguments.method, None | Some(Method::EqualInfo)) && arguments.code == Code::Default,
+        "--lexicon belongs to --method equal-info with the default code"
+    );
+    let context = lexicon.context();
+    ensure!(
+        arguments.context.is_none_or(|asked| asked == context),
+        "--context: this lexicon has texts of up to {context} bytes; build another one for another context"
+    );
+    Recipe::new(METHOD, lexicon, context, arguments.block_size)
+}
+
 /// The layout of a message: as short as possible, unless the user wants windows of one width.
 fn layout(arguments: &CompressArguments, recipe: &Recipe) -> Layout {
-    match arguments.window_bits {
+    let only = recipe.model.as_lexicon().map(|_| WindowBits::B16);
+    match arguments.window_bits.or(only) {
         None => Layout::Message,
         Some(bits) => {
             Layout::Independent { bits, code: WindowCode::Default, context: usize::from(recipe.header.model.context) }
@@ -225,14 +250,16 @@ fn with_extension(path: &Path, extension: &str) -> Result<PathBuf> {
 }
 
 fn encode_message(model: &LoadedModel, context: usize, layout: Layout, text: &[u8]) -> Result<Vec<u8>> {
-    let mut session = model.session(context)?;
     // Windows hold at least one byte of text each; messages never need more than two bytes for one.
     let largest = match layout {
         Layout::Message => 2 * text.len() + 16,
         Layout::Independent { bits, .. } => bits.bytes() * text.len(),
     };
     let mut payload = vec![0; largest];
-    let length = raw::encode(&mut session, layout, text, &mut payload)?;
+    let length = match model.as_lexicon() {
+        Some(lexicon) => lexicon.encode_payload(text, &mut payload)?,
+        None => raw::encode(&mut model.session(context)?, layout, text, &mut payload)?,
+    };
     payload.truncate(length);
     Ok(payload)
 }

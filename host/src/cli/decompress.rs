@@ -9,12 +9,15 @@ use clap::Args;
 use equalinfo_codec::WindowBits;
 use equalinfo_codec::WindowCode;
 use equalinfo_codec::container::Header;
+use equalinfo_codec::lexicon::Lexicon;
 use equalinfo_codec::raw::{self, Layout};
 
 use super::Outcome;
 use super::compress::{LONGEST_MESSAGE, MESSAGE, OutputArguments, STREAM};
 use super::files::{Input, Output, open_file};
-use super::options::{ModelArguments, ThreadArguments, VerbosityArguments, context, window_bits};
+use super::options::{
+    LexiconArguments, ModelArguments, ThreadArguments, VerbosityArguments, context, only_16_bits, window_bits,
+};
 use super::progress;
 use super::table::grouped;
 use crate::compress::index_map::IndexMap;
@@ -33,6 +36,9 @@ pub struct DecompressArguments {
 
     #[command(flatten)]
     pub model: ModelArguments,
+
+    #[command(flatten)]
+    pub lexicon: LexiconArguments,
 
     /// The input is a message that compress --raw wrote
     #[arg(long)]
@@ -59,6 +65,7 @@ pub struct DecompressArguments {
 /// An input that is no stream or asks for a model that is not there, or an output that cannot be written.
 pub fn run(arguments: &DecompressArguments) -> Result<Outcome> {
     let inputs = Input::from_arguments(&arguments.files);
+    let named = arguments.lexicon.load_or_named(&arguments.model)?;
     let mut outcome = Outcome::Complete;
     for input in &inputs {
         let extension = if arguments.raw { MESSAGE } else { STREAM };
@@ -67,9 +74,9 @@ pub fn run(arguments: &DecompressArguments) -> Result<Outcome> {
         let mut output = Output::create(&destination, arguments.outputs.force, false)?;
         let started = Instant::now();
         let restored = if arguments.raw {
-            read_message(arguments, input, &mut output)
+            read_message(arguments, named.as_ref(), input, &mut output)
         } else {
-            restore(input, &arguments.model, arguments.threads.count(), arguments.verbosity.quiet, &mut output)
+            restore(input, named.as_ref(), arguments.threads.count(), arguments.verbosity.quiet, &mut output)
         };
         let restored = restored.with_context(|| input.name.clone())?;
         output.finish(input.path.as_deref())?;
@@ -97,13 +104,12 @@ pub fn run(arguments: &DecompressArguments) -> Result<Outcome> {
 /// As [`run`].
 pub fn restore(
     input: &Input,
-    model: &ModelArguments,
+    named: Option<&LoadedModel>,
     threads: usize,
     quiet: bool,
     output: &mut impl Write,
 ) -> Result<Restored> {
-    let named = model.model.as_ref().map(|_| model.load_m1()).transpose()?;
-    let find = |header: &Header| model_of(header, named.as_ref());
+    let find = |header: &Header| model_of(header, named);
     let bar = progress::bytes("decompress", input.size(), quiet);
     let progress = |stream, _| bar.set_position(stream);
     let restored = match &input.path {
@@ -118,13 +124,17 @@ pub fn restore(
     restored
 }
 
-/// The model that a stream needs: the one that the user named, which must be it, or a shipped one.
+/// The model that a stream needs: the one (or the lexicon) that the user named, which must be it, or a shipped one.
 ///
 /// # Errors
 /// The named model is another one, or no shipped model is it.
 pub fn model_of(header: &Header, named: Option<&LoadedModel>) -> Result<LoadedModel> {
     let Some(model) = named else { return LoadedModel::shipped_with_id(header.model.id) };
     let context = usize::from(header.model.context);
+    if let Some(lexicon) = model.as_lexicon() {
+        lexicon.check_stream(header).context("--lexicon: this was not compressed with it, nor with its model")?;
+        return Ok(model.clone());
+    }
     header
         .check_model(model.identity(context))
         .with_context(|| format!("--model: '{}' is not the model that this was compressed with", model.name()))?;
@@ -170,19 +180,22 @@ fn without_extension(path: &Path, extension: &str) -> Result<PathBuf> {
     }
 }
 
-fn read_message(arguments: &DecompressArguments, input: &Input, output: &mut Output) -> Result<Restored> {
-    let model = arguments.model.load_m1()?;
+fn read_message(
+    arguments: &DecompressArguments,
+    named: Option<&LoadedModel>,
+    input: &Input,
+    output: &mut Output,
+) -> Result<Restored> {
+    if let Some(lexicon) = named.and_then(LoadedModel::as_lexicon) {
+        return read_lexicon_message(lexicon, arguments.window_bits, input, output);
+    }
+    let model = named.cloned().map_or_else(|| arguments.model.load_m1(), Ok)?;
     let context = context(arguments.context, Some(&model))?;
     let layout = match arguments.window_bits {
         None => Layout::Message,
         Some(bits) => Layout::Independent { bits, code: WindowCode::Default, context },
     };
-    let mut payload = Vec::new();
-    input.open()?.take(LONGEST_MESSAGE + 1).read_to_end(&mut payload).context("cannot read")?;
-    ensure!(
-        payload.len() as u64 <= LONGEST_MESSAGE,
-        "longer than {LONGEST_MESSAGE} bytes, so it is no message of compress --raw"
-    );
+    let payload = read_payload(input)?;
     let mut session = model.session(context)?;
     let mut decoder = raw::PayloadDecoder::new(layout, payload.len())?;
     let mut buffer = vec![0; 1 << 16];
@@ -198,4 +211,29 @@ fn read_message(arguments: &DecompressArguments, input: &Input, output: &mut Out
         ensure!(progress.consumed + progress.written > 0 || decoder.is_done(), "the message is cut short");
     }
     Ok(restored)
+}
+
+fn read_payload(input: &Input) -> Result<Vec<u8>> {
+    let mut payload = Vec::new();
+    input.open()?.take(LONGEST_MESSAGE + 1).read_to_end(&mut payload).context("cannot read")?;
+    ensure!(
+        payload.len() as u64 <= LONGEST_MESSAGE,
+        "longer than {LONGEST_MESSAGE} bytes, so it is no message of compress --raw"
+    );
+    Ok(payload)
+}
+
+/// A message of codes, each a text of the lexicon.
+fn read_lexicon_message(
+    lexicon: &Lexicon,
+    bits: Option<WindowBits>,
+    input: &Input,
+    output: &mut Output,
+) -> Result<Restored> {
+    only_16_bits(bits)?;
+    let payload = read_payload(input)?;
+    let text: Vec<u8> =
+        lexicon.payload(&payload)?.collect::<Result<_, _>>().context("not a message of this lexicon")?;
+    output.write_all(&text).context("cannot write")?;
+    Ok(Restored { text: text.len() as u64, stream: payload.len() as u64, ..Restored::default() })
 }

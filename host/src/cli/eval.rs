@@ -1,15 +1,18 @@
 //! `eval`: every method side by side on a file or corpus.
 
 use std::io::Write;
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use equalinfo_codec::WindowBits;
+use equalinfo_codec::lexicon::Lexicon;
 
 use super::options::{Code, CorpusArguments, ModelArguments, ThreadArguments, token_bits, window_bits};
 use super::progress;
 use super::table::{Table, grouped, number};
 use crate::eval::{Evaluation, Measure, Row};
+use crate::model::LoadedModel;
 
 /// Methods that can be measured; more than can be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -52,6 +55,10 @@ pub struct EvalArguments {
     #[arg(long, value_name = "CODE", value_delimiter = ',', default_values = ["default", "paper", "delay"])]
     pub code: Vec<Code>,
 
+    /// Lexicons of the model, separated by commas, to measure with the methods
+    #[arg(long, value_name = "FILE", value_delimiter = ',')]
+    pub lexicon: Vec<PathBuf>,
+
     /// Bytes of context (default: the model's)
     #[arg(long, value_name = "N")]
     pub context: Option<usize>,
@@ -88,7 +95,32 @@ impl EvalArguments {
                 ),
             }
         }
+        measures.extend((0..self.lexicon.len()).map(Measure::Lexicon));
         measures
+    }
+
+    /// The lexicons, and the model that they were compiled from if none is named.
+    fn load_lexicons(&self) -> Result<(Vec<LoadedModel>, Option<LoadedModel>)> {
+        let lexicons = self.lexicon.iter().map(|path| LoadedModel::lexicon(path)).collect::<Result<Vec<_>>>()?;
+        let model_id = |lexicon: &LoadedModel| lexicon.as_lexicon().map(Lexicon::model_id);
+        let mut m1 = None;
+        for (path, lexicon) in self.lexicon.iter().zip(&lexicons) {
+            let Some(id) = model_id(lexicon) else { continue };
+            let model = match &m1 {
+                Some(model) => model,
+                None if self.model.model.is_some() => m1.insert(self.model.load_m1()?),
+                None => m1
+                    .insert(LoadedModel::shipped_with_id(id).with_context(|| format!("--lexicon {}", path.display()))?),
+            };
+            ensure!(
+                model.id() == id,
+                "--lexicon {}: compiled from model {id:016x}, but what is measured is {} {:016x}; name its model with --model",
+                path.display(),
+                model.name(),
+                model.id()
+            );
+        }
+        Ok((lexicons, m1))
     }
 }
 
@@ -99,14 +131,19 @@ impl EvalArguments {
 pub fn run(arguments: &EvalArguments) -> Result<()> {
     let measures = arguments.measures();
     let needs_m1 = measures.iter().any(|measure| matches!(measure, Measure::Ac | Measure::Windows(..)));
-    let m1 = needs_m1.then(|| arguments.model.load_m1()).transpose()?;
+    let (lexicons, m1) = arguments.load_lexicons()?;
+    let m1 = match m1 {
+        None if needs_m1 => Some(arguments.model.load_m1()?),
+        m1 => m1,
+    };
     let context = super::options::context(arguments.context, m1.as_ref())?;
-    let frequencies = crate::model::LoadedModel::english()?;
+    let frequencies = LoadedModel::english()?;
     let corpus = arguments.reading.corpus(&arguments.files)?;
     let bar = progress::bytes("eval", None, arguments.quiet);
     let evaluation = Evaluation {
         m1: m1.as_ref(),
         frequencies: &frequencies,
+        lexicons: &lexicons,
         context,
         measures,
         token_bits: arguments.token_bits.clone(),

@@ -6,14 +6,14 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
+use equalinfo_codec::WindowBits;
 use equalinfo_codec::container::{BlockKind, DEFAULT_BLOCK_SIZE, Method as StreamMethod};
-use equalinfo_codec::{WindowBits, decode_window, encode_window};
 use serde_json::json;
 
 use super::Outcome;
 use super::decompress::model_of;
 use super::files::open_file;
-use super::options::{Code, Method, ModelArguments, context, window_bits};
+use super::options::{Code, LexiconArguments, Method, ModelArguments, context, only_16_bits, window_bits};
 use super::segmentation::{Style, WindowView};
 use super::table::{Table, grouped};
 use crate::compress::access::StreamFile;
@@ -70,6 +70,9 @@ pub struct InspectArguments {
 
     #[command(flatten)]
     pub model: ModelArguments,
+
+    #[command(flatten)]
+    pub lexicon: LexiconArguments,
 
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub color: Color,
@@ -233,9 +236,9 @@ fn stream_windows(arguments: &InspectArguments, stream: &mut StreamFile, output:
     let StreamMethod::EqualInfo { bits, code } = header.method else {
         bail!("has no windows: it was not written with --method equal-info");
     };
-    let named = arguments.model.model.as_ref().map(|_| arguments.model.load_m1()).transpose()?;
+    let named = arguments.lexicon.load_or_named(&arguments.model)?;
     let context = usize::from(header.model.context);
-    let mut session = model_of(&header, named.as_ref())?.session(context)?;
+    let mut coder = model_of(&header, named.as_ref())?.coder(context)?;
     let mut view = WindowView::new(arguments.style(), bits, arguments.token_bits, arguments.limit);
     for number in 0..stream.index()?.blocks() {
         let (entry, block, payload) = stream.block(number)?;
@@ -245,8 +248,7 @@ fn stream_windows(arguments: &InspectArguments, stream: &mut StreamFile, output:
             continue;
         }
         for value in payload.chunks_exact(bits.bytes()).filter_map(|value| bits.read(value)) {
-            let mut text = Vec::new();
-            decode_window(&mut session, bits, code, context, value, |byte| text.push(byte));
+            let text = coder.decode_window(bits, code, context, value);
             if !view.window(output, value, &text)? {
                 return view.finish(output);
             }
@@ -262,9 +264,16 @@ fn text_windows(arguments: &InspectArguments, output: &mut impl Write) -> Result
         "{}: a text is shown as windows of --method equal-info; the other methods have none",
         arguments.file.display()
     );
-    let model = arguments.model.load_m1()?;
+    let model = match arguments.lexicon.load()? {
+        Some(lexicon) => {
+            only_16_bits(Some(arguments.window_bits))?;
+            ensure!(arguments.code == Code::Default, "--code: a lexicon has the default code");
+            lexicon
+        }
+        None => arguments.model.load_m1()?,
+    };
     let context = context(arguments.context, Some(&model))?;
-    let mut session = model.session(context)?;
+    let mut coder = model.coder(context)?;
     let (bits, code) = (arguments.window_bits, arguments.code.into());
     let mut view = WindowView::new(arguments.style(), bits, arguments.token_bits, arguments.limit);
     let corpus = Corpus::new(&[arguments.file.to_string_lossy()], CorpusOptions::default())?;
@@ -274,7 +283,7 @@ fn text_windows(arguments: &InspectArguments, output: &mut impl Write) -> Result
         let text = piece?.text;
         let mut rest = &text[..];
         while !rest.is_empty() {
-            let window = encode_window(&mut session, bits, code, context, rest);
+            let window = coder.encode_window(bits, code, context, rest);
             let (taken, left) = rest.split_at(window.consumed.max(1));
             if !view.window(output, window.value, taken)? {
                 return view.finish(output);

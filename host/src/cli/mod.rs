@@ -10,6 +10,7 @@ pub mod files;
 mod generate;
 mod inspect;
 pub mod interrupt;
+mod lexicon;
 pub mod options;
 pub mod progress;
 mod segmentation;
@@ -53,6 +54,9 @@ enum Command {
     Compare(compare::CompareArguments),
     /// Write a model as an .m1q image, C header or Rust module
     Export(export::ExportArguments),
+    /// Compile a model into the texts of all codes of 16 bits
+    #[command(subcommand)]
+    Lexicon(lexicon::Lexicon),
     /// Train a model
     #[command(subcommand)]
     Train(train::Train),
@@ -87,6 +91,7 @@ impl Cli {
             Command::Eval(arguments) => eval::run(&arguments).map(|()| Outcome::Complete),
             Command::Compare(arguments) => compare::run(&arguments).map(|()| Outcome::Complete),
             Command::Export(arguments) => export::run(&arguments).map(|()| Outcome::Complete),
+            Command::Lexicon(command) => lexicon::run(&command).map(|()| Outcome::Complete),
             Command::Train(train::Train::Static(arguments)) => {
                 train_static::run(&arguments).map(|()| Outcome::Complete)
             }

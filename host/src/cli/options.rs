@@ -1,7 +1,7 @@
 //! Options that several commands share, under the same names everywhere.
 
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use anyhow::{Result, bail};
@@ -85,6 +85,35 @@ impl ModelArguments {
     }
 }
 
+/// A lexicon in the place of the model.
+#[derive(Debug, Clone, Args)]
+pub struct LexiconArguments {
+    /// Code windows of 16 bits with a lexicon that 'lexicon build' wrote, instead of a model
+    #[arg(long, value_name = "FILE", conflicts_with = "model")]
+    pub lexicon: Option<PathBuf>,
+}
+
+impl LexiconArguments {
+    /// The lexicon, if one is named.
+    ///
+    /// # Errors
+    /// The file cannot be read or holds something else.
+    pub fn load(&self) -> Result<Option<LoadedModel>> {
+        self.lexicon.as_deref().map(LoadedModel::lexicon).transpose()
+    }
+
+    /// The lexicon or the model that is named, if one is.
+    ///
+    /// # Errors
+    /// It cannot be found or read.
+    pub fn load_or_named(&self, model: &ModelArguments) -> Result<Option<LoadedModel>> {
+        match self.load()? {
+            None if model.model.is_some() => model.load_m1().map(Some),
+            lexicon => Ok(lexicon),
+        }
+    }
+}
+
 /// The context to use: what the user asked for, else the model's whole context.
 ///
 /// # Errors
@@ -158,6 +187,19 @@ impl CorpusArguments {
             limit: self.limit,
         };
         Corpus::new(inputs, options)
+    }
+}
+
+/// Refuses a width that a lexicon does not have.
+///
+/// # Errors
+/// Any but 16.
+pub fn only_16_bits(bits: Option<WindowBits>) -> Result<()> {
+    match bits {
+        Some(bits) if bits != WindowBits::B16 => {
+            bail!("--window-bits {}: the windows of a lexicon have 16 bits", bits.bits())
+        }
+        _ => Ok(()),
     }
 }
 

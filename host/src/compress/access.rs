@@ -4,10 +4,12 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
 use anyhow::{Context, Result};
+use equalinfo_codec::Frequencies;
 use equalinfo_codec::container::{
-    BlockHeader, END_MARKER, Header, Index, IndexEntry, Method, TABLE_LENGTH, Trailer, decode_block, parse_table,
+    BlockHeader, END_MARKER, Header, Index, IndexEntry, Method, TABLE_LENGTH, Trailer, parse_table,
 };
-use equalinfo_codec::{ByteModel, Frequencies};
+
+use super::coder::Coder;
 
 /// A stream in a file, opened from its end.
 pub struct StreamFile {
@@ -103,10 +105,10 @@ impl StreamFile {
     ///
     /// # Errors
     /// As [`Self::block`], or the payload is damaged.
-    pub fn text(&mut self, model: &mut impl ByteModel, number: u32) -> Result<(IndexEntry, Vec<u8>)> {
+    pub fn text(&mut self, coder: &mut Coder, number: u32) -> Result<(IndexEntry, Vec<u8>)> {
         let (entry, block, payload) = self.block(number)?;
         let mut text = vec![0; block.text_length as usize];
-        decode_block(model, &self.header, &block, &payload, &mut text)?;
+        coder.decode_block(&self.header, &block, &payload, &mut text)?;
         Ok((entry, text))
     }
 }

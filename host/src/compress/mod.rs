@@ -6,10 +6,12 @@
 //! * [`write`](mod@write): blocks are encoded in parallel and written in order, then the index.
 //! * [`read`]: blocks are decoded in parallel; a damaged one is reported and the ones around it are delivered
 //!   ([`blocks`] finds them, [`index_map`] helps where the input is a file).
+//! * [`coder`]: what codes a block: a model, or a lexicon.
 //! * [`access`]: single blocks, windows and ranges through the index.
 
 pub mod access;
 mod blocks;
+pub mod coder;
 pub mod index_map;
 pub mod ordered;
 pub mod read;

@@ -7,14 +7,15 @@ use std::io::{Read, Write};
 use std::ops::Range;
 
 use anyhow::{Context, Result};
-use equalinfo_codec::container::{Header, Method, TABLE_LENGTH, decode_block, parse_table};
+use equalinfo_codec::container::{Header, Method, TABLE_LENGTH, parse_table};
 use equalinfo_codec::error::DecodeError;
 
 use super::blocks::{BlockReader, Event};
+use super::coder::Coder;
 use super::index_map::IndexMap;
 use super::ordered::ordered;
 use super::source::Source;
-use crate::model::{LoadedModel, Session};
+use crate::model::LoadedModel;
 
 /// What a file of one or more streams held.
 #[derive(Debug, Default)]
@@ -118,8 +119,8 @@ fn restore<R: Read>(
     ordered(
         threads,
         reader.by_ref(),
-        || model.session(usize::from(header.model.context)),
-        |session, event| decode(session, header, event),
+        || model.coder(usize::from(header.model.context)),
+        |coder, event| decode(coder, header, event),
         |decoded: Decoded| {
             match decoded {
                 Ok((position, text)) => {
@@ -141,13 +142,13 @@ fn restore<R: Read>(
 
 type Decoded = Result<(u64, Vec<u8>), Loss>;
 
-fn decode(session: &mut Session, header: &Header, event: Event) -> Decoded {
+fn decode(coder: &mut Coder, header: &Header, event: Event) -> Decoded {
     let (block, payload, text_offset, position) = match event {
         Event::Block { block, payload, text_offset, position } => (block, payload, text_offset, position),
         Event::Loss(loss) => return Err(loss),
     };
     let mut text = vec![0; block.text_length as usize];
-    match decode_block(session, header, &block, &payload, &mut text) {
+    match coder.decode_block(header, &block, &payload, &mut text) {
         Ok(()) => Ok((position, text)),
         Err(cause) => Err(Loss {
             blocks: block.number..block.number + 1,

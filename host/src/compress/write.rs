@@ -4,12 +4,12 @@ use std::io::{Read, Write};
 
 use anyhow::{Context, Result};
 use equalinfo_codec::container::{
-    BlockHeader, END_MARKER, IndexBuilder, IndexEntry, Method, TABLE_LENGTH, encode_block, write_table,
+    BlockHeader, END_MARKER, IndexBuilder, IndexEntry, Method, TABLE_LENGTH, write_table,
 };
 
 use super::Recipe;
+use super::coder::Coder;
 use super::ordered::ordered;
-use crate::model::Session;
 
 /// What was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,8 +48,8 @@ pub fn compress(
     ordered(
         threads,
         Blocks { input, size: header.block_size as usize, number: 0 },
-        || recipe.model.session(usize::from(header.model.context)),
-        |session, (number, text)| encode(recipe, session, number, &text),
+        || recipe.model.coder(usize::from(header.model.context)),
+        |coder, (number, text)| encode(recipe, coder, number, &text),
         |encoded| {
             let (block, bytes) = encoded?;
             output.write_all(&bytes).context("cannot write")?;
@@ -94,7 +94,7 @@ impl<R: Read> Iterator for Blocks<R> {
     }
 }
 
-fn encode(recipe: &Recipe, session: &mut Session, number: u32, text: &[u8]) -> Result<(BlockHeader, Vec<u8>)> {
+fn encode(recipe: &Recipe, coder: &mut Coder, number: u32, text: &[u8]) -> Result<(BlockHeader, Vec<u8>)> {
     let header = &recipe.header;
     let stored = || {
         let block = BlockHeader::stored(number, text);
@@ -115,7 +115,7 @@ fn encode(recipe: &Recipe, session: &mut Session, number: u32, text: &[u8]) -> R
             bytes[..BlockHeader::LENGTH].copy_from_slice(&block.to_bytes());
             block
         }
-        _ => encode_block(session, header, number, text, &mut bytes)?,
+        _ => coder.encode_block(header, number, text, &mut bytes)?,
     };
     bytes.truncate(block.stream_length() as usize);
     Ok((block, bytes))

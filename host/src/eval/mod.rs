@@ -12,11 +12,13 @@ pub mod pieces;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use equalinfo_codec::lexicon::Lexicon;
 use equalinfo_codec::{WindowBits, WindowCode, encode_window};
 use serde::Serialize;
 
 use crate::compress::ordered::ordered;
+use crate::lexicon::kind_name;
 use crate::model::{LoadedModel, Session};
 use pieces::{Piece, Pieces};
 
@@ -33,8 +35,21 @@ pub enum Measure {
     Ac,
     /// Windows of one width and code.
     Windows(WindowBits, WindowCode),
+    /// Codes of a lexicon, by its place in [`Evaluation::lexicons`].
+    Lexicon(usize),
     /// Windows of an ideal coder: see [`bound`].
     Bound(WindowBits),
+}
+
+impl Measure {
+    /// The width of its windows, if it has any that are compared with the bound.
+    fn window_bits(self) -> Option<WindowBits> {
+        match self {
+            Self::Windows(bits, _) => Some(bits),
+            Self::Lexicon(_) => Some(WindowBits::B16),
+            _ => None,
+        }
+    }
 }
 
 /// The sum of one measure.
@@ -52,17 +67,17 @@ struct Tally {
 pub struct Row {
     /// The method as the command line names it.
     pub method: &'static str,
-    /// Bits in a window, for `equal-info`.
+    /// Bits in a window, for `equal-info` and `lexicon`.
     pub window_bits: Option<u32>,
     /// Bits in a token.
     pub token_bits: u32,
-    /// The window code, for `equal-info`.
+    /// The window code, for `equal-info`; the kind, for `lexicon`.
     pub code: Option<&'static str>,
     /// The model, for the methods that have one.
     pub model: Option<String>,
     /// Bytes of text.
     pub bytes: u64,
-    /// Windows, for `equal-info`.
+    /// Windows, for `equal-info` and `lexicon`.
     pub windows: Option<u64>,
     /// Bits of code per byte of text.
     pub bits_per_byte: f64,
@@ -89,6 +104,7 @@ impl Row {
             ("gzip", _) => format!("GZip[v={vocabulary}]"),
             ("static-ac", _) => format!("StaticAC[v={vocabulary}]"),
             ("ac", _) => format!("AC[v={vocabulary}]"),
+            ("lexicon", _) => format!("Lexicon[b=16,v={vocabulary}]"),
             (_, Some(bits)) => format!("EqualInfoAC[b={bits},v={vocabulary}]"),
             (method, None) => method.to_owned(),
         }
@@ -101,6 +117,8 @@ pub struct Evaluation<'a> {
     pub m1: Option<&'a LoadedModel>,
     /// The byte frequencies of `static-ac`.
     pub frequencies: &'a LoadedModel,
+    /// The lexicons that are measured, all compiled from M1.
+    pub lexicons: &'a [LoadedModel],
     /// Bytes of context.
     pub context: usize,
     /// The measures, in the order of the report. Bounds are added as needed.
@@ -150,7 +168,7 @@ impl Evaluation<'_> {
     fn with_bounds(&self) -> Vec<Measure> {
         let mut measures = Vec::new();
         for &measure in &self.measures {
-            if let Measure::Windows(bits, _) = measure
+            if let Some(bits) = measure.window_bits()
                 && !measures.contains(&Measure::Bound(bits))
             {
                 measures.push(Measure::Bound(bits));
@@ -185,6 +203,17 @@ impl Evaluation<'_> {
                 }
                 tally.coded_bytes = tally.windows * bits.bytes() as u64;
             }
+            Measure::Lexicon(index) => {
+                let lexicon = self.lexicons.get(index).and_then(LoadedModel::as_lexicon).context("not a lexicon")?;
+                let mut rest = &text[..];
+                while !rest.is_empty() {
+                    let (_, taken) = lexicon.encode(rest);
+                    tally.ideal_bytes += bound::window(session, WindowBits::B16.bits(), self.context, rest).bytes();
+                    rest = &rest[taken.max(1)..];
+                    tally.windows += 1;
+                }
+                tally.coded_bytes = tally.windows * WindowBits::B16.bytes() as u64;
+            }
             Measure::Bound(bits) => {
                 let ideal = bound::windows(session, bits.bits(), self.context, text);
                 (tally.windows, tally.ideal_bytes) = (ideal.windows, ideal.bytes);
@@ -197,7 +226,7 @@ impl Evaluation<'_> {
         let Some(sum) = tally(measure).filter(|sum| sum.text > 0) else { return Vec::new() };
         let text = sum.text as f64;
         let code_bits = sum.coded_bytes as f64 * 8.0;
-        let (mut windows, mut window_bits, mut code, mut bound, mut same_starts) = (None, None, None, None, None);
+        let (mut windows, mut window_bits, mut code) = (None, None, None);
         let method = match measure {
             Measure::Bytes => "bytes",
             Measure::Gzip => "gzip",
@@ -206,13 +235,19 @@ impl Evaluation<'_> {
             Measure::Bound(_) => return Vec::new(),
             Measure::Windows(bits, variant) => {
                 (windows, window_bits, code) = (Some(sum.windows), Some(bits.bits()), Some(code_name(variant)));
-                bound = tally(Measure::Bound(bits)).map(|bound| bound.ideal_bytes / bound.windows as f64);
-                same_starts = Some(sum.ideal_bytes / sum.windows as f64);
                 "equal-info"
             }
+            Measure::Lexicon(index) => {
+                let kind = self.lexicons.get(index).and_then(LoadedModel::as_lexicon).map(Lexicon::kind);
+                (windows, window_bits, code) = (Some(sum.windows), Some(WindowBits::B16.bits()), kind.map(kind_name));
+                "lexicon"
+            }
         };
+        let bound = measure.window_bits().and_then(|bits| tally(Measure::Bound(bits)));
+        let bound = bound.map(|bound| bound.ideal_bytes / bound.windows as f64);
+        let same_starts = measure.window_bits().map(|_| sum.ideal_bytes / sum.windows as f64);
         let model = match measure {
-            Measure::Ac | Measure::Windows(..) => self.m1.map(|model| model.name().to_owned()),
+            Measure::Ac | Measure::Windows(..) | Measure::Lexicon(_) => self.m1.map(|model| model.name().to_owned()),
             Measure::StaticAc => Some(self.frequencies.name().to_owned()),
             _ => None,
         };
