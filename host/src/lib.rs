@@ -10,3 +10,4 @@ pub mod model;
 pub mod quantize;
 pub mod static_model;
 pub mod train;
+pub mod verify;

@@ -17,6 +17,7 @@ mod segmentation;
 mod table;
 pub mod train;
 mod train_static;
+mod verify;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -62,6 +63,8 @@ enum Command {
     Train(train::Train),
     /// Turn a trained checkpoint into an integer model
     Quantize(train::QuantizeArguments),
+    /// Check that this machine computes the same bits as every other, with every instruction set that it has
+    Verify(verify::VerifyArguments),
     /// Print a completion script for a shell
     Completions(generate::CompletionsArguments),
     /// Print the manual page
@@ -99,6 +102,7 @@ impl Cli {
                 crate::train::m1::run(&arguments).map(|()| Outcome::Complete)
             }
             Command::Quantize(arguments) => crate::train::quantize::run(&arguments).map(|()| Outcome::Complete),
+            Command::Verify(arguments) => verify::run(&arguments).map(|()| Outcome::Complete),
             Command::Completions(arguments) => generate::completions(&arguments).map(|()| Outcome::Complete),
             Command::Man(arguments) => generate::man(&arguments).map(|()| Outcome::Complete),
         }

@@ -5,27 +5,31 @@
 //!
 //! * [`coders`]: frequencies, windows, messages and streams of every method under a model that is a formula.
 //! * [`model`]: traces and streams under an M1, given as an image or as any other implementation of it.
+//! * [`lexicon`]: texts and matches of a lexicon, whose image the host compiles from the model `fixed`.
 //!
 //! `golden.txt` holds a line `DIGEST  NAME` for each vector, in order.
 #![no_std]
 
 mod coders;
+mod lexicon;
 mod model;
 mod streams;
 
 use core::fmt;
 
 use equalinfo_codec::error::{DecodeError, EncodeError, PayloadError};
+use equalinfo_codec::lexicon::LexiconError;
 use equalinfo_codec::m1::ModelError;
 use sha2::{Digest as _, Sha256};
 
 pub use coders::coders;
-pub use model::{CONTEXT, Memory, TRACED, model, of_image};
+pub use lexicon::{LEXICONS, lexicon};
+pub use model::{CONTEXT, Memory, TRACED, Trace, model, of_image};
 
 /// The committed vectors.
 pub const GOLDEN: &str = include_str!("../golden.txt");
 
-/// A random model of 128 wide, which never changes; its vectors are named `fixed`.
+/// A random model of 128 wide, which never changes; its vectors are named `fixed`, and so are those of its lexicons.
 pub const FIXED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/fixed.m1q"));
 
 /// The smallest shipped model; its vectors are named `nano`, and change whenever a better one is shipped.
@@ -66,6 +70,8 @@ pub enum Failure {
     Payload(PayloadError),
     /// The model's image is refused.
     Model(ModelError),
+    /// The lexicon's image is refused.
+    Lexicon(LexiconError),
     /// Text that should have been coded was stored, so the vector would say nothing.
     Stored,
     /// A buffer of the suite is too small.
@@ -101,6 +107,12 @@ impl From<PayloadError> for Failure {
 impl From<ModelError> for Failure {
     fn from(error: ModelError) -> Self {
         Self::Model(error)
+    }
+}
+
+impl From<LexiconError> for Failure {
+    fn from(error: LexiconError) -> Self {
+        Self::Lexicon(error)
     }
 }
 

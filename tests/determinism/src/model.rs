@@ -3,8 +3,8 @@
 use equalinfo_codec::container::{Header, Method, ModelIdentity};
 use equalinfo_codec::m1::{Config, M1, Model};
 use equalinfo_codec::raw::{self, Layout};
-use equalinfo_codec::{ByteModel, WindowBits, WindowCode, decode_window};
-use sha2::{Digest as _, Sha256};
+use equalinfo_codec::{ByteModel, Frequencies, WindowBits, WindowCode, decode_window};
+use sha2::Sha256;
 
 use super::coders::{add_frequencies, sample};
 use super::streams;
@@ -58,7 +58,7 @@ pub fn of_image(name: &str, image: &[u8], memory: &mut Memory, report: &mut Repo
 
 /// The vectors of a model, whoever runs it: `model` has a context of [`CONTEXT`] positions.
 pub fn model(name: &str, model: &mut impl ByteModel, id: u64, report: &mut Report) {
-    report(format_args!("{name}: trace"), Ok(trace(model)));
+    report(format_args!("{name}: trace"), Ok(Trace::of(model, TRACED)));
     let mut text = [0; EXPECTED];
     let sampled = sample(model, 11, &mut text);
     report(format_args!("{name}: sample"), sampled.map(|()| Digest::of(&text)));
@@ -87,15 +87,31 @@ fn sample_windows(model: &mut impl ByteModel, bits: WindowBits, text: &mut [u8])
     }
 }
 
-/// The frequencies ahead of each byte of [`TRACED`], in a context that slides.
-fn trace(model: &mut impl ByteModel) -> Digest {
-    let mut hash = Sha256::new();
-    model.reset();
-    for &byte in TRACED {
-        add_frequencies(&mut hash, model.frequencies());
-        model.push(byte);
+/// The digest of the frequencies ahead of each byte of a text, in a context that slides: of [`TRACED`], a vector.
+#[derive(Default)]
+pub struct Trace(Sha256);
+
+impl Trace {
+    /// Adds what is said about the next byte.
+    pub fn add(&mut self, frequencies: &Frequencies) {
+        add_frequencies(&mut self.0, frequencies);
     }
-    Digest::finish(hash)
+
+    /// The digest.
+    pub fn finish(self) -> Digest {
+        Digest::finish(self.0)
+    }
+
+    /// The digest for a whole text.
+    pub fn of(model: &mut impl ByteModel, text: &[u8]) -> Digest {
+        let mut trace = Self::default();
+        model.reset();
+        for &byte in text {
+            trace.add(model.frequencies());
+            model.push(byte);
+        }
+        trace.finish()
+    }
 }
 
 fn message(model: &mut impl ByteModel, text: &[u8]) -> Result<Digest, Failure> {
