@@ -24,6 +24,10 @@ fn main() {
     copy(&Path::new("boards").join(layout), &output.join("memory.x"));
     println!("cargo::rustc-link-search={}", output.display());
     println!("cargo::rustc-link-arg-bins=--nmagic");
+    if variable("CARGO_CFG_TARGET_ARCH") == "riscv32" {
+        // The Arm runtime includes the layout by itself.
+        println!("cargo::rustc-link-arg-bins=-Tmemory.x");
+    }
     println!("cargo::rustc-link-arg-bins=-Tlink.x");
     println!("cargo::rustc-link-arg-bins=-Tdefmt.x");
     println!("cargo::rerun-if-changed=build.rs");

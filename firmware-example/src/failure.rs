@@ -1,6 +1,7 @@
 //! [`Failure`]: everything that ends a decoder early.
 
 use equalinfo_codec::error::{DecodeError, PayloadError};
+use equalinfo_codec::lexicon::LexiconError;
 use equalinfo_codec::m1::ModelError;
 
 /// Why a program ended without its text.
@@ -12,6 +13,8 @@ pub enum Failure {
     MemoryInUse,
     /// The model's image is not one.
     Model(ModelError),
+    /// The lexicon's image is not one.
+    Lexicon(LexiconError),
     /// The stream is damaged, cut short or another model's.
     Stream(DecodeError),
     /// A message is damaged, cut short or another model's.
@@ -21,6 +24,12 @@ pub enum Failure {
 impl From<ModelError> for Failure {
     fn from(error: ModelError) -> Self {
         Self::Model(error)
+    }
+}
+
+impl From<LexiconError> for Failure {
+    fn from(error: LexiconError) -> Self {
+        Self::Lexicon(error)
     }
 }
 

@@ -44,3 +44,11 @@ fn finish(result: Result<(), Failure>) -> ! {
         }
     }
 }
+
+/// Counts the instructions of `action`, where that is asked for.
+#[inline(always)]
+pub fn measured<T>(action: impl FnOnce() -> T) -> T {
+    #[cfg(feature = "measure")]
+    let _counting = measure::count();
+    action()
+}

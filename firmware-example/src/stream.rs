@@ -22,7 +22,7 @@ pub fn decode<M: ByteModel>(
     let mut text = [0; OUTPUT];
     for mut input in stream.chunks(INPUT) {
         loop {
-            let progress = measured(|| decoder.decode(input, &mut text))?;
+            let progress = crate::measured(|| decoder.decode(input, &mut text))?;
             print(text.get(..progress.written).unwrap_or_default());
             input = input.get(progress.consumed..).unwrap_or_default();
             if progress.written == 0 && progress.consumed == 0 {
@@ -44,12 +44,4 @@ pub fn log_totals<M: ByteModel>(decoder: &Decoder<M>, stream: &[u8]) {
             stream.len()
         );
     }
-}
-
-/// Counts the instructions of `action`, where that is asked for.
-#[inline(always)]
-fn measured<T>(action: impl FnOnce() -> T) -> T {
-    #[cfg(feature = "measure")]
-    let _counting = crate::measure::count();
-    action()
 }

@@ -191,6 +191,8 @@ impl<M: ByteModel> Decoder<M> {
         Ok(consumed)
     }
 
+    /// Not inlined: what it works with is large, and would take up stack while everything else is decoded.
+    #[inline(never)]
     fn read_table(&mut self, input: &[u8]) -> Result<usize, DecodeError> {
         let Table::Reading(reader) = &mut self.table else { return Ok(0) };
         for (consumed, &byte) in (1..).zip(input) {

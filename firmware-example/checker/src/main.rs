@@ -1,1 +1,60 @@
-fn main() {}
+//! Checks the firmware examples and measures them: builds each decoder for its boards, runs it in QEMU, compares the
+//! text with the one that was compressed, refuses programs with a path that panics, damages the streams, and prints a
+//! table of what each decoder costs. Any difference, or a budget that is exceeded, is an error.
+//!
+//! Run it after `./prepare`: `cargo run -p equalinfo-firmware-checker [DECODER...]`.
+
+mod boards;
+mod budget;
+mod damage;
+mod firmware;
+mod multiplications;
+mod table;
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+
+use boards::{Board, Decoder};
+use firmware::{Firmware, Streams};
+
+/// What is built and run.
+const RUNS: [(Decoder, Board); 10] = [
+    (Decoder::Lexicon, Board::Microbit),
+    (Decoder::Lexicon, Board::Lm3s6965evb),
+    (Decoder::Lexicon, Board::Mps2An386),
+    (Decoder::Nano, Board::Microbit),
+    (Decoder::Nano, Board::Lm3s6965evb),
+    (Decoder::Nano, Board::Mps2An386),
+    (Decoder::Nano, Board::RiscvVirt),
+    (Decoder::Micro, Board::Mps2An385),
+    (Decoder::Micro, Board::Mps2An386),
+    (Decoder::Lexicon, Board::RiscvVirt),
+];
+
+fn main() -> Result<()> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    std::env::set_current_dir(&directory).with_context(|| format!("{}: cannot enter", directory.display()))?;
+    let generated = Path::new("generated");
+    ensure!(generated.join("nano.eqi").exists(), "firmware-example/generated is missing: run firmware-example/prepare");
+
+    let names: Vec<String> = std::env::args().skip(1).collect();
+    let chosen = |decoder: Decoder| names.is_empty() || names.iter().any(|name| name == decoder.name());
+    let mut rows = Vec::new();
+    for (decoder, board) in RUNS.into_iter().filter(|&(decoder, _)| chosen(decoder)) {
+        eprintln!("{} on {}", decoder.name(), board.name());
+        let baseline = Firmware::build(Decoder::Empty, board, &Streams::Intact)?;
+        let firmware = Firmware::build(decoder, board, &Streams::Intact)?;
+        firmware.check_no_panic()?;
+        let run = firmware.run()?;
+        run.check_text(decoder)?;
+        rows.push(table::Row::new(decoder, board, &firmware, &baseline, &run)?);
+    }
+    table::print(&rows);
+    for (decoder, board) in [(Decoder::Nano, Board::Lm3s6965evb), (Decoder::Lexicon, Board::Microbit)] {
+        if chosen(decoder) {
+            damage::check(decoder, board)?;
+        }
+    }
+    budget::check(&rows)
+}

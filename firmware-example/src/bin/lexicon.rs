@@ -4,7 +4,7 @@
 
 use equalinfo_codec::lexicon::Lexicon;
 use equalinfo_firmware_example::debugger::Output;
-use equalinfo_firmware_example::{Failure, entry, run};
+use equalinfo_firmware_example::{Failure, entry, measured, run};
 
 /// The lexicon, as `equalinfo lexicon build` wrote it, and a stream of its codes.
 const IMAGE: &[u8] = include_bytes!("../../generated/nano.lex");
@@ -18,11 +18,27 @@ fn main() -> ! {
 fn decode() -> Result<(), Failure> {
     let console = Output::standard().ok_or(Failure::NoConsole)?;
     let lexicon = Lexicon::load(IMAGE)?;
-    let mut length = 0usize;
-    for byte in lexicon.stream(STREAM)? {
-        console.write(&[byte?]);
+    let mut stream = lexicon.stream(STREAM)?;
+    let mut text = [0; 16];
+    let mut total = 0;
+    loop {
+        let length = measured(|| fill(&mut text, &mut stream))?;
+        if length == 0 {
+            break;
+        }
+        console.write(text.get(..length).unwrap_or_default());
+        total += length;
+    }
+    defmt::info!("text of {=usize} bytes is intact, from {=usize} bytes of stream", total, STREAM.len());
+    Ok(())
+}
+
+/// Decodes as much as there is and as fits, and returns how much that is.
+fn fill<E>(text: &mut [u8], stream: &mut impl Iterator<Item = Result<u8, E>>) -> Result<usize, E> {
+    let mut length = 0;
+    for (place, byte) in text.iter_mut().zip(stream) {
+        *place = byte?;
         length += 1;
     }
-    defmt::info!("text of {=usize} bytes is intact, from {=usize} bytes of stream", length, STREAM.len());
-    Ok(())
+    Ok(length)
 }

@@ -27,13 +27,14 @@ fn main() -> ! {
 
 fn decode() -> Result<(), Failure> {
     let console = Output::standard().ok_or(Failure::NoConsole)?;
-    let (bytes, words) = (BYTES.try_take().ok_or(Failure::MemoryInUse)?, WORDS.try_take().ok_or(Failure::MemoryInUse)?);
+    let bytes = BYTES.try_take().ok_or(Failure::MemoryInUse)?;
+    let words = WORDS.try_take().ok_or(Failure::MemoryInUse)?;
     let (context, stream) = STREAM;
 
     let model = Model::load(&IMAGE.0)?;
     defmt::info!("model {=str} {=u64:016x}, {=usize} bytes", model.name(), model.id(), IMAGE.0.len());
-    let m1 = M1::<kernels::Fastest>::with_kernels(&model, context, bytes, words)?;
-    let mut decoder = Decoder::new(m1, ModelIdentity { id: ID, context: context as u16 });
+    let mut m1 = M1::<kernels::Fastest>::with_kernels(&model, context, bytes, words)?;
+    let mut decoder = Decoder::new(&mut m1, ModelIdentity { id: ID, context: context as u16 });
     stream::decode(&mut decoder, stream, |text| console.write(text))?;
     stream::log_totals(&decoder, stream);
     Ok(())

@@ -9,6 +9,7 @@ use equalinfo_firmware_example::debugger::Output;
 use equalinfo_firmware_example::{Failure, entry, kernels, run, stream};
 use nano::{CONFIG, ID, IMAGE};
 use static_cell::ConstStaticCell;
+use strings::STRINGS;
 
 /// The model, as `equalinfo export --format rust` wrote it.
 #[path = "../../generated/nano.rs"]
@@ -24,8 +25,9 @@ const STREAM: (usize, &[u8]) = (64, include_bytes!(concat!(env!("STREAMS"), "/na
 #[cfg(feature = "microbit")]
 const STREAM: (usize, &[u8]) = (32, include_bytes!(concat!(env!("STREAMS"), "/nano-small.eqi")));
 
-/// The string that is read out of the table.
+/// The string that is read out of the table, and the context that the table was compressed with.
 const STRING: usize = 7;
+const STRING_CONTEXT: usize = 32;
 
 /// The working memory of the model.
 static BYTES: ConstStaticCell<[i8; CONFIG.byte_buffer(STREAM.0)]> = ConstStaticCell::new([0; _]);
@@ -38,25 +40,37 @@ fn main() -> ! {
 
 fn decode() -> Result<(), Failure> {
     let console = Output::standard().ok_or(Failure::NoConsole)?;
-    let (bytes, words) = (BYTES.try_take().ok_or(Failure::MemoryInUse)?, WORDS.try_take().ok_or(Failure::MemoryInUse)?);
-    let (context, stream) = STREAM;
-
+    let bytes = BYTES.try_take().ok_or(Failure::MemoryInUse)?;
+    let words = WORDS.try_take().ok_or(Failure::MemoryInUse)?;
     let model = Model::load(&IMAGE.0)?;
     defmt::info!("model {=str} {=u64:016x}, {=usize} bytes", model.name(), model.id(), IMAGE.0.len());
-    let m1 = M1::<kernels::Fastest>::with_kernels(&model, context, bytes, words)?;
-    let mut decoder = Decoder::new(m1, ModelIdentity { id: ID, context: context as u16 });
+    print_stream(&model, bytes, words, &console)?;
+    print_string(&model, bytes, words, &console)
+}
+
+/// Not inlined, as [`print_string`], so that the decoders of the two are not on the stack at the same time.
+#[inline(never)]
+fn print_stream(model: &Model, bytes: &mut [i8], words: &mut [i32], console: &Output) -> Result<(), Failure> {
+    let (context, stream) = STREAM;
+    let mut m1 = M1::<kernels::Fastest>::with_kernels(model, context, bytes, words)?;
+    let mut decoder = Decoder::new(&mut m1, ModelIdentity { id: ID, context: context as u16 });
     stream::decode(&mut decoder, stream, |text| console.write(text))?;
     stream::log_totals(&decoder, stream);
+    Ok(())
+}
 
+#[inline(never)]
+fn print_string(model: &Model, bytes: &mut [i8], words: &mut [i32], console: &Output) -> Result<(), Failure> {
+    let message = STRINGS.get(STRING).copied().unwrap_or_default();
+    let mut m1 = M1::<kernels::Fastest>::with_kernels(model, STRING_CONTEXT, bytes, words)?;
     let mut text = [0; 128];
-    let message = strings::STRINGS.get(STRING).copied().unwrap_or_default();
-    let length = raw::decode(&mut decoder.into_model(), Layout::Message, message, &mut text)?;
+    let length = raw::decode(&mut m1, Layout::Message, message, &mut text)?;
     console.write(text.get(..length).unwrap_or_default());
     console.write(b"\n");
     defmt::info!(
         "string {=usize} of {=usize}: {=usize} bytes from {=usize}",
         STRING,
-        strings::STRINGS.len(),
+        STRINGS.len(),
         length,
         message.len()
     );

@@ -1,0 +1,35 @@
+//! What the decoders may cost at most.
+
+use anyhow::{Result, ensure};
+
+use crate::boards::{Board, Decoder};
+use crate::table::Row;
+
+/// Compares every row with its budgets.
+pub fn check(rows: &[Row]) -> Result<()> {
+    for row in rows {
+        let (name, board) = (row.decoder.name(), row.board.name());
+        let below = |what: &str, found: f64, most: f64| -> Result<()> {
+            ensure!(found <= most, "{name} on {board}: {what} {found:.2}, and at most {most} are allowed");
+            Ok(())
+        };
+        match row.decoder {
+            Decoder::Lexicon => {
+                below("bytes of decoder", row.code as f64, 4096.0)?;
+                below("bytes of RAM", row.memory().unwrap_or(row.static_memory) as f64, 512.0)?;
+            }
+            Decoder::Nano => {
+                below("bytes of flash", row.flash as f64, f64::from(160 << 10))?;
+                below("bytes of RAM", row.memory().unwrap_or(row.static_memory) as f64, f64::from(24 << 10))?;
+                let most = match row.board {
+                    Board::Mps2An386 => 1.5,
+                    Board::Microbit => 3.0,
+                    _ => f64::INFINITY,
+                };
+                below("instructions a MAC", row.per_multiplication().unwrap_or(0.0), most)?;
+            }
+            Decoder::Micro | Decoder::Empty => {}
+        }
+    }
+    Ok(())
+}

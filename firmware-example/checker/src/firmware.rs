@@ -1,0 +1,166 @@
+//! [`Firmware`]: a program built for a board, and what it does in QEMU.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use defmt_decoder::{DecodeError, Table};
+use object::{Object, ObjectSection, ObjectSymbol, SectionFlags};
+
+use crate::boards::{Board, Decoder};
+
+/// How many seconds a program may run.
+const PATIENCE: u32 = 300;
+/// The exit code of `timeout` for a program that ran longer.
+const TIMED_OUT: i32 = 124;
+
+/// Which streams are linked in.
+#[derive(Clone, Debug)]
+pub enum Streams {
+    /// Those that `prepare` made.
+    Intact,
+    /// Those in another directory.
+    From(PathBuf),
+}
+
+/// A program for a board.
+#[derive(Debug)]
+pub struct Firmware {
+    board: Board,
+    path: PathBuf,
+    elf: Vec<u8>,
+}
+
+/// What a program printed and logged, and how it ended.
+#[derive(Debug)]
+pub struct Run {
+    /// The decoded text.
+    pub text: Vec<u8>,
+    /// Log messages, each with its level.
+    pub log: Vec<String>,
+    /// The exit code.
+    pub code: Option<i32>,
+}
+
+impl Firmware {
+    /// Builds a program, with measurement where the board can.
+    pub fn build(decoder: Decoder, board: Board, streams: &Streams) -> Result<Self> {
+        let mut cargo = Command::new(std::env::var_os("FIRMWARE_CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.args(["build", "--quiet", "--release", "--package", "equalinfo-firmware-example"]);
+        cargo.args(["--target", board.target(), "--bin", decoder.name(), "--features", board.name()]);
+        if board.half_nanoseconds_per_tick().is_some() {
+            cargo.args(["--features", "measure"]);
+        }
+        if let Some(options) = std::env::var_os("FIRMWARE_CARGO_OPTIONS") {
+            cargo.args(options.to_string_lossy().split_whitespace());
+        }
+        cargo.env("DEFMT_LOG", "info");
+        if let Streams::From(directory) = streams {
+            cargo.env("EQUALINFO_STREAMS", directory);
+        }
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
+        let status = cargo.status().context("cargo")?;
+        ensure!(status.success(), "{} for {}: the build failed", decoder.name(), board.name());
+        let path = target.join(board.target()).join("release").join(decoder.name());
+        let elf = fs::read(&path).with_context(|| format!("{}: cannot read", path.display()))?;
+        Ok(Self { board, path, elf })
+    }
+
+    /// Bytes of flash that the program takes: code, constants, and what RAM begins with.
+    pub fn flash(&self) -> Result<u64> {
+        self.sections(|name, allocated, in_file| allocated && in_file && name != ".defmt")
+    }
+
+    /// Bytes of RAM that are taken whatever the program does.
+    pub fn static_memory(&self) -> Result<u64> {
+        self.sections(|name, _, _| matches!(name, ".data" | ".bss" | ".uninit"))
+    }
+
+    fn sections(&self, wanted: impl Fn(&str, bool, bool) -> bool) -> Result<u64> {
+        let elf = object::File::parse(&*self.elf)?;
+        let mut sum = 0;
+        for section in elf.sections() {
+            let SectionFlags::Elf { sh_flags } = section.flags() else { continue };
+            let allocated = sh_flags & u64::from(object::elf::SHF_ALLOC) != 0;
+            let in_file = section.file_range().is_some();
+            if wanted(section.name()?, allocated, in_file) {
+                sum += section.size();
+            }
+        }
+        Ok(sum)
+    }
+
+    /// Fails if the program holds any of the functions that panics go through.
+    pub fn check_no_panic(&self) -> Result<()> {
+        let elf = object::File::parse(&*self.elf)?;
+        for symbol in elf.symbols() {
+            let name = symbol.name().unwrap_or_default();
+            ensure!(
+                !["panicking", "rust_begin_unwind", "slice_index_fail", "unwrap_failed", "expect_failed"]
+                    .iter()
+                    .any(|part| name.contains(part)),
+                "{}: a path panics: it holds {name}",
+                self.path.display()
+            );
+        }
+        ensure!(elf.symbols().count() > 20, "{}: symbols are missing", self.path.display());
+        Ok(())
+    }
+
+    /// Runs it in QEMU.
+    pub fn run(&self) -> Result<Run> {
+        let mut machine = self.board.machine(PATIENCE);
+        machine.arg("-kernel").arg(&self.path).stdin(Stdio::null());
+        let output = machine.output().with_context(|| format!("{:?}: cannot start", machine.get_program()))?;
+        ensure!(output.status.code() != Some(TIMED_OUT), "{}: no end after {PATIENCE} s", self.path.display());
+        let log = decode_log(&self.elf, &output.stderr, &self.path)?;
+        Ok(Run { text: output.stdout, log, code: output.status.code() })
+    }
+}
+
+/// The messages in `defmt` frames, after whatever QEMU itself says before the first.
+fn decode_log(elf: &[u8], frames: &[u8], path: &Path) -> Result<Vec<String>> {
+    let table = Table::parse(elf)?.with_context(|| format!("{}: no log messages in it", path.display()))?;
+    let mut decoder = table.new_stream_decoder();
+    decoder.received(frames);
+    let mut messages = Vec::new();
+    loop {
+        match decoder.decode() {
+            Ok(frame) => {
+                let level = frame.level().map_or("", |level| level.as_str());
+                messages.push(format!("{level}: {}", frame.display_message()));
+            }
+            Err(DecodeError::UnexpectedEof) => return Ok(messages),
+            // The words of QEMU.
+            Err(DecodeError::Malformed) if messages.is_empty() => {}
+            Err(DecodeError::Malformed) => {
+                bail!("{}: a log message cannot be read after {messages:#?}", path.display())
+            }
+        }
+    }
+}
+
+impl Run {
+    /// Compares the text with the one that was compressed.
+    pub fn check_text(&self, decoder: Decoder) -> Result<()> {
+        let name = decoder.name();
+        ensure!(self.code == Some(0), "{name}: exit code {:?}, log {:#?}", self.code, self.log);
+        let mut expected = fs::read("text.txt")?;
+        if decoder == Decoder::Nano {
+            let strings = fs::read_to_string("strings.txt")?;
+            expected.extend(strings.lines().nth(7).context("strings.txt: too short")?.bytes());
+            expected.push(b'\n');
+        }
+        ensure!(self.text == expected, "{name}: printed {:?}", String::from_utf8_lossy(&self.text));
+        ensure!(self.log.iter().any(|line| line.contains("is intact")), "{name}: log {:#?}", self.log);
+        Ok(())
+    }
+
+    /// The numbers in the log message of the measurement.
+    pub fn measured(&self) -> Option<(u64, u64)> {
+        let line = self.log.iter().find_map(|line| line.split_once("measured: "))?.1;
+        let mut numbers = line.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok());
+        Some((numbers.next()?, numbers.next()?))
+    }
+}

@@ -1,0 +1,107 @@
+//! The table of what each decoder costs.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::boards::{Board, Decoder};
+use crate::firmware::{Firmware, Run};
+use crate::multiplications;
+
+/// What a decoder costs on a board.
+#[derive(Debug)]
+pub struct Row {
+    pub decoder: Decoder,
+    pub board: Board,
+    /// Bytes of flash, all in all.
+    pub flash: u64,
+    /// Bytes of its model or lexicon.
+    pub image: u64,
+    /// Bytes of flash that the decoder's code and constants add to a program that prints and logs.
+    pub code: u64,
+    /// Bytes of RAM that are taken whatever happens.
+    pub static_memory: u64,
+    /// Bytes of RAM in all, stack included, that it adds to a program that prints and logs.
+    pub stack: Option<u64>,
+    pub instructions: Option<u64>,
+    /// Bytes of text decoded by these instructions.
+    pub text: u64,
+    /// Multiplications in the matrix products.
+    pub multiplications: Option<u64>,
+}
+
+impl Row {
+    /// Gathers a row.
+    pub fn new(decoder: Decoder, board: Board, firmware: &Firmware, baseline: &Firmware, run: &Run) -> Result<Self> {
+        let generated = Path::new("generated");
+        let length = |name: &str| -> Result<u64> {
+            Ok(fs::metadata(generated.join(name)).with_context(|| format!("generated/{name}"))?.len())
+        };
+        let image = length(decoder.image())?;
+        let mut data = image + length(decoder.stream(board))?;
+        if decoder == Decoder::Nano {
+            for number in 0..fs::read_to_string("strings.txt")?.lines().count() {
+                // Each with a pointer and a length in the table.
+                data += length(&format!("string-{number}.eqm"))? + 8;
+            }
+        }
+        let flash = firmware.flash()?;
+        let code = flash.checked_sub(baseline.flash()? + data).context("the program is smaller than its data")?;
+        let measured = run.measured();
+        ensure!(measured.is_some() || board.half_nanoseconds_per_tick().is_none(), "nothing was measured");
+        let ticks = measured.zip(board.half_nanoseconds_per_tick());
+        let multiplications = match decoder {
+            Decoder::Nano | Decoder::Micro => {
+                Some(multiplications::count(&generated.join(decoder.image()), &generated.join(decoder.stream(board)))?)
+            }
+            _ => None,
+        };
+        Ok(Self {
+            decoder,
+            board,
+            flash,
+            image,
+            code,
+            static_memory: firmware.static_memory()?,
+            stack: measured.map(|(_, stack)| stack),
+            instructions: ticks.map(|((ticks, _), length)| ticks * length / 128),
+            text: fs::metadata("text.txt")?.len(),
+            multiplications,
+        })
+    }
+
+    /// Instructions for each multiplication of the matrix products.
+    pub fn per_multiplication(&self) -> Option<f64> {
+        Some(self.instructions? as f64 / self.multiplications? as f64)
+    }
+
+    /// Bytes of RAM in all.
+    pub fn memory(&self) -> Option<u64> {
+        Some(self.static_memory + self.stack?)
+    }
+}
+
+/// Prints the table as Markdown.
+pub fn print(rows: &[Row]) {
+    println!(
+        "| decoder | core (board) | flash | of it image | of it decoder | static RAM | stack | instructions a byte | a MAC |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    for row in rows {
+        let or_none = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+        println!(
+            "| {} | {} ({}) | {} | {} | {} | {} | {} | {} | {} |",
+            row.decoder.name(),
+            row.board.core(),
+            row.board.name(),
+            row.flash,
+            row.image,
+            row.code,
+            row.static_memory,
+            or_none(row.stack.map(|stack| stack.to_string())),
+            or_none(row.instructions.map(|instructions| format!("{:.0}", instructions as f64 / row.text as f64))),
+            or_none(row.per_multiplication().map(|count| format!("{count:.2}"))),
+        );
+    }
+}
