@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
+use super::backend::TrainingState;
 use super::model::ModelConfig;
 use super::run::Settings;
 use crate::cli::files::{Destination, Output};
@@ -38,9 +39,7 @@ pub struct State {
 /// A run on disk.
 pub struct Checkpoint {
     pub state: State,
-    pub parameters: Vec<f32>,
-    pub first: Vec<f32>,
-    pub second: Vec<f32>,
+    pub training: TrainingState,
 }
 
 struct Floats<'a> {
@@ -71,10 +70,10 @@ impl Checkpoint {
     pub fn save(&self, path: &Path) -> Result<()> {
         let mut views: Vec<(String, Floats)> = Vec::new();
         for tensor in self.state.model.tensors() {
-            let values = &self.parameters[tensor.range()];
+            let values = &self.training.parameters[tensor.range()];
             views.push((tensor.name, Floats { shape: vec![tensor.rows, tensor.columns], values }));
         }
-        for (name, values) in [("optimizer.first", &self.first), ("optimizer.second", &self.second)] {
+        for (name, values) in [("optimizer.first", &self.training.first), ("optimizer.second", &self.training.second)] {
             views.push((name.into(), Floats { shape: vec![values.len()], values }));
         }
         let metadata = HashMap::from([
@@ -120,6 +119,7 @@ impl Checkpoint {
             );
             parameters.extend(values);
         }
-        Ok(Self { parameters, first: read("optimizer.first")?, second: read("optimizer.second")?, state })
+        let (first, second) = (read("optimizer.first")?, read("optimizer.second")?);
+        Ok(Self { training: TrainingState { parameters, first, second, step: state.step }, state })
     }
 }

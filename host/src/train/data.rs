@@ -94,7 +94,7 @@ pub struct Windows {
 }
 
 /// What share of the rows comes from where; the rest slides over whole documents.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Mix {
     /// Rows of contexts that restart with windows.
     pub windows: f32,

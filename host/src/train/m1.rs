@@ -156,7 +156,7 @@ struct StartingPoint {
 fn starting_point(init: &str) -> Result<StartingPoint> {
     if init.ends_with(".safetensors") {
         let checkpoint = Checkpoint::load(Path::new(init))?;
-        return Ok(StartingPoint { model: checkpoint.state.model, parameters: checkpoint.parameters });
+        return Ok(StartingPoint { model: checkpoint.state.model, parameters: checkpoint.training.parameters });
     }
     let image = crate::model::LoadedModel::m1(Some(init))?;
     let float = dequantize(&Model::load(image.image())?);

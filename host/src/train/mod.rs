@@ -3,6 +3,7 @@
 //! Data flow: [`data`] cuts a corpus into rows of tokens, [`model`] runs them forward and back over a [`device`], [`optimizer`] moves the
 //! parameters, [`checkpoint`] keeps everything that a [`run`] needs to resume to the same bits. [`m1`] and [`quantize`] are the commands.
 
+mod backend;
 pub mod checkpoint;
 pub mod cpu;
 pub mod data;
@@ -15,6 +16,7 @@ pub mod optimizer;
 pub mod quantize;
 pub mod random;
 mod rotation;
+mod rounding;
 pub mod run;
 mod segment;
 #[cfg(test)]

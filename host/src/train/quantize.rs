@@ -68,7 +68,7 @@ pub fn export(
     });
     let float = if steps == 0 { before } else { run.validate(false) };
     let scales = run.activation_scales().context("the activations of this model cannot be measured")?;
-    let image = quantize(&float_model(&run.model, &run.parameters, name), &scales)?;
+    let image = quantize(&float_model(&run.model, &run.backend.state().parameters, name), &scales)?;
     let integer = integer_bits_per_byte(&image, dev)?;
     Ok(Outcome { image, before, float, integer })
 }

@@ -9,6 +9,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
+use super::backend::{Backend, CpuBackend};
 use super::checkpoint::{Checkpoint, State};
 use super::cpu::Cpu;
 use super::cpu::matmul::Precision;
@@ -16,9 +17,7 @@ use super::data::{Mix, Source, Text, validation_batches};
 use super::device::Loss;
 use super::model::{Batch, ModelConfig, initial_parameters};
 use super::optimizer::{LearningRate, Optimizer, OptimizerKind};
-use super::rotation::Rotations;
 use super::segment;
-use super::workers::Workers;
 use crate::quantize::ActivationScales;
 
 /// What decides the course of a run; kept in its checkpoints.
@@ -100,16 +99,12 @@ pub struct Run {
     pub model: ModelConfig,
     pub settings: Settings,
     pub source: Source,
-    workers: Workers,
-    device: Cpu,
-    optimizer: Optimizer<Cpu>,
-    pub parameters: Vec<f32>,
-    gradients: Vec<f32>,
+    pub(super) backend: Box<dyn Backend>,
     bytes: u64,
     seconds: f64,
     windows_step: u64,
     /// The steps of activations in use, once training rounds.
-    scales: Option<Arc<ActivationScales>>,
+    pub(super) scales: Option<Arc<ActivationScales>>,
     dev: Vec<Batch>,
 }
 
@@ -123,23 +118,16 @@ impl Run {
         dev: &Text,
         parameters: Option<Vec<f32>>,
     ) -> Self {
-        let device = Cpu::new(Precision::F32);
-        let precision = settings.precision;
-        let capacity = settings.micro_batch.max(DEV_LENGTH);
-        let workers = Workers::new(&model, settings.workers, capacity, move || Cpu::new(precision));
-        let optimizer = Optimizer::new(&device, settings.optimizer, &model, settings.weight_decay);
+        let parameters = parameters.unwrap_or_else(|| initial_parameters(&model, settings.seed));
+        let backend = CpuBackend::new(&model, &settings, parameters);
         let dev = validation_batches(dev, DEV_BYTES, DEV_LENGTH, model.context, model.start_symbol());
         Self {
             name: name.to_owned(),
-            parameters: parameters.unwrap_or_else(|| initial_parameters(&model, settings.seed)),
-            gradients: vec![0.0; model.parameters()],
             bytes: 0,
             seconds: 0.0,
             windows_step: 0,
             scales: None,
-            workers,
-            device,
-            optimizer,
+            backend: Box::new(backend),
             source,
             dev,
             model,
@@ -149,7 +137,7 @@ impl Run {
 
     /// Starts a fresh run from a checkpoint's model.
     pub fn start_from(&mut self, checkpoint: &Checkpoint) {
-        self.parameters.clone_from(&checkpoint.parameters);
+        self.backend.set_parameters(&checkpoint.training.parameters);
         self.scales = checkpoint.state.scales.clone().map(Arc::new);
     }
 
@@ -163,14 +151,11 @@ impl Run {
         );
         let lengths = Optimizer::<Cpu>::state_lengths(self.settings.optimizer, &self.model);
         ensure!(
-            [checkpoint.first.len(), checkpoint.second.len()] == lengths,
+            [checkpoint.training.first.len(), checkpoint.training.second.len()] == lengths,
             "the checkpoint's optimizer is not {:?}",
             self.settings.optimizer
         );
-        self.parameters = checkpoint.parameters;
-        self.optimizer.first = checkpoint.first;
-        self.optimizer.second = checkpoint.second;
-        self.optimizer.step = checkpoint.state.step;
+        self.backend.set_state(checkpoint.training);
         self.bytes = checkpoint.state.bytes;
         self.seconds = checkpoint.state.seconds;
         self.windows_step = checkpoint.state.windows_step;
@@ -185,7 +170,7 @@ impl Run {
     }
 
     pub fn step(&self) -> u64 {
-        self.optimizer.step
+        self.backend.step()
     }
 
     /// Trains until the last step, `minutes` or an interrupt; saves at the end. True when the last step was done.
@@ -277,17 +262,15 @@ impl Run {
         let rows: Vec<u64> = (first..first + batch as u64).collect();
         let batches = rows.chunks((micro_batch / sequence).max(1)).map(|rows| self.rows(rows)).collect();
         let positions = batch * sequence;
-        self.set_worker_parameters(self.scales.is_some());
-        let scale = 1.0 / positions as f32;
-        let loss = self.workers.train(batches, self.scales.as_ref(), z_loss, scale, &mut self.gradients);
+        let loss = self.backend.train(batches, self.scales.as_ref(), z_loss, 1.0 / positions as f32);
         let rate = learning_rate.at(self.step() + 1);
-        let norm = self.optimizer.update(&mut self.device, &mut self.parameters, &self.gradients, rate, clip);
+        let norm = self.backend.update(rate, clip);
         self.bytes += loss.count;
         (loss, norm)
     }
 
     /// Rows of the training text as one batch.
-    fn rows(&self, rows: &[u64]) -> Batch {
+    pub(super) fn rows(&self, rows: &[u64]) -> Batch {
         let ModelConfig { context, .. } = self.model;
         let mut batch = Batch::default();
         for row in rows {
@@ -296,96 +279,11 @@ impl Run {
         batch
     }
 
-    /// Weights as they are, or as the integer model will hold them.
-    fn set_worker_parameters(&mut self, quantized: bool) {
-        if quantized {
-            let mut weights = self.parameters.clone();
-            super::fake_quantize::weights(&self.model, &mut weights);
-            self.workers.set_parameters(&weights);
-        } else {
-            self.workers.set_parameters(&self.parameters);
-        }
-    }
-
     /// Bits/byte on the held-out documents, each a context of its own that slides; rounded as the integer model does if it has been calibrated and that is asked for.
     pub fn validate(&mut self, rounded: bool) -> f64 {
         let scales = self.scales.as_ref().filter(|_| rounded).cloned();
-        self.set_worker_parameters(scales.is_some());
-        let loss = self.workers.evaluate(self.dev.clone(), scales.as_ref());
+        let loss = self.backend.evaluate(self.dev.clone(), scales.as_ref());
         loss.nats / loss.count.max(1) as f64 / LN_2
-    }
-
-    /// When rounding begins, and twice more while the activations still move.
-    fn calibration_due(&self) -> bool {
-        let Settings { rounded_steps, learning_rate, .. } = self.settings;
-        let first = learning_rate.steps.saturating_sub(rounded_steps);
-        rounded_steps > 0 && (0..3).any(|time| self.step() == first + time * rounded_steps / 4)
-    }
-
-    /// Turns the model to a basis that rounds well, see [`super::rotation`].
-    fn rotate(&mut self) {
-        // Adafactor's factored moments belong to rows and columns, and its updates keep to them.
-        if self.settings.optimizer == OptimizerKind::Adamw {
-            let rotations = Rotations::random(&self.model, self.settings.seed);
-            rotations.apply(&self.model, &mut self.parameters);
-            rotations.apply(&self.model, &mut self.optimizer.first);
-            rotations.squared().apply(&self.model, &mut self.optimizer.second);
-        }
-    }
-
-    /// Chooses steps of the activations that suit some rows of the training text.
-    fn calibrate(&mut self) {
-        if self.scales.is_none() {
-            self.rotate();
-        }
-        self.set_worker_parameters(false);
-        let batches = self.calibration_batches();
-        let first = batches.first().cloned().unwrap_or_default();
-        self.scales = self.workers.calibrate(first).map(|scales| Arc::new(self.refined(scales, &batches)));
-    }
-
-    fn calibration_batches(&self) -> Vec<Batch> {
-        let Settings { sequence, micro_batch, .. } = self.settings;
-        let rows = (CALIBRATION_BYTES / sequence).max(1) as u64;
-        let rows: Vec<u64> = (0..rows).map(|row| u64::MAX - row).collect();
-        rows.chunks((micro_batch.max(DEV_LENGTH) / sequence).max(1)).map(|rows| self.rows(rows)).collect()
-    }
-
-    /// Moves one scale at a time by a fourth of an octave as long as that lowers the loss of the rounded model: the square error that scales are first chosen by
-    /// doesn't know how much each activation matters.
-    fn refined(&mut self, mut scales: ActivationScales, batches: &[Batch]) -> ActivationScales {
-        self.set_worker_parameters(true);
-        let loss =
-            |scales: &ActivationScales| self.workers.evaluate(batches.to_vec(), Some(&Arc::new(scales.clone()))).nats;
-        let mut best = loss(&scales);
-        for _ in 0..REFINEMENTS {
-            for index in 0..scales.narrow_mut().count() {
-                for factor in [-0.25f32, 0.25].map(f32::exp2) {
-                    loop {
-                        let mut moved = scales.clone();
-                        moved.narrow_mut().skip(index).take(1).for_each(|scale| *scale *= factor);
-                        let nats = loss(&moved);
-                        if nats.total_cmp(&best).is_ge() {
-                            break;
-                        }
-                        (scales, best) = (moved, nats);
-                    }
-                }
-            }
-        }
-        scales
-    }
-
-    /// Steps of the activations that suit the model as it is: those it was trained with, refined, or new ones.
-    pub fn activation_scales(&mut self) -> Option<Arc<ActivationScales>> {
-        match self.scales.clone() {
-            Some(scales) => {
-                let batches = self.calibration_batches();
-                self.scales = Some(Arc::new(self.refined(ActivationScales::clone(&scales), &batches)));
-            }
-            None => self.calibrate(),
-        }
-        self.scales.clone()
     }
 
     fn segmentation_due(&self) -> bool {
@@ -401,8 +299,7 @@ impl Run {
 
     /// Trains with rounding from the model as it is, on a schedule of its own; `report` is called after every step.
     pub fn fine_tune(&mut self, learning_rate: LearningRate, mut report: impl FnMut(&mut Self)) {
-        let Settings { optimizer, weight_decay, .. } = self.settings;
-        self.optimizer = Optimizer::new(&self.device, optimizer, &self.model, weight_decay);
+        self.backend.restart_optimizer();
         self.settings.learning_rate = learning_rate;
         self.settings.rounded_steps = learning_rate.steps;
         while self.step() < learning_rate.steps {
@@ -413,7 +310,6 @@ impl Run {
 
     /// Cuts text into windows with the model as it is.
     pub fn cut_windows(&mut self) {
-        self.set_worker_parameters(false);
         let seed = self.settings.seed ^ self.step();
         self.source.windows = WINDOW_BITS
             .iter()
@@ -421,7 +317,7 @@ impl Run {
                 // Twice over a small text gives it different phases; more would only repeat.
                 let bytes = (self.settings.window_text.min(2 * self.source.text.bytes.len()) as f32 * weight) as usize;
                 let windows = segment::segment(
-                    &self.workers,
+                    self.backend.as_mut(),
                     &self.model,
                     self.settings.micro_batch,
                     &self.source.text,
@@ -463,15 +359,10 @@ impl Run {
             windows_step: self.windows_step,
             scales: self.scales.as_deref().cloned(),
         };
-        let (first, second) = (self.optimizer.first.clone(), self.optimizer.second.clone());
-        Checkpoint { state, parameters: self.parameters.clone(), first, second }.save(&directory.checkpoint())
+        Checkpoint { state, training: self.backend.state() }.save(&directory.checkpoint())
     }
 }
 
-/// Passes over all scales in [`Run::refined`].
-const REFINEMENTS: usize = 2;
-/// Training text that scales are chosen on, in bytes.
-const CALIBRATION_BYTES: usize = 32 << 10;
 /// Held-out text per validation, in bytes.
 pub const DEV_BYTES: usize = 512 << 10;
 /// Longest context of a validation, in bytes: long enough that sliding dominates.

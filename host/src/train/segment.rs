@@ -4,10 +4,10 @@
 //! window where the information so far would exceed the window's bits. Training only needs contexts of the right kind, so
 //! the float model's `-log2 P` stands in for the coder.
 
+use super::backend::Backend;
 use super::data::{Text, Windows};
 use super::model::{Batch, ModelConfig};
 use super::random::Random;
-use super::workers::Workers;
 
 /// Bits of a window that a real code leaves unused on average.
 const UNUSED_BITS: f32 = 0.4;
@@ -23,7 +23,7 @@ struct Stretch {
 
 /// Segments about `bytes` of the text, drawn from all over it, into windows of `bits`.
 pub fn segment(
-    workers: &Workers,
+    backend: &mut dyn Backend,
     config: &ModelConfig,
     capacity: usize,
     text: &Text,
@@ -44,10 +44,10 @@ pub fn segment(
     let mut active: Vec<usize> = (0..stretches.len()).collect();
     while !active.is_empty() {
         let mut remaining = Vec::with_capacity(active.len());
-        for round in active.chunks(per_batch * workers.count()) {
+        for round in active.chunks(per_batch * backend.parallel_batches()) {
             let groups: Vec<&[usize]> = round.chunks(per_batch).collect();
             let batches = groups.iter().map(|group| look_ahead(group, &stretches, text, config, reach)).collect();
-            for (group, nats) in groups.iter().zip(workers.nats(batches)) {
+            for (group, nats) in groups.iter().zip(backend.nats(batches)) {
                 let mut at = 0;
                 for &index in *group {
                     let stretch = &mut stretches[index];

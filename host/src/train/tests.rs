@@ -26,7 +26,7 @@ fn source(mix: Mix) -> Source {
 }
 
 fn batch(rows: u64) -> Batch {
-    let source = source(Mix { windows: 0.0, messages: 0.0 });
+    let source = source(Mix::default());
     let mut batch = Batch::default();
     (0..rows).for_each(|row| source.push_row(row, 96, TINY.context, TINY.start_symbol(), &mut batch));
     batch
@@ -82,7 +82,7 @@ fn rotations_change_nothing() {
         nats
     };
     for (before, after) in nats(&parameters).iter().zip(nats(&turned)) {
-        assert!((before - after).abs() < 1e-3 * before, "{before} nats, {after} turned");
+        assert!((before - after).abs() <= 1e-3 * before, "{before} nats, {after} turned");
     }
 }
 
@@ -138,7 +138,8 @@ fn settings(steps: u64) -> Settings {
         weight_decay: 0.01,
         clip: 1.0,
         z_loss: 1e-4,
-        mix: Mix { windows: 0.4, messages: 0.1 },
+        mix: Mix { windows: 0.4, messages: 0.1, layouts: 0.3 },
+        rounded_steps: 10,
         resegment: 2,
         window_text: 40_000,
         seed: 11,
@@ -172,22 +173,20 @@ fn an_interrupted_run_resumes_to_the_same_bits() {
         let (a, b) = (Checkpoint::load(&whole.checkpoint()).unwrap(), Checkpoint::load(&parts.checkpoint()).unwrap());
         assert_eq!(a.state.step, 24);
         assert_eq!(a.state.bytes, b.state.bytes);
-        assert!(
-            a.parameters == b.parameters && a.first == b.first && a.second == b.second,
-            "{optimizer:?}: the resumed run differs"
-        );
+        assert!(a.training == b.training && a.state.scales == b.state.scales, "{optimizer:?}: the resumed run differs");
     }
 }
 
 #[test]
 fn training_learns() {
-    let settings = Settings { mix: Mix { windows: 0.2, messages: 0.2 }, ..settings(150) };
-    let mut run = Run::new("tiny", TINY, settings, source(Mix { windows: 0.2, messages: 0.2 }), &alice(), None);
-    let before = run.validate(None);
+    let settings = Settings { mix: Mix { windows: 0.2, messages: 0.2, layouts: 0.1 }, ..settings(150) };
+    let mut run =
+        Run::new("tiny", TINY, settings, source(Mix { windows: 0.2, messages: 0.2, layouts: 0.1 }), &alice(), None);
+    let before = run.validate(false);
     let directory = tempfile::tempdir().unwrap();
     let conduct = Conduct { validate_every: 1000, save_every: 1000, minutes: None, quiet: true };
     run.train(&Directory(directory.path().to_owned()), &conduct, || false).unwrap();
-    let after = run.validate(None);
+    let after = run.validate(false);
     assert!(before > 7.0 && after < 4.0, "from {before} to {after} bits/byte");
 }
 

@@ -1,0 +1,147 @@
+//! Where a run's arithmetic happens: the parameters, their gradients and the optimizer, wherever they live.
+
+use std::sync::Arc;
+
+use super::cpu::Cpu;
+use super::cpu::matmul::Precision;
+use super::device::Loss;
+use super::fake_quantize;
+use super::model::{Batch, ModelConfig};
+use super::optimizer::Optimizer;
+use super::run::{DEV_LENGTH, Settings};
+use super::workers::Workers;
+use crate::quantize::ActivationScales;
+
+/// What a step of the optimizer changes; all that a checkpoint holds in tensors.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TrainingState {
+    pub parameters: Vec<f32>,
+    /// First moments, as [`Optimizer::first`].
+    pub first: Vec<f32>,
+    /// Second moments, as [`Optimizer::second`].
+    pub second: Vec<f32>,
+    /// Steps of the optimizer so far.
+    pub step: u64,
+}
+
+/// The scales of activations that a job rounds with; without them nothing is rounded. With them, weights are rounded too.
+pub type Rounding<'a> = Option<&'a Arc<ActivationScales>>;
+
+/// Runs the model's graph over batches and moves the parameters.
+pub trait Backend {
+    /// How many batches run at once: what [`Backend::nats`] takes at most.
+    fn parallel_batches(&self) -> usize;
+    /// Steps of the optimizer so far.
+    fn step(&self) -> u64;
+    fn state(&self) -> TrainingState;
+    fn set_parameters(&mut self, parameters: &[f32]);
+    /// Replaces all of it; the lengths must be those of [`Backend::state`].
+    fn set_state(&mut self, state: TrainingState);
+    /// Forgets moments and step count.
+    fn restart_optimizer(&mut self);
+    /// Sum of the losses; gradients times `gradient_scale` replace those of the last call.
+    fn train(&mut self, batches: Vec<Batch>, rounding: Rounding, z_loss: f32, gradient_scale: f32) -> Loss;
+    /// Moves the parameters by the gradients; returns their norm before clipping.
+    fn update(&mut self, learning_rate: f32, clip: f32) -> f64;
+    fn evaluate(&mut self, batches: Vec<Batch>, rounding: Rounding) -> Loss;
+    /// Cross-entropy in nats of each position of each batch.
+    fn nats(&mut self, batches: Vec<Batch>) -> Vec<Vec<f32>>;
+    /// Activation scales that suit one batch, see [`super::model::Graph::activation_scales`].
+    fn calibrate(&mut self, batch: Batch) -> Option<ActivationScales>;
+}
+
+/// Threads, each with a graph of its own.
+pub struct CpuBackend {
+    model: ModelConfig,
+    workers: Workers,
+    device: Cpu,
+    optimizer: Optimizer<Cpu>,
+    parameters: Vec<f32>,
+    gradients: Vec<f32>,
+}
+
+impl CpuBackend {
+    pub fn new(model: &ModelConfig, settings: &Settings, parameters: Vec<f32>) -> Self {
+        let Settings { precision, workers, micro_batch, optimizer, weight_decay, .. } = *settings;
+        let device = Cpu::new(Precision::F32);
+        Self {
+            model: model.clone(),
+            workers: Workers::new(model, workers, micro_batch.max(DEV_LENGTH), move || Cpu::new(precision)),
+            optimizer: Optimizer::new(&device, optimizer, model, weight_decay),
+            device,
+            gradients: vec![0.0; parameters.len()],
+            parameters,
+        }
+    }
+
+    /// Gives the threads the weights as they are, or as the integer model will hold them.
+    fn share_weights(&self, rounded: bool) {
+        if rounded {
+            let mut weights = self.parameters.clone();
+            fake_quantize::weights(&self.model, &mut weights);
+            self.workers.set_parameters(&weights);
+        } else {
+            self.workers.set_parameters(&self.parameters);
+        }
+    }
+}
+
+impl Backend for CpuBackend {
+    fn parallel_batches(&self) -> usize {
+        self.workers.count()
+    }
+
+    fn step(&self) -> u64 {
+        self.optimizer.step
+    }
+
+    fn set_parameters(&mut self, parameters: &[f32]) {
+        self.parameters.copy_from_slice(parameters);
+    }
+
+    fn state(&self) -> TrainingState {
+        TrainingState {
+            parameters: self.parameters.clone(),
+            first: self.optimizer.first.clone(),
+            second: self.optimizer.second.clone(),
+            step: self.optimizer.step,
+        }
+    }
+
+    fn set_state(&mut self, state: TrainingState) {
+        self.parameters = state.parameters;
+        self.optimizer.first = state.first;
+        self.optimizer.second = state.second;
+        self.optimizer.step = state.step;
+    }
+
+    fn restart_optimizer(&mut self) {
+        self.optimizer.first.fill(0.0);
+        self.optimizer.second.fill(0.0);
+        self.optimizer.step = 0;
+    }
+
+    fn train(&mut self, batches: Vec<Batch>, rounding: Rounding, z_loss: f32, gradient_scale: f32) -> Loss {
+        self.share_weights(rounding.is_some());
+        self.workers.train(batches, rounding, z_loss, gradient_scale, &mut self.gradients)
+    }
+
+    fn update(&mut self, learning_rate: f32, clip: f32) -> f64 {
+        self.optimizer.update(&mut self.device, &mut self.parameters, &self.gradients, learning_rate, clip)
+    }
+
+    fn evaluate(&mut self, batches: Vec<Batch>, rounding: Rounding) -> Loss {
+        self.share_weights(rounding.is_some());
+        self.workers.evaluate(batches, rounding)
+    }
+
+    fn nats(&mut self, batches: Vec<Batch>) -> Vec<Vec<f32>> {
+        self.share_weights(false);
+        self.workers.nats(batches)
+    }
+
+    fn calibrate(&mut self, batch: Batch) -> Option<ActivationScales> {
+        self.share_weights(false);
+        self.workers.calibrate(batch)
+    }
+}

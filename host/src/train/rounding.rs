@@ -1,0 +1,90 @@
+//! How a run comes to round as the integer model does: the basis, the steps of activations, and when they are chosen.
+
+use std::sync::Arc;
+
+use super::model::Batch;
+use super::optimizer::OptimizerKind;
+use super::rotation::Rotations;
+use super::run::{DEV_LENGTH, Run, Settings};
+use crate::quantize::ActivationScales;
+
+/// Passes over all scales in [`Run::refined`].
+const REFINEMENTS: usize = 2;
+/// Training text that scales are chosen on, in bytes.
+const CALIBRATION_BYTES: usize = 32 << 10;
+
+impl Run {
+    /// When rounding begins, and twice more while the activations still move.
+    pub(super) fn calibration_due(&self) -> bool {
+        let Settings { rounded_steps, learning_rate, .. } = self.settings;
+        let first = learning_rate.steps.saturating_sub(rounded_steps);
+        let begins = self.scales.is_none() && self.step() >= first;
+        rounded_steps > 0 && (begins || (1..3).any(|time| self.step() == first + time * rounded_steps / 4))
+    }
+
+    /// Turns the model to a basis that rounds well, see [`super::rotation`].
+    fn rotate(&mut self) {
+        // Adafactor's factored moments belong to rows and columns, and its updates keep to them.
+        if self.settings.optimizer == OptimizerKind::Adamw {
+            let rotations = Rotations::random(&self.model, self.settings.seed);
+            let mut state = self.backend.state();
+            rotations.apply(&self.model, &mut state.parameters);
+            rotations.apply(&self.model, &mut state.first);
+            rotations.squared().apply(&self.model, &mut state.second);
+            self.backend.set_state(state);
+        }
+    }
+
+    /// Chooses steps of the activations that suit some rows of the training text.
+    pub(super) fn calibrate(&mut self) {
+        if self.scales.is_none() {
+            self.rotate();
+        }
+        let batches = self.calibration_batches();
+        let first = batches.first().cloned().unwrap_or_default();
+        self.scales = self.backend.calibrate(first).map(|scales| Arc::new(self.refined(scales, &batches)));
+    }
+
+    fn calibration_batches(&self) -> Vec<Batch> {
+        let Settings { sequence, micro_batch, batch, .. } = self.settings;
+        let rows = (CALIBRATION_BYTES / sequence).clamp(1, 2 * batch) as u64;
+        let rows: Vec<u64> = (0..rows).map(|row| u64::MAX - row).collect();
+        rows.chunks((micro_batch.max(DEV_LENGTH) / sequence).max(1)).map(|rows| self.rows(rows)).collect()
+    }
+
+    /// Moves one scale at a time by a fourth of an octave as long as that lowers the loss of the rounded model: the square error that scales are first chosen by
+    /// doesn't know how much each activation matters.
+    fn refined(&mut self, mut scales: ActivationScales, batches: &[Batch]) -> ActivationScales {
+        let mut loss =
+            |scales: &ActivationScales| self.backend.evaluate(batches.to_vec(), Some(&Arc::new(scales.clone()))).nats;
+        let mut best = loss(&scales);
+        for _ in 0..REFINEMENTS {
+            for index in 0..scales.narrow_mut().count() {
+                for factor in [-0.25f32, 0.25].map(f32::exp2) {
+                    loop {
+                        let mut moved = scales.clone();
+                        moved.narrow_mut().skip(index).take(1).for_each(|scale| *scale *= factor);
+                        let nats = loss(&moved);
+                        if nats.total_cmp(&best).is_ge() {
+                            break;
+                        }
+                        (scales, best) = (moved, nats);
+                    }
+                }
+            }
+        }
+        scales
+    }
+
+    /// Steps of the activations that suit the model as it is: those it was trained with, refined, or new ones.
+    pub fn activation_scales(&mut self) -> Option<Arc<ActivationScales>> {
+        match self.scales.clone() {
+            Some(scales) => {
+                let batches = self.calibration_batches();
+                self.scales = Some(Arc::new(self.refined(ActivationScales::clone(&scales), &batches)));
+            }
+            None => self.calibrate(),
+        }
+        self.scales.clone()
+    }
+}
