@@ -1,0 +1,153 @@
+// What becomes of a product's sums, for every kernel whose accumulators lie as mma.sync leaves them: a warp holds 16 rows of
+// blocks of 8 columns, `d[block][0..1]` of row lane / 4 and columns 2 (lane % 4)..+1, `d[block][2..3]` of the row 8 below.
+// wgmma's accumulators of each warp have the same layout, so both paths end here.
+//
+// An f32 output leaves as it lies: the four lanes of a group write 32 bytes of a row, a whole sector. A bf16 output would fill half a
+// sector; four lanes first exchange words so that each holds 8 columns, and the group writes 64 bytes of a row. That takes a
+// shuffle a word and no shared memory, which the operands' stages fill. Columns come in multiples of 8, rows as they like.
+#pragma once
+
+#include "device.cuh"
+
+// Lane `member` of four gives word `j` of its part and receives part `member`: words [j] of lane i become words [i] of lane j.
+DEVICE void exchange_among_four(u32 (&words)[4]) {
+    const int member = lane_index() % 4;
+#pragma unroll
+    for (int bit = 1; bit <= 2; bit *= 2) {
+        const bool high = member & bit;
+#pragma unroll
+        for (int j = 0; j < 4; j++) {
+            if (j & bit) continue;
+            const u32 received = __shfl_xor_sync(ALL_LANES, high ? words[j] : words[j | bit], bit);
+            if (high) words[j] = received;
+            else words[j | bit] = received;
+        }
+    }
+}
+
+// One row of words [block] to a row of the matrix. All lanes of the warp call it; `inside` says whether the row exists.
+template <int BLOCKS>
+DEVICE void store_row_bf16(const bf16x2 (&row)[BLOCKS], bf16 *target, int column, int columns, bool inside) {
+    const int member = lane_index() % 4;
+#pragma unroll
+    for (int first = 0; first < BLOCKS; first += 4) {
+        u32 words[4] = {row[first], row[first + 1], row[first + 2], row[first + 3]};
+        exchange_among_four(words);
+        const int own = column + 8 * (first + member);
+        if (inside && own < columns)
+            *reinterpret_cast<uint4 *>(target + own) = make_uint4(words[0], words[1], words[2], words[3]);
+    }
+}
+
+// out = d, rounded.
+struct StoreBf16 {
+    bf16 *out;
+    int rows, columns;
+
+    template <int BLOCKS>
+    __device__ __forceinline__ void operator()(const float (&d)[BLOCKS][4], int row, int column) const {
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            const int own = row + 8 * half + lane_index() / 4;
+            bf16x2 words[BLOCKS];
+#pragma unroll
+            for (int i = 0; i < BLOCKS; i++) words[i] = to_bf16x2(d[i][2 * half], d[i][2 * half + 1]);
+            store_row_bf16(words, out + static_cast<i64>(own) * columns, column, columns, own < rows);
+        }
+    }
+};
+
+// out = d, or with ADD out = added + d; `added` may be `out` itself, since each value is read and written by one thread.
+template <bool ADD>
+struct StoreF32 {
+    const float *added;
+    float *out;
+    int rows, columns;
+
+    template <int BLOCKS>
+    __device__ __forceinline__ void operator()(const float (&d)[BLOCKS][4], int row, int column) const {
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            const int own = row + 8 * half + lane_index() / 4;
+            if (own >= rows) continue;
+            const i64 start = static_cast<i64>(own) * columns;
+#pragma unroll
+            for (int i = 0; i < BLOCKS; i++) {
+                const int at = column + 8 * i + lane_index() % 4 * 2;
+                if (at >= columns) continue;
+                float2 value = make_float2(d[i][2 * half], d[i][2 * half + 1]);
+                if (ADD) {
+                    const float2 before = *reinterpret_cast<const float2 *>(added + start + at);
+                    value.x += before.x;
+                    value.y += before.y;
+                }
+                *reinterpret_cast<float2 *>(out + start + at) = value;
+            }
+        }
+    }
+};
+
+// ReGLU within the product: the first half of the blocks holds gates, the second the linear factors of the same columns.
+// `gate_linear` (rows of [gate | linear], for the backward pass) is written unless null, and h = max(gate, 0) * linear, both
+// factors rounded first, as the separate kernel finds them.
+struct StoreReglu {
+    bf16 *gate_linear;
+    bf16 *h;
+    int rows, columns;
+
+    template <int BLOCKS>
+    __device__ __forceinline__ void operator()(const float (&d)[BLOCKS][4], int row, int column) const {
+        constexpr int HALF = BLOCKS / 2;
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            const int own = row + 8 * half + lane_index() / 4;
+            bf16x2 gate[HALF], linear[HALF], product[HALF];
+#pragma unroll
+            for (int i = 0; i < HALF; i++) {
+                gate[i] = to_bf16x2(d[i][2 * half], d[i][2 * half + 1]);
+                linear[i] = to_bf16x2(d[HALF + i][2 * half], d[HALF + i][2 * half + 1]);
+                product[i] = to_bf16x2(max(low_float(gate[i]), 0.0f) * low_float(linear[i]),
+                                       max(high_float(gate[i]), 0.0f) * high_float(linear[i]));
+            }
+            const bool inside = own < rows;
+            store_row_bf16(product, h + static_cast<i64>(own) * columns, column, columns, inside);
+            if (gate_linear == nullptr) continue;
+            bf16 *both = gate_linear + static_cast<i64>(own) * 2 * columns;
+            store_row_bf16(gate, both, column, columns, inside);
+            store_row_bf16(linear, both + columns, column, columns, inside);
+        }
+    }
+};
+
+// The gradient of ReGLU within the product that makes dh: dgate = linear * dh where the gate is open, dlinear = max(gate, 0) * dh.
+struct StoreRegluBackward {
+    const bf16 *gate_linear;
+    bf16 *dgate_linear;
+    int rows, columns;
+
+    template <int BLOCKS>
+    __device__ __forceinline__ void operator()(const float (&d)[BLOCKS][4], int row, int column) const {
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            const int own = row + 8 * half + lane_index() / 4;
+            const bool inside = own < rows;
+            const i64 start = static_cast<i64>(own) * 2 * columns;
+            bf16x2 dgate[BLOCKS], dlinear[BLOCKS];
+#pragma unroll
+            for (int i = 0; i < BLOCKS; i++) {
+                const int at = column + 8 * i + lane_index() % 4 * 2;
+                bf16x2 gate = 0, linear = 0;
+                if (inside && at < columns) {
+                    gate = *reinterpret_cast<const bf16x2 *>(gate_linear + start + at);
+                    linear = *reinterpret_cast<const bf16x2 *>(gate_linear + start + columns + at);
+                }
+                const float low = d[i][2 * half], high = d[i][2 * half + 1];
+                dgate[i] = to_bf16x2(low_float(gate) > 0.0f ? low * low_float(linear) : 0.0f,
+                                     high_float(gate) > 0.0f ? high * high_float(linear) : 0.0f);
+                dlinear[i] = to_bf16x2(max(low_float(gate), 0.0f) * low, max(high_float(gate), 0.0f) * high);
+            }
+            store_row_bf16(dgate, dgate_linear + start, column, columns, inside);
+            store_row_bf16(dlinear, dgate_linear + start + columns, column, columns, inside);
+        }
+    }
+};
