@@ -1,0 +1,56 @@
+//! Lists the kernel files for the crate to carry. With the feature `shim`, also compiles them and the CPU's stand-in for CUDA with
+//! the C++ compiler.
+
+use std::path::PathBuf;
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    // A folder among these has cargo look at the files in it, new ones too.
+    println!("cargo::rerun-if-changed=.");
+    let folder = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
+    let out = std::env::var("OUT_DIR").expect("cargo sets OUT_DIR");
+    let entries: String = files(".", &["cu", "cuh"])
+        .iter()
+        .map(|path| {
+            let name = path.file_name().and_then(|name| name.to_str()).expect("kernel files have plain names");
+            format!("    ({name:?}, include_str!({:?})),\n", format!("{folder}/{name}"))
+        })
+        .collect();
+    let list = PathBuf::from(out).join("files.rs");
+    std::fs::write(&list, format!("&[\n{entries}]\n")).unwrap_or_else(|error| panic!("{}: {error}", list.display()));
+    #[cfg(feature = "shim")]
+    build_for_cpu();
+}
+
+/// Files of `folder` with one of the extensions, in the order of their names.
+fn files(folder: &str, extensions: &[&str]) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{folder}: {error}"));
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("an entry of a folder that opened").path())
+        .filter(|path| path.extension().is_some_and(|extension| extensions.iter().any(|&one| extension == one)))
+        .collect();
+    files.sort();
+    files
+}
+
+#[cfg(feature = "shim")]
+fn build_for_cpu() {
+    cc::Build::new()
+        .cpp(true)
+        .std("c++20")
+        // Sums stay as written, so that results agree with plain code bit by bit where the order of sums does.
+        .flag("-ffp-contract=off")
+        .flag("-Wno-unknown-pragmas")
+        .flag("-pthread")
+        // Kernels are too slow to test unoptimised.
+        .opt_level(2)
+        .debug(false)
+        // Compilers know .cu as another language or not at all.
+        .flag("-xc++")
+        .include(".")
+        .files(files(".", &["cu"]))
+        .files(files("cpu", &["cpp"]))
+        // Kernels register themselves before `main`; nothing names them, so the linker would leave them out.
+        .link_lib_modifier("+whole-archive")
+        .compile("equalinfo_kernels_on_cpu");
+}

@@ -1,0 +1,192 @@
+//! What runs kernels: memory of a device and launches on it, in order.
+
+/// A kernel's name and the file it is in, without `.cu`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Kernel {
+    /// The file: what is compiled together.
+    pub unit: &'static str,
+    /// The name of the `extern "C" __global__` function.
+    pub name: &'static str,
+}
+
+/// The shape of a launch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Launch {
+    /// Blocks in x, y and z.
+    pub grid: [u32; 3],
+    /// Threads of a block in x, y and z.
+    pub block: [u32; 3],
+    /// Bytes of dynamic shared memory of a block.
+    pub shared_bytes: u32,
+}
+
+impl Launch {
+    /// A row of blocks of `threads` threads in a row, without dynamic shared memory.
+    pub const fn linear(blocks: u32, threads: u32) -> Self {
+        Self { grid: [blocks, 1, 1], block: [threads, 1, 1], shared_bytes: 0 }
+    }
+
+    /// The same launch with `bytes` of dynamic shared memory a block.
+    pub const fn with_shared(self, bytes: u32) -> Self {
+        Self { shared_bytes: bytes, ..self }
+    }
+}
+
+/// Device memory.
+pub trait Memory {
+    /// Bytes that were asked for.
+    fn bytes(&self) -> usize;
+}
+
+/// A stretch of device memory from `offset` bytes into a buffer to its end: what a pointer argument says.
+#[derive(Debug)]
+pub struct View<'a, B> {
+    /// The memory.
+    pub buffer: &'a B,
+    /// Bytes to skip.
+    pub offset: usize,
+}
+
+impl<B> Clone for View<'_, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B> Copy for View<'_, B> {}
+
+impl<'a, B: Memory> View<'a, B> {
+    /// All of `buffer`.
+    pub fn new(buffer: &'a B) -> Self {
+        Self { buffer, offset: 0 }
+    }
+
+    /// The view without its first `elements` values of type `T`.
+    pub fn skip<T>(self, elements: usize) -> Self {
+        Self { offset: self.offset + elements * size_of::<T>(), ..self }
+    }
+
+    /// Values of type `T` in the view.
+    pub fn elements<T>(&self) -> usize {
+        self.buffer.bytes().saturating_sub(self.offset) / size_of::<T>()
+    }
+
+    /// The view itself, once it is known to hold `elements` values of type `T`.
+    ///
+    /// # Panics
+    /// If it is smaller: a kernel would read or write behind it.
+    #[track_caller]
+    pub fn expect<T>(self, what: &str, elements: usize) -> Self {
+        let held = self.elements::<T>();
+        assert!(held >= elements, "{what} holds {held} values, the kernel takes {elements}");
+        self
+    }
+}
+
+/// One argument of a kernel.
+#[derive(Debug)]
+pub enum Argument<'a, B> {
+    /// A pointer to device memory, to read or to write.
+    Pointer(View<'a, B>),
+    /// No memory: a null pointer, where a kernel takes one.
+    Null,
+    /// `int`.
+    I32(i32),
+    /// `unsigned`.
+    U32(u32),
+    /// `long long` or `unsigned long long`.
+    U64(u64),
+    /// `float`.
+    F32(f32),
+}
+
+impl<B> Clone for Argument<'_, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B> Copy for Argument<'_, B> {}
+
+impl<'a, B> From<View<'a, B>> for Argument<'a, B> {
+    fn from(view: View<'a, B>) -> Self {
+        Self::Pointer(view)
+    }
+}
+
+impl<'a, B> From<Option<View<'a, B>>> for Argument<'a, B> {
+    fn from(view: Option<View<'a, B>>) -> Self {
+        view.map_or(Self::Null, Self::Pointer)
+    }
+}
+
+impl<B> From<i32> for Argument<'_, B> {
+    fn from(value: i32) -> Self {
+        Self::I32(value)
+    }
+}
+
+impl<B> From<u32> for Argument<'_, B> {
+    fn from(value: u32) -> Self {
+        Self::U32(value)
+    }
+}
+
+impl<B> From<u64> for Argument<'_, B> {
+    fn from(value: u64) -> Self {
+        Self::U64(value)
+    }
+}
+
+impl<B> From<f32> for Argument<'_, B> {
+    fn from(value: f32) -> Self {
+        Self::F32(value)
+    }
+}
+
+/// Sizes are `int` in kernels.
+///
+/// # Panics
+/// If the size is 2^31 or more.
+impl<B> From<usize> for Argument<'_, B> {
+    #[track_caller]
+    fn from(size: usize) -> Self {
+        Self::I32(i32::try_from(size).unwrap_or_else(|_| panic!("a kernel's sizes are below 2^31, not {size}")))
+    }
+}
+
+/// `[argument, argument, ...]` from views and numbers.
+#[macro_export]
+macro_rules! arguments {
+    ($($value:expr),* $(,)?) => { &[$($crate::Argument::from($value)),*] };
+}
+
+/// A device: memory, and kernels that run one after the other in the order of their launches.
+pub trait Driver {
+    /// Memory of the device, aligned to 256 bytes; freed when dropped.
+    type Buffer: Memory;
+    /// What may go wrong.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// New memory with arbitrary content.
+    fn allocate(&self, bytes: usize) -> Result<Self::Buffer, Self::Error>;
+    /// Copies `bytes` to the start of `to`; later launches see them.
+    fn upload(&self, to: View<Self::Buffer>, bytes: &[u8]) -> Result<(), Self::Error>;
+    /// Fills `bytes` from the start of `from`, after everything launched so far.
+    fn download(&self, from: View<Self::Buffer>, bytes: &mut [u8]) -> Result<(), Self::Error>;
+    /// Sets `bytes` from the start of `to` to zero.
+    fn zero(&self, to: View<Self::Buffer>, bytes: usize) -> Result<(), Self::Error>;
+    /// Starts a kernel; it may still run when this returns.
+    ///
+    /// # Safety
+    /// The arguments are those of the kernel's signature, in its order; with them and with this shape of launch, it stays within the memory
+    /// that they point to.
+    unsafe fn launch(
+        &self,
+        kernel: Kernel,
+        launch: Launch,
+        arguments: &[Argument<Self::Buffer>],
+    ) -> Result<(), Self::Error>;
+    /// Waits for everything launched so far.
+    fn synchronize(&self) -> Result<(), Self::Error>;
+}

@@ -1,0 +1,10 @@
+//! Every kernel against its plain twin, on the CPU.
+
+mod common;
+mod convert;
+mod differences;
+mod embedding;
+mod norm;
+mod optimizer;
+mod reglu;
+mod rounding;
