@@ -8,9 +8,10 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::files::{Destination, Output};
-use super::options::{ModelArguments, ThreadArguments, VerbosityArguments, context};
+use super::options::{ModelArguments, ThreadArguments, VerbosityArguments, context, size};
 use super::table::grouped;
-use crate::lexicon::{LexiconImage, LexiconKind, build, kind_name};
+use crate::corpus::{Corpus, CorpusOptions};
+use crate::lexicon::{LexiconImage, LexiconKind, build, build_optimal, kind_name};
 
 /// Commands about lexicons.
 #[derive(Debug, Clone, Subcommand)]
@@ -47,6 +48,15 @@ pub struct BuildArguments {
     #[command(flatten)]
     pub model: ModelArguments,
 
+    /// With --kind optimal: text to learn from where codes begin (.txt, .jsonl, .parquet; .gz, .zst, .xz); the more it
+    /// is like the text to come, the better
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub corpus: Vec<String>,
+
+    /// Read this much of the corpus (suffixes K, M, G)
+    #[arg(long, value_name = "BYTES", value_parser = size, default_value = "64M", requires = "corpus")]
+    pub limit: u64,
+
     /// The most bytes in a text (default: the model's context)
     #[arg(long, value_name = "N")]
     pub context: Option<usize>,
@@ -72,14 +82,23 @@ pub struct BuildArguments {
 /// The model cannot be read or the output cannot be written.
 pub fn run(command: &Lexicon) -> Result<()> {
     let Lexicon::Build(arguments) = command;
+    ensure!(
+        arguments.corpus.is_empty() || arguments.kind == Kind::Optimal,
+        "--corpus belongs to --kind optimal: the texts of the window code follow from the model alone"
+    );
     let model = arguments.model.load_m1()?;
     let context = context(arguments.context, Some(&model))?;
     let engine = model.engine().context("--model: not an M1")?;
     let destination = Destination::from_argument(&arguments.output);
     let mut output = Output::create(&destination, arguments.force, true)?;
     let started = Instant::now();
-    let kind = arguments.kind.into();
-    let image = LexiconImage::from_bytes(build(engine, kind, context, arguments.threads.count())?)?;
+    let threads = arguments.threads.count();
+    let image = if arguments.corpus.is_empty() {
+        build(engine, arguments.kind.into(), context, threads)
+    } else {
+        build_optimal(engine, context, threads, &sample(arguments)?)
+    };
+    let image = LexiconImage::from_bytes(image?)?;
     let lexicon = image.lexicon();
     // What was built is looked at as a decoder would: each text that has a code is found again.
     let codes = (0..=u16::MAX).filter(|&code| {
@@ -103,4 +122,12 @@ pub fn run(command: &Lexicon) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// The documents of the corpus.
+fn sample(arguments: &BuildArguments) -> Result<Vec<Vec<u8>>> {
+    let options = CorpusOptions { limit: Some(arguments.limit), ..CorpusOptions::default() };
+    let sample = Corpus::new(&arguments.corpus, options)?.documents().collect::<Result<Vec<_>>>()?;
+    ensure!(sample.iter().any(|text| !text.is_empty()), "--corpus: there is no text in these files");
+    Ok(sample)
 }

@@ -1,48 +1,46 @@
 //! The likeliest texts under a model.
 //!
 //! A greedy parse takes a text `u` of the lexicon, or passes through it, with the probability `P(u)`; so the bytes per
-//! code that the model expects are the sum of `P(u)` over all texts but the empty one, and the likeliest texts are the
+//! code that are to be expected are the sum of `P(u)` over all texts but the empty one, and the likeliest texts are the
 //! best. As a text is never likelier than what it begins with, they come with all that they begin with.
 //!
-//! Probabilities are integers, in units of 2^-63: `P(empty) = 2^63`, `P(u b) = floor(P(u) * f / 2^16)`, with the
-//! model's count `f` of byte `b` after `u`. Among equals, shorter texts come first, then in the order of their bytes. So
-//! the set is the same on every machine, whatever the batches and the order in which texts are found.
+//! Probabilities are integers, in units of 2^-63: `P(empty) = 2^63`, `P(u b) = floor(P(u) * f / 2^16)` with the model's
+//! count `f` of byte `b` after `u`, or what [`weigh`] says where starts were seen. Among equals, shorter texts come
+//! first, then in the order of their bytes. So the set is the same on every machine, whatever the batches and the order
+//! in which texts are found.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::ops::Range;
 
 use equalinfo_codec::Frequencies;
 
 use super::expand::Expander;
 use super::image::CODES;
+use super::starts::{Starts, weigh};
 
 /// The probability of the empty text.
 const CERTAIN: u64 = 1 << 63;
 
 /// A text with its probability; the greater, the better.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Candidate {
     probability: u64,
-    length: Reverse<usize>,
-    text: Reverse<Vec<u8>>,
+    text: Vec<u8>,
+    /// The starts that begin with it.
+    starts: Range<usize>,
 }
 
-impl Candidate {
-    fn new(probability: u64, text: Vec<u8>) -> Self {
-        Self { probability, length: Reverse(text.len()), text: Reverse(text) }
+impl Ord for Candidate {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let key = |candidate: &Self| (candidate.probability, Reverse(candidate.text.len()));
+        key(self).cmp(&key(other)).then_with(|| other.text.cmp(&self.text))
     }
+}
 
-    fn text(&self) -> &[u8] {
-        &self.text.0
-    }
-
-    fn probability_with(&self, frequencies: &Frequencies, byte: u8) -> u64 {
-        let product = u128::from(self.probability) * u128::from(frequencies.count(byte));
-        (product >> Frequencies::BITS) as u64
-    }
-
-    fn extended(&self, frequencies: &Frequencies, byte: u8) -> Self {
-        Self::new(self.probability_with(frequencies, byte), [self.text(), &[byte]].concat())
+impl PartialOrd for Candidate {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -53,9 +51,9 @@ struct Best {
 }
 
 impl Best {
-    /// Whether a candidate of this probability might be admitted.
-    fn might_admit(&self, probability: u64) -> bool {
-        self.kept.len() < self.limit || self.kept.first().is_some_and(|last| last.probability <= probability)
+    /// Less is not admitted.
+    fn least(&self) -> u64 {
+        if self.kept.len() < self.limit { 0 } else { self.kept.first().map_or(0, |last| last.probability) }
     }
 
     fn admits(&self, candidate: &Candidate) -> bool {
@@ -70,44 +68,65 @@ impl Best {
     }
 }
 
-/// The empty text, all texts of one byte, and the likeliest of 2 to `context` bytes: [`CODES`] in all.
-pub fn texts(expander: &mut Expander, context: usize) -> Vec<Vec<u8>> {
-    let mut chosen = vec![Vec::new()];
-    let mut best = Best { limit: CODES - 257, kept: BTreeSet::new() };
-    // Best first: whatever is still open and less likely than all that is kept can be left alone.
-    let mut open = BinaryHeap::new();
-    for frequencies in expander.frequencies(&[&[]]) {
-        for byte in 0..=255 {
-            let single = Candidate::new(CERTAIN, Vec::new()).extended(&frequencies, byte);
-            chosen.push(single.text().to_vec());
-            open.push(single);
-        }
+/// Finds likely texts; what the model once said is kept for the next search.
+pub struct Search {
+    expander: Expander,
+    context: usize,
+    known: HashMap<Vec<u8>, Frequencies>,
+}
+
+impl Search {
+    /// For texts of up to `context` bytes, at least 2.
+    pub fn new(expander: Expander, context: usize) -> Self {
+        Self { expander, context, known: HashMap::new() }
     }
-    loop {
-        let mut round: Vec<Candidate> = Vec::new();
-        while round.len() < expander.width() && open.peek().is_some_and(|candidate| best.admits(candidate)) {
-            round.extend(open.pop());
-        }
-        if round.is_empty() {
-            break;
-        }
-        round.sort_unstable_by_key(|candidate| candidate.length);
-        let texts: Vec<&[u8]> = round.iter().map(Candidate::text).collect();
-        for (candidate, frequencies) in round.iter().zip(expander.frequencies(&texts)) {
-            for byte in 0..=255 {
-                if !best.might_admit(candidate.probability_with(&frequencies, byte)) {
-                    continue;
-                }
-                let extended = candidate.extended(&frequencies, byte);
-                if best.admits(&extended) {
-                    if extended.text().len() < context {
-                        open.push(extended.clone());
+
+    /// The empty text, all texts of one byte, and the likeliest longer ones: [`CODES`] in all.
+    pub fn texts(&mut self, starts: &Starts) -> Vec<Vec<u8>> {
+        let empty = Candidate { probability: CERTAIN, text: Vec::new(), starts: starts.all() };
+        let singles = self.extensions(std::slice::from_ref(&empty), starts, 0);
+        let mut best = Best { limit: CODES - 1 - singles.len(), kept: BTreeSet::new() };
+        let always = std::iter::once(empty).chain(singles.iter().cloned()).collect::<Vec<_>>();
+        // Best first: whatever is open and no better than all that is kept can be left alone, as can all after it.
+        let mut open = BinaryHeap::from(singles);
+        loop {
+            let mut round = Vec::new();
+            while round.len() < self.expander.width() && open.peek().is_some_and(|next| best.admits(next)) {
+                round.extend(open.pop());
+            }
+            if round.is_empty() {
+                break;
+            }
+            round.sort_unstable_by_key(|candidate| candidate.text.len());
+            for candidate in self.extensions(&round, starts, best.least()) {
+                if best.admits(&candidate) {
+                    if candidate.text.len() < self.context {
+                        open.push(candidate.clone());
                     }
-                    best.add(extended);
+                    best.add(candidate);
                 }
             }
         }
+        always.into_iter().chain(best.kept).map(|candidate| candidate.text).collect()
     }
-    chosen.extend(best.kept.into_iter().map(|candidate| candidate.text.0));
-    chosen
+
+    /// The candidates one byte longer whose probability is not below `least`.
+    fn extensions(&mut self, candidates: &[Candidate], starts: &Starts, least: u64) -> Vec<Candidate> {
+        let texts = candidates.iter().map(|candidate| &candidate.text[..]);
+        let unknown: Vec<&[u8]> = texts.filter(|text| !self.known.contains_key(*text)).collect();
+        let found = self.expander.frequencies(&unknown);
+        self.known.extend(unknown.iter().map(|text| text.to_vec()).zip(found));
+        let mut extensions = Vec::new();
+        for candidate in candidates {
+            let Some(frequencies) = self.known.get(&candidate.text) else { continue };
+            let all = candidate.starts.len();
+            for (byte, starts) in (0..=255).zip(starts.split(candidate.starts.clone(), candidate.text.len())) {
+                let probability = weigh(candidate.probability, frequencies, byte, starts.len(), all);
+                if probability >= least {
+                    extensions.push(Candidate { probability, text: [&candidate.text[..], &[byte]].concat(), starts });
+                }
+            }
+        }
+        extensions
+    }
 }

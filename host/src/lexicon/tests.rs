@@ -8,7 +8,7 @@ use equalinfo_codec::lexicon::{Lexicon, LexiconKind};
 use equalinfo_codec::window::WindowDecoder;
 use equalinfo_codec::{ByteModel, WindowBits, WindowCode, encode_window};
 
-use super::{LexiconImage, build};
+use super::{LexiconImage, build, build_optimal};
 use crate::engine::{Engine, Image, Simd};
 
 fn nano(simd: Simd) -> Engine {
@@ -83,4 +83,56 @@ fn an_image_carries_the_ids_of_its_content_and_its_model() {
         assert_eq!(lexicon.model_id(), fastest().image().model().id());
         assert_eq!((lexicon.kind(), lexicon.context()), (kind, 8));
     }
+}
+
+/// The best lexicon by its definition: no text that could be added is better than the last one that is there.
+#[test]
+fn no_text_left_out_is_likelier() {
+    let image = built(LexiconKind::Optimal, 128);
+    let lexicon = image.lexicon();
+    let mut model = fastest().session(128).expect("a context");
+    let texts: HashSet<Vec<u8>> = (0..=u16::MAX).map(|code| text(lexicon, code)).collect();
+    assert_eq!(texts.len(), 65536);
+    let times = |probability: u64, count| ((u128::from(probability) * u128::from(count)) >> 16) as u64;
+    let rank = |probability: u64, text: &[u8]| (Reverse(probability), text.len(), text.to_vec());
+    let (mut last, mut first_left_out) = (rank(u64::MAX, &[]), rank(0, &[0xff; 200]));
+    for text in &texts {
+        model.reset();
+        let mut probability = 1 << 63;
+        for &byte in text {
+            probability = times(probability, model.frequencies().count(byte));
+            model.push(byte);
+        }
+        if text.len() > 1 {
+            last = last.max(rank(probability, text));
+        }
+        for byte in 0..=255 {
+            let longer = [&text[..], &[byte]].concat();
+            if !texts.contains(&longer) {
+                first_left_out = first_left_out.min(rank(times(probability, model.frequencies().count(byte)), &longer));
+            }
+        }
+    }
+    assert!(last.1 > 1 && last < first_left_out, "{last:?} {first_left_out:?}");
+}
+
+#[test]
+fn a_sample_of_the_text_to_come_makes_codes_longer() {
+    let codes = |image: &[u8], mut rest: &[u8]| {
+        let lexicon = Lexicon::load(image).expect("a lexicon");
+        let mut codes = 0;
+        while !rest.is_empty() {
+            rest = &rest[lexicon.encode(rest).1..];
+            codes += 1;
+        }
+        codes
+    };
+    let (sample, text) = include_bytes!("../../../tests/data/alice29.txt").split_at(100_000);
+    let (sample, more) = sample.split_at(50_000);
+    let alone = build(&fastest(), LexiconKind::Optimal, 32, 2).expect("builds");
+    let sample = [sample.to_vec(), Vec::new(), more.to_vec()];
+    let taught = build_optimal(&fastest(), 32, 2, &sample).expect("builds");
+    assert!(build_optimal(&fastest(), 32, 1, &sample).expect("builds") == taught);
+    let (before, after) = (codes(&alone, text), codes(&taught, text));
+    assert!(10 * after < 9 * before, "{after} of {before}");
 }
