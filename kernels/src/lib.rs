@@ -18,6 +18,7 @@ pub mod convert;
 pub mod cpu;
 mod driver;
 pub mod embedding;
+pub mod gemm;
 pub mod norm;
 pub mod optimizer;
 pub mod reglu;

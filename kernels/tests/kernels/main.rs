@@ -4,6 +4,7 @@ mod common;
 mod convert;
 mod differences;
 mod embedding;
+mod gemm;
 mod norm;
 mod optimizer;
 mod reglu;
