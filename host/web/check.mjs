@@ -51,7 +51,7 @@ try {
     colors.forEach((color, index) => assert.notEqual(color, colors[index + 1], scheme));
     assert.equal(new Set(colors).size, 4);
     await tab.hover(".window:nth-of-type(9)");
-    assert.match(await words("#detail"), /^Window 9: 0x[0-9a-f]{4} stands for ".+", \d+ bytes?, [\d.]+ bits a byte$/);
+    assert.match(await words("#detail"), /^Window 9: 0x[0-9a-f]{4} stands for ".+", \d+ bytes?, [\d.]+ bits\/byte$/);
     await tab.screenshot({ path: join(directory, `${scheme}.png`) });
   }
 

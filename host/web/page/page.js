@@ -96,9 +96,9 @@ function facts(seconds) {
     ["Model", header.model],
     ["Text", `${grouped(textBytes)} B`],
     ["Stream", `${grouped(size)} B`],
-    ["Bits a byte", fixed((8 * size) / textBytes, 2)],
+    ["Bits/byte", fixed((8 * size) / textBytes, 2)],
   ];
-  if (windows.length) rows.push(["Windows", grouped(windows.length)], ["Bytes a window", fixed(textBytes / windows.length, 2)]);
+  if (windows.length) rows.push(["Windows", grouped(windows.length)], ["Bytes/window", fixed(textBytes / windows.length, 2)]);
   if (seconds) rows.push(["Decoded in", seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${seconds.toFixed(1)} s`]);
   find("facts").replaceChildren(...rows.map(([term, value]) => {
     const row = document.createElement("div");
@@ -120,7 +120,7 @@ function choose(piece) {
   const cost = fixed(view.header.bits / text.length, 2);
   find("detail").replaceChildren(
     quiet(`Window ${grouped(number + 1)}: `), code, quiet(" stands for "), shown,
-    quiet(`, ${text.length} byte${text.length === 1 ? "" : "s"}, ${cost} bits a byte`),
+    quiet(`, ${text.length} byte${text.length === 1 ? "" : "s"}, ${cost} bits/byte`),
   );
 }
 

@@ -14,8 +14,11 @@ fn golden_vectors_are_reproduced() {
     coders(&mut write);
     of_image("fixed", FIXED, &mut memory, &mut write);
     of_image("nano", NANO, &mut memory, &mut write);
-    for (expected, found) in GOLDEN.lines().zip(found.lines()) {
+    // Lexicons are compiled by the tool: `equalinfo verify`.
+    let expected = GOLDEN.lines().filter(|line| !line.contains(" lexicon: "));
+    let (expected, found): (Vec<&str>, Vec<&str>) = (expected.collect(), found.lines().collect());
+    for (expected, found) in expected.iter().zip(&found) {
         assert_eq!(found, expected, "if another nano is shipped, see tests/determinism/README.md");
     }
-    assert_eq!(found.lines().count(), GOLDEN.lines().count());
+    assert_eq!(found.len(), expected.len());
 }
