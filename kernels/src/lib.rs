@@ -16,6 +16,7 @@
 pub mod convert;
 #[cfg(feature = "shim")]
 pub mod cpu;
+pub mod cross_entropy;
 mod driver;
 pub mod embedding;
 pub mod gemm;

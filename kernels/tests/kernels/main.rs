@@ -2,6 +2,7 @@
 
 mod common;
 mod convert;
+mod cross_entropy;
 mod differences;
 mod embedding;
 mod gemm;

@@ -1,0 +1,202 @@
+//! `cross_entropy.cu`: cross-entropy fused with the output projection, in chunks of positions.
+
+use crate::gemm::{self, LinearShape, TokenParts};
+use crate::{Driver, Kernel, Launch, View, arguments};
+
+const fn kernel(name: &'static str) -> Kernel {
+    Kernel { unit: "cross_entropy", name }
+}
+
+const STATISTICS: Kernel = kernel("cross_entropy_statistics");
+const COMBINE: Kernel = kernel("cross_entropy_combine");
+const GRADIENT: Kernel = kernel("cross_entropy_gradient");
+const ADD_LOSSES: Kernel = kernel("cross_entropy_add_losses");
+
+/// Rows and columns of logits that a block computes.
+const TILE: usize = 128;
+const TILE_THREADS: u32 = 128;
+const TILE_SHARED_BYTES: u32 = 64 * 1024;
+/// Outputs whose logits end as one maximum and one sum.
+const PART: usize = 64;
+const POSITIONS_A_BLOCK: usize = 32;
+/// Logit gradients that a chunk keeps: 512 MiB.
+const CHUNK_VALUES: usize = 1 << 28;
+/// Chunks start at multiples of this, so that their rows begin where 16-byte copies may.
+const CHUNK_STEP: usize = 128;
+
+/// A target that carries no loss.
+pub const IGNORED: u32 = u32::MAX;
+
+/// What a position adds to the loss, as the trainer's `Objective`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Objective {
+    /// Weight of the squared logarithm of the softmax's sum; adds to gradients, not to the loss that is reported.
+    pub z_loss: f32,
+    /// Probability that each of the outputs gets in any case.
+    pub floor: f32,
+}
+
+/// Sizes of a call and of the chunks it runs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Positions, width and outputs.
+    pub shape: LinearShape,
+    /// Positions of a chunk.
+    pub chunk: usize,
+    multiprocessors: usize,
+}
+
+/// Offsets in bytes of a workspace's parts; the last is its length.
+struct Offsets {
+    parts: usize,
+    wanted: usize,
+    coefficients: usize,
+    losses: usize,
+    dlogits: usize,
+    weights: usize,
+    end: usize,
+}
+
+impl Plan {
+    /// For a device with so many multiprocessors.
+    pub fn new(shape: LinearShape, multiprocessors: usize) -> Self {
+        let chunk = (CHUNK_VALUES / shape.outputs.max(1)).next_multiple_of(CHUNK_STEP);
+        Self { shape, chunk: chunk.min(shape.tokens).max(1), multiprocessors }
+    }
+
+    /// The same in chunks of `chunk` positions, a multiple of 128.
+    pub fn with_chunk(self, chunk: usize) -> Self {
+        assert!(chunk > 0 && chunk.is_multiple_of(CHUNK_STEP), "chunks of {chunk} positions");
+        Self { chunk: chunk.min(self.shape.tokens).max(1), ..self }
+    }
+
+    fn chunk_shape(&self, tokens: usize) -> LinearShape {
+        LinearShape { tokens, ..self.shape }
+    }
+
+    fn offsets(&self, gradient: bool) -> Offsets {
+        let mut end = 0usize;
+        let mut take = |bytes: usize| {
+            let start = end;
+            end = (end + bytes).next_multiple_of(256);
+            start
+        };
+        let parts = take(self.shape.outputs.div_ceil(PART) * self.chunk * 8);
+        let (wanted, coefficients) = (take(self.chunk * 4), take(self.chunk * 16));
+        let losses = take(self.loss_blocks() * 16);
+        let dlogits = take(if gradient { self.chunk * self.shape.outputs * 2 } else { 0 });
+        let weights = take(if gradient { self.weight_values() * 4 } else { 0 });
+        Offsets { parts, wanted, coefficients, losses, dlogits, weights, end }
+    }
+
+    /// f32 values that the weight gradient of a chunk needs; the last chunk may be cut into other parts.
+    fn weight_values(&self) -> usize {
+        let last = self.shape.tokens % self.chunk;
+        let values = |tokens| {
+            let shape = self.chunk_shape(tokens);
+            TokenParts::new(shape, self.multiprocessors).workspace(shape)
+        };
+        values(self.chunk).max(values(last))
+    }
+
+    fn loss_blocks(&self) -> usize {
+        let blocks = |tokens: usize| tokens.div_ceil(POSITIONS_A_BLOCK);
+        self.shape.tokens / self.chunk * blocks(self.chunk) + blocks(self.shape.tokens % self.chunk)
+    }
+
+    /// Bytes of workspace.
+    pub fn workspace_bytes(&self, gradient: bool) -> usize {
+        self.offsets(gradient).end
+    }
+}
+
+/// What [`cross_entropy`] reads.
+#[derive(Debug)]
+pub struct Input<'a, B> {
+    /// Rows of `inputs` values, bf16.
+    pub x: View<'a, B>,
+    /// `outputs` rows of `inputs` values, bf16.
+    pub w: View<'a, B>,
+    /// An output a position, or [`IGNORED`]; `u32`.
+    pub targets: View<'a, B>,
+}
+
+/// Where [`cross_entropy`] leaves what was asked for.
+#[derive(Debug)]
+pub struct Output<'a, B> {
+    /// Nats and positions counted are added here: 2 f64.
+    pub total: View<'a, B>,
+    /// Nats of every position, f32, 0 where ignored.
+    pub nats: Option<View<'a, B>>,
+    /// Gradients.
+    pub gradient: Option<Gradient<'a, B>>,
+}
+
+/// Gradients of the sum of the losses, times `scale`.
+#[derive(Debug)]
+pub struct Gradient<'a, B> {
+    /// Factor.
+    pub scale: f32,
+    /// Of x, bf16; overwritten.
+    pub dx: View<'a, B>,
+    /// Of W, f32; added to.
+    pub dw: View<'a, B>,
+}
+
+/// Cross-entropy of `softmax(x W^T)` against the targets. `workspace` holds [`Plan::workspace_bytes`] bytes of no consequence.
+pub fn cross_entropy<D: Driver>(
+    driver: &D,
+    plan: Plan,
+    objective: Objective,
+    input: &Input<D::Buffer>,
+    output: &Output<D::Buffer>,
+    workspace: View<D::Buffer>,
+) -> Result<(), D::Error> {
+    let LinearShape { tokens, inputs, outputs } = plan.shape;
+    assert!(inputs.is_multiple_of(8) && outputs.is_multiple_of(8), "{inputs} values to {outputs} outputs");
+    if tokens == 0 || inputs == 0 || outputs == 0 {
+        return Ok(());
+    }
+    let x = input.x.expect::<u16>("x", tokens * inputs);
+    let w = input.w.expect::<u16>("w", outputs * inputs);
+    let targets = input.targets.expect::<u32>("targets", tokens);
+    let total = output.total.expect::<f64>("total", 2);
+    let nats = output.nats.map(|nats| nats.expect::<f32>("nats", tokens));
+    let offsets = plan.offsets(output.gradient.is_some());
+    let workspace = workspace.expect::<u8>("workspace", offsets.end);
+    let [parts, wanted, coefficients, losses, dlogits, weights] =
+        [offsets.parts, offsets.wanted, offsets.coefficients, offsets.losses, offsets.dlogits, offsets.weights]
+            .map(|offset| workspace.skip::<u8>(offset));
+    let scale = output.gradient.as_ref().map_or(0.0, |gradient| gradient.scale);
+    let mut loss_blocks = 0;
+    for first in (0..tokens).step_by(plan.chunk) {
+        let count = plan.chunk.min(tokens - first);
+        let (x, targets) = (x.skip::<u16>(first * inputs), targets.skip::<u32>(first));
+        let tiles = count.div_ceil(TILE) * outputs.div_ceil(TILE);
+        let products = Launch::linear(tiles as u32, TILE_THREADS).with_shared(TILE_SHARED_BYTES);
+        let blocks = count.div_ceil(POSITIONS_A_BLOCK);
+        let losses = losses.skip::<f64>(2 * loss_blocks);
+        loss_blocks += blocks;
+        let nats = nats.map(|nats| nats.skip::<f32>(first));
+        let (Objective { z_loss, floor }, combine) = (objective, Launch::linear(blocks as u32, 256));
+        // SAFETY: the kernels read `count` rows of x and targets and all of w, and write their parts of the workspace, whose sizes
+        // were checked; targets that are no output select nothing.
+        unsafe {
+            driver.launch(STATISTICS, products, arguments![x, w, targets, parts, wanted, count, inputs, outputs])?;
+            let arguments =
+                arguments![parts, wanted, targets, coefficients, nats, losses, count, outputs, z_loss, floor, scale];
+            driver.launch(COMBINE, combine, arguments)?;
+        }
+        if let Some(gradient) = &output.gradient {
+            let arguments = arguments![x, w, targets, coefficients, dlogits, count, inputs, outputs];
+            // SAFETY: as above; dlogits has room for a chunk.
+            unsafe { driver.launch(GRADIENT, products, arguments)? };
+            let shape = plan.chunk_shape(count);
+            gemm::linear_backward_input(driver, shape, dlogits, w, gradient.dx.skip::<u16>(first * inputs))?;
+            let token_parts = TokenParts::new(shape, plan.multiprocessors);
+            gemm::linear_backward_weight(driver, shape, token_parts, dlogits, x, Some(weights), gradient.dw)?;
+        }
+    }
+    // SAFETY: the losses of as many blocks were written.
+    unsafe { driver.launch(ADD_LOSSES, Launch::linear(1, 256), arguments![losses, total, loss_blocks]) }
+}

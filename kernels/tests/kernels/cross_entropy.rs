@@ -1,0 +1,167 @@
+use equalinfo_kernels::View;
+use equalinfo_kernels::cross_entropy::{Gradient, IGNORED, Input, Objective, Output, Plan, cross_entropy};
+use equalinfo_kernels::gemm::LinearShape;
+
+use crate::common::*;
+use crate::differences::{differences, wide};
+
+/// The loss of every position, and of those the sum that gradients are of.
+fn plain(shape: LinearShape, x: &[f64], w: &[f64], targets: &[u32], objective: Objective) -> (Vec<f64>, f64) {
+    let Objective { z_loss, floor } = objective;
+    let (z_loss, floor) = (f64::from(z_loss), f64::from(floor));
+    let mut sum = 0.0;
+    let nats = x
+        .chunks_exact(shape.inputs)
+        .zip(targets)
+        .map(|(x, &target)| {
+            if target == IGNORED {
+                return 0.0;
+            }
+            let logit = |w: &[f64]| x.iter().zip(w).map(|(x, w)| x * w).sum::<f64>();
+            let logits: Vec<f64> = w.chunks_exact(shape.inputs).map(logit).collect();
+            let lse = logits.iter().map(|l| l.exp()).sum::<f64>().ln();
+            let share = (1.0 - shape.outputs as f64 * floor) * (logits[target as usize] - lse).exp();
+            let nats = -(share + floor).ln();
+            sum += nats + z_loss * lse * lse;
+            nats
+        })
+        .collect();
+    (nats, sum)
+}
+
+struct Case {
+    shape: LinearShape,
+    objective: Objective,
+    chunk: usize,
+    x: Vec<f32>,
+    w: Vec<f32>,
+    targets: Vec<u32>,
+}
+
+impl Case {
+    fn new(shape: LinearShape, objective: Objective, chunk: usize) -> Self {
+        let LinearShape { tokens, inputs, outputs } = shape;
+        let mut random = Random((tokens * outputs) as u64);
+        let x = random.floats(tokens * inputs, 2.0).into_iter().map(round_bf16).collect();
+        let w = random.floats(outputs * inputs, 1.0).into_iter().map(round_bf16).collect();
+        let targets = (0..tokens)
+            .map(|t| if t % 5 == 3 { IGNORED } else { random.below(outputs) as u32 })
+            .map(|target| if target == 0 { outputs as u32 - 1 } else { target })
+            .collect();
+        Self { shape, objective, chunk, x, w, targets }
+    }
+
+    /// Total, nats, dx and dw as the kernels have them, the same bits in every schedule.
+    fn run(&self, scale: Option<f32>) -> (Vec<f64>, Vec<f32>, Vec<f32>, Vec<f32>) {
+        let LinearShape { tokens, inputs, outputs } = self.shape;
+        let mut found = None;
+        on_every_schedule(|driver| {
+            let plan = Plan::new(self.shape, 3).with_chunk(self.chunk);
+            let (x, w, targets) =
+                (upload_bf16(driver, &self.x), upload_bf16(driver, &self.w), upload(driver, &self.targets));
+            let workspace = poisoned::<u8>(driver, plan.workspace_bytes(scale.is_some()));
+            let total = upload(driver, &[1.0f64, 10.0].map(f64::to_bits));
+            let nats = poisoned::<f32>(driver, tokens);
+            let (dx, dw) = (poisoned::<u16>(driver, tokens * inputs), upload(driver, &vec![1.0f32; outputs * inputs]));
+            let gradient = scale.map(|scale| Gradient { scale, dx: View::new(&dx), dw: View::new(&dw) });
+            let input = Input { x: View::new(&x), w: View::new(&w), targets: View::new(&targets) };
+            let output = Output { total: View::new(&total), nats: Some(View::new(&nats)), gradient };
+            cross_entropy(driver, plan, self.objective, &input, &output, View::new(&workspace)).unwrap();
+            let total = download::<u64>(driver, &total);
+            let values =
+                (total, download::<f32>(driver, &nats), download::<u16>(driver, &dx), download::<f32>(driver, &dw));
+            match &found {
+                None => found = Some(values),
+                Some(first) => assert!(
+                    first.0 == values.0 && first.1 == values.1 && first.2 == values.2 && first.3 == values.3,
+                    "the schedule changed a bit"
+                ),
+            }
+        });
+        let (total, nats, dx, dw) = found.unwrap();
+        (total.into_iter().map(f64::from_bits).collect(), nats, dx.into_iter().map(from_bf16).collect(), dw)
+    }
+}
+
+const PLAIN: Objective = Objective { z_loss: 0.0, floor: 0.0 };
+const BOTH: Objective = Objective { z_loss: 0.01, floor: 0.002 };
+
+fn shape(tokens: usize, inputs: usize, outputs: usize) -> LinearShape {
+    LinearShape { tokens, inputs, outputs }
+}
+
+#[test]
+fn losses_and_gradients_are_those_of_differences() {
+    for (shape, objective, chunk) in
+        [(shape(5, 8, 24), PLAIN, 128), (shape(9, 16, 72), BOTH, 128), (shape(3, 8, 136), BOTH, 128)]
+    {
+        let case = Case::new(shape, objective, chunk);
+        let (total, nats, dx, dw) = case.run(Some(0.5));
+        let (x, w) = (wide(&case.x), wide(&case.w));
+        let expected = plain(shape, &x, &w, &case.targets, objective).0;
+        assert_close("nats", &nats, &expected, 1e-5, 1e-5);
+        let counted = case.targets.iter().filter(|&&target| target != IGNORED).count();
+        assert!((total[0] - 1.0 - expected.iter().sum::<f64>()).abs() < 1e-3, "{total:?}");
+        assert_eq!(total[1], 10.0 + counted as f64);
+        // dl and dx are rounded to bf16.
+        let gradient = differences(&case.x, |x| 0.5 * plain(shape, x, &w, &case.targets, objective).1);
+        assert_close("dx", &dx, &gradient, 1e-2, 5e-3);
+        let gradient = differences(&case.w, |w| 0.5 * plain(shape, &x, w, &case.targets, objective).1);
+        let gradient: Vec<f64> = gradient.iter().map(|g| g + 1.0).collect();
+        assert_close("dw, added to 1", &dw, &gradient, 1e-2, 5e-3);
+    }
+}
+
+/// Analytic gradients in f64, for sizes that differences are too slow for.
+fn plain_gradients(case: &Case, scale: f64) -> (Vec<f64>, Vec<f64>) {
+    let LinearShape { inputs, outputs, .. } = case.shape;
+    let (x, w) = (wide(&case.x), wide(&case.w));
+    let (z_loss, floor) = (f64::from(case.objective.z_loss), f64::from(case.objective.floor));
+    let (mut dx, mut dw) = (vec![0.0; x.len()], vec![1.0; w.len()]);
+    for (t, (x, &target)) in x.chunks_exact(inputs).zip(&case.targets).enumerate() {
+        if target == IGNORED {
+            continue;
+        }
+        let logits: Vec<f64> = w.chunks_exact(inputs).map(|w| x.iter().zip(w).map(|(x, w)| x * w).sum()).collect();
+        let lse = logits.iter().map(|l| l.exp()).sum::<f64>().ln();
+        let share = (1.0 - outputs as f64 * floor) * (logits[target as usize] - lse).exp();
+        let weight = share / (share + floor);
+        for (o, logit) in logits.iter().enumerate() {
+            let wanted = if o == target as usize { weight } else { 0.0 };
+            let dlogit = scale * ((weight + 2.0 * z_loss * lse) * (logit - lse).exp() - wanted);
+            for i in 0..inputs {
+                dx[t * inputs + i] += dlogit * w[o * inputs + i];
+                dw[o * inputs + i] += dlogit * x[i];
+            }
+        }
+    }
+    (dx, dw)
+}
+
+#[test]
+fn chunks_and_tiles_meet_at_their_edges() {
+    for (shape, objective) in [(shape(300, 24, 256), BOTH), (shape(131, 40, 1032), PLAIN)] {
+        let case = Case::new(shape, objective, 128);
+        let (total, nats, dx, dw) = case.run(Some(0.25));
+        let expected = plain(shape, &wide(&case.x), &wide(&case.w), &case.targets, objective).0;
+        assert_close("nats", &nats, &expected, 1e-5, 1e-5);
+        assert!((total[0] - 1.0 - expected.iter().sum::<f64>()).abs() < 1e-5 * total[0], "{total:?}");
+        let (expected_dx, expected_dw) = plain_gradients(&case, 0.25);
+        assert_close("dx", &dx, &expected_dx, 1e-2, 5e-3);
+        assert_close("dw", &dw, &expected_dw, 1e-2, 2e-2);
+    }
+}
+
+#[test]
+fn evaluation_needs_no_room_for_gradients() {
+    let shape = shape(70, 16, 200);
+    let case = Case::new(shape, PLAIN, 128);
+    let (total, nats, dx, dw) = case.run(None);
+    let expected = plain(shape, &wide(&case.x), &wide(&case.w), &case.targets, PLAIN).0;
+    assert_close("nats", &nats, &expected, 1e-5, 1e-5);
+    assert!((total[0] - 1.0 - expected.iter().sum::<f64>()).abs() < 1e-3);
+    assert!(dx.iter().all(|v| v.is_nan()) && dw.iter().all(|&v| v == 1.0));
+    let plan = Plan::new(LinearShape { tokens: 65_536, inputs: 768, outputs: 65_536 }, 132);
+    assert!(plan.chunk == 4096 && plan.workspace_bytes(true) < 1 << 30, "{plan:?} {}", plan.workspace_bytes(true));
+    assert!(plan.workspace_bytes(false) < 64 << 20);
+}
