@@ -1,6 +1,6 @@
 //! The device boundary: what a backend provides for training.
 //!
-//! Buffers hold f32 values in the device's memory; a matrix is row-major and starts at an offset into a buffer ([`At`]), so that all
+//! Buffers hold values in the device's memory, f32 unless they are [`Device::activations`]; a matrix is row-major and starts at an offset into a buffer ([`At`]), so that all
 //! parameters can live in one buffer. `tokens` counts positions of all sequences of a batch, laid end to end: which positions see which is told to
 //! [`Device::attention`] alone. A backend may compute products in bf16; sums are f32 or better.
 
@@ -105,20 +105,42 @@ pub trait Device {
     type Indices;
 
     fn zeros(&self, length: usize) -> Self::Buffer;
+    /// Zeros that products read or write, in their precision.
+    fn activations(&self, length: usize) -> Self::Buffer {
+        self.zeros(length)
+    }
+    /// Zeros in f32 that products read too: a device whose products are in another precision keeps a copy in that, which every operation that writes the buffer renews.
+    fn paired(&self, length: usize) -> Self::Buffer {
+        self.zeros(length)
+    }
     fn fill_zero(&mut self, buffer: &mut Self::Buffer);
     fn write(&mut self, buffer: AtMut<Self::Buffer>, values: &[f32]);
     fn read(&self, buffer: At<Self::Buffer>, length: usize) -> Vec<f32>;
     fn indices(&self, values: &[u32]) -> Self::Indices;
 
-    /// `y (+)= x W^T`: x is `tokens x inputs`, W `outputs x inputs`; adds if `accumulate`.
-    fn linear(
+    /// `y = x W^T`: x is `tokens x inputs`, W `outputs x inputs`.
+    fn linear(&mut self, shape: LinearShape, x: &Self::Buffer, w: At<Self::Buffer>, y: &mut Self::Buffer);
+    /// `y = residual + x W^T`.
+    fn linear_residual(
         &mut self,
         shape: LinearShape,
         x: &Self::Buffer,
         w: At<Self::Buffer>,
+        residual: &Self::Buffer,
         y: &mut Self::Buffer,
-        accumulate: bool,
     );
+    /// `[gate | linear] = x W^T` and [`Device::reglu`] of it; `shape.outputs` counts both halves.
+    fn linear_reglu(
+        &mut self,
+        shape: LinearShape,
+        x: &Self::Buffer,
+        w: At<Self::Buffer>,
+        gate_linear: &mut Self::Buffer,
+        h: &mut Self::Buffer,
+    ) {
+        self.linear(shape, x, w, gate_linear);
+        self.reglu(shape.outputs / 2, shape.tokens, gate_linear, h);
+    }
     /// `dx = dy W`.
     fn linear_backward_input(
         &mut self,
@@ -127,6 +149,19 @@ pub trait Device {
         w: At<Self::Buffer>,
         dx: &mut Self::Buffer,
     );
+    /// [`Device::linear_backward_input`], then [`Device::reglu_backward`]; `dh` is room for what is between.
+    fn linear_backward_reglu(
+        &mut self,
+        shape: LinearShape,
+        dy: &Self::Buffer,
+        w: At<Self::Buffer>,
+        gate_linear: &Self::Buffer,
+        dh: &mut Self::Buffer,
+        dgate_linear: &mut Self::Buffer,
+    ) {
+        self.linear_backward_input(shape, dy, w, dh);
+        self.reglu_backward(shape.inputs, shape.tokens, gate_linear, dh, dgate_linear);
+    }
     /// `dW += dy^T x`.
     fn linear_backward_weight(
         &mut self,
@@ -247,8 +282,6 @@ pub trait Device {
         x: &Self::Buffer,
         dx: &mut Self::Buffer,
     );
-
-    fn copy(&mut self, length: usize, from: &Self::Buffer, to: &mut Self::Buffer);
 
     fn sum_of_squares(&mut self, values: At<Self::Buffer>, length: usize) -> f64;
     fn adamw(

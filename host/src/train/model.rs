@@ -202,19 +202,20 @@ impl<D: Device> Graph<D> {
     pub fn new(device: &D, config: &ModelConfig, capacity: usize) -> Self {
         let (d, ff) = (config.width(), config.feed_forward);
         let rows = |width: usize| device.zeros(capacity * width);
+        let activations = |width: usize| device.activations(capacity * width);
         let layers = (0..config.layers)
             .map(|_| Layer {
                 x: rows(d),
                 inverse: rows(1),
-                a: rows(d),
-                qkv: rows(3 * d),
+                a: activations(d),
+                qkv: activations(3 * d),
                 lse: rows(config.heads),
-                o: rows(d),
+                o: activations(d),
                 middle: rows(d),
                 middle_inverse: rows(1),
-                middle_a: rows(d),
-                gate_linear: rows(2 * ff),
-                h: rows(ff),
+                middle_a: activations(d),
+                gate_linear: activations(2 * ff),
+                h: activations(ff),
             })
             .collect();
         Self {
@@ -224,12 +225,12 @@ impl<D: Device> Graph<D> {
             layers,
             x: rows(d),
             inverse: rows(1),
-            a: rows(d),
-            dx: rows(d),
-            da: rows(d),
-            dqkv: rows(3 * d),
-            dh: rows(ff),
-            dgate_linear: rows(2 * ff),
+            a: activations(d),
+            dx: device.paired(capacity * d),
+            da: activations(d),
+            dqkv: activations(3 * d),
+            dh: activations(ff),
+            dgate_linear: activations(2 * ff),
         }
     }
 
@@ -279,7 +280,7 @@ impl<D: Device> Graph<D> {
             if let Some(scales) = scales {
                 device.fake_quantize(tokens, d, 0..d, norm_step(scales.attention_clip), &mut layer.a);
             }
-            device.linear(to_qkv, &layer.a, w_qkv, &mut layer.qkv, false);
+            device.linear(to_qkv, &layer.a, w_qkv, &mut layer.qkv);
             if let Some(scales) = scales {
                 for (part, step) in qkv_steps(scales).into_iter().enumerate() {
                     device.fake_quantize(tokens, 3 * d, part * d..(part + 1) * d, step, &mut layer.qkv);
@@ -290,20 +291,17 @@ impl<D: Device> Graph<D> {
             if let Some(scales) = scales {
                 device.fake_quantize(tokens, d, 0..d, scales.mixed, &mut layer.o);
             }
-            device.copy(tokens * d, &layer.x, &mut layer.middle);
-            device.linear(to_d, &layer.o, w_out, &mut layer.middle, true);
+            device.linear_residual(to_d, &layer.o, w_out, &layer.x, &mut layer.middle);
 
             device.rms_norm(d, tokens, &layer.middle, &mut layer.middle_a, &mut layer.middle_inverse);
             if let Some(scales) = scales {
                 device.fake_quantize(tokens, d, 0..d, norm_step(scales.feed_forward_clip), &mut layer.middle_a);
             }
-            device.linear(to_ff, &layer.middle_a, w_gate_linear, &mut layer.gate_linear, false);
-            device.reglu(ff, tokens, &layer.gate_linear, &mut layer.h);
+            device.linear_reglu(to_ff, &layer.middle_a, w_gate_linear, &mut layer.gate_linear, &mut layer.h);
             if let Some(scales) = scales {
                 device.fake_quantize(tokens, ff, 0..ff, scales.hidden, &mut layer.h);
             }
-            device.copy(tokens * d, &layer.middle, next);
-            device.linear(from_ff, &layer.h, w_down, next, true);
+            device.linear_residual(from_ff, &layer.h, w_down, &layer.middle, next);
         }
         device.rms_norm(d, tokens, &self.x, &mut self.a, &mut self.inverse);
         if let Some(scales) = scales {
@@ -370,11 +368,14 @@ impl<D: Device> Graph<D> {
             let layer = &self.layers[index];
 
             device.linear_backward_weight(from_ff, &self.dx, &layer.h, AtMut(gradients, offsets[4]));
-            device.linear_backward_input(from_ff, &self.dx, w_down, &mut self.dh);
+            let (dh, dgate_linear) = (&mut self.dh, &mut self.dgate_linear);
             if let Some(scales) = scales {
-                device.fake_quantize_backward(tokens, ff, 0..ff, scales.hidden, &layer.h, &mut self.dh);
+                device.linear_backward_input(from_ff, &self.dx, w_down, dh);
+                device.fake_quantize_backward(tokens, ff, 0..ff, scales.hidden, &layer.h, dh);
+                device.reglu_backward(ff, tokens, &layer.gate_linear, dh, dgate_linear);
+            } else {
+                device.linear_backward_reglu(from_ff, &self.dx, w_down, &layer.gate_linear, dh, dgate_linear);
             }
-            device.reglu_backward(ff, tokens, &layer.gate_linear, &self.dh, &mut self.dgate_linear);
             device.linear_backward_weight(to_ff, &self.dgate_linear, &layer.middle_a, AtMut(gradients, offsets[3]));
             device.linear_backward_input(to_ff, &self.dgate_linear, w_gate_linear, &mut self.da);
             if let Some(scales) = scales {

@@ -31,6 +31,12 @@ impl Cpu {
     pub fn new(precision: Precision) -> Self {
         Self { multiplier: Multiplier::new(precision), scratch: attention::Scratch::default(), logits: Vec::new() }
     }
+
+    fn forward(&mut self, s: LinearShape, x: &Vec<f32>, w: At<Vec<f32>>, y: &mut Vec<f32>, accumulate: bool) {
+        let w = Operand::rows(&w.0[w.1..], s.inputs).transposed();
+        let shape = (s.tokens, s.outputs, s.inputs);
+        self.multiplier.multiply(shape, Operand::rows(x, s.inputs), w, y, s.outputs, accumulate);
+    }
 }
 
 impl Device for Cpu {
@@ -59,16 +65,20 @@ impl Device for Cpu {
         values.to_vec()
     }
 
-    fn linear(&mut self, s: LinearShape, x: &Vec<f32>, w: At<Vec<f32>>, y: &mut Vec<f32>, accumulate: bool) {
-        let w = Operand::rows(&w.0[w.1..], s.inputs).transposed();
-        self.multiplier.multiply(
-            (s.tokens, s.outputs, s.inputs),
-            Operand::rows(x, s.inputs),
-            w,
-            y,
-            s.outputs,
-            accumulate,
-        );
+    fn linear(&mut self, s: LinearShape, x: &Vec<f32>, w: At<Vec<f32>>, y: &mut Vec<f32>) {
+        self.forward(s, x, w, y, false);
+    }
+
+    fn linear_residual(
+        &mut self,
+        s: LinearShape,
+        x: &Vec<f32>,
+        w: At<Vec<f32>>,
+        residual: &Vec<f32>,
+        y: &mut Vec<f32>,
+    ) {
+        y[..s.tokens * s.outputs].copy_from_slice(&residual[..s.tokens * s.outputs]);
+        self.forward(s, x, w, y, true);
     }
 
     fn linear_backward_input(&mut self, s: LinearShape, dy: &Vec<f32>, w: At<Vec<f32>>, dx: &mut Vec<f32>) {
@@ -184,10 +194,6 @@ impl Device for Cpu {
         dx: &mut Vec<f32>,
     ) {
         elementwise::fake_quantize_backward(&x[..rows * stride], stride, columns, step, dx);
-    }
-
-    fn copy(&mut self, length: usize, from: &Vec<f32>, to: &mut Vec<f32>) {
-        to[..length].copy_from_slice(&from[..length]);
     }
 
     fn sum_of_squares(&mut self, values: At<Vec<f32>>, length: usize) -> f64 {

@@ -58,8 +58,13 @@ fn linear() {
     let (x, w, g) = (random(35, 1), random(7 * 19, 2), random(5 * 19, 3));
     let mut device = cpu();
     let mut y = vec![f32::NAN; 5 * 19];
-    device.linear(s, &x, At(&w, 0), &mut y, false);
-    assert_close("y", &y, &plain_linear(s, &wide(&x), &wide(&w)), 1e-5);
+    device.linear(s, &x, At(&w, 0), &mut y);
+    let plain = plain_linear(s, &wide(&x), &wide(&w));
+    assert_close("y", &y, &plain, 1e-5);
+    let residual = random(5 * 19, 4);
+    device.linear_residual(s, &x, At(&w, 0), &residual, &mut y);
+    let expected: Vec<f64> = plain.iter().zip(&residual).map(|(y, r)| y + f64::from(*r)).collect();
+    assert_close("residual + y", &y, &expected, 1e-5);
     let (mut dx, mut dw) = (vec![f32::NAN; 35], vec![1.0; 7 * 19]);
     device.linear_backward_input(s, &g, At(&w, 0), &mut dx);
     device.linear_backward_weight(s, &g, &x, AtMut(&mut dw, 0));
