@@ -13,10 +13,13 @@
 //! The feature `shim` builds the same files with the C++ compiler; [`CpuDriver`](cpu::CpuDriver) then runs them on the CPU.
 #![deny(missing_docs)]
 
+pub mod attention;
 pub mod convert;
 #[cfg(feature = "shim")]
 pub mod cpu;
 pub mod cross_entropy;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 mod driver;
 pub mod embedding;
 pub mod gemm;

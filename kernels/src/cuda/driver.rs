@@ -1,0 +1,255 @@
+//! [`Driver`] on a GPU.
+//!
+//! Everything goes through one stream, so that operations run in the order of their calls; a file of kernels is compiled, or taken from the
+//! cache, when one of its kernels is first launched.
+
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cudarc::driver::sys::{CUdeviceptr, CUfunction_attribute_enum, CUresult};
+use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaSlice, CudaStream, DevicePtr, DriverError, result};
+use cudarc::nvrtc::Ptx;
+
+use super::nvrtc::Nvrtc;
+use super::{Cache, CudaError, Device, During, devices, driver_version};
+use crate::{Argument, Driver, Kernel, Launch, Memory, View, source};
+
+/// Dynamic shared memory that a kernel may have without asking for more.
+const SHARED_WITHOUT_ASKING: u32 = 48 * 1024;
+
+/// Memory of a GPU.
+pub struct CudaBuffer {
+    slice: CudaSlice<u8>,
+    bytes: usize,
+    pointer: CUdeviceptr,
+}
+
+impl Memory for CudaBuffer {
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// A GPU with a stream and the kernels loaded so far.
+pub struct CudaDriver {
+    device: Device,
+    context: Arc<CudaContext>,
+    stream: Arc<CudaStream>,
+    nvrtc: Nvrtc,
+    cache: Option<Cache>,
+    modules: Mutex<HashMap<&'static str, Arc<CudaModule>>>,
+    functions: Mutex<HashMap<Kernel, Function>>,
+}
+
+#[derive(Clone)]
+struct Function {
+    handle: CudaFunction,
+    /// Dynamic shared memory allowed so far.
+    shared_bytes: u32,
+}
+
+impl CudaDriver {
+    /// The GPU of this number, with compiled kernels kept in `cache` if there is one. Fails if driver, GPU or NVRTC aren't there.
+    pub fn new(ordinal: usize, cache: Option<Cache>) -> Result<Self, CudaError> {
+        let all = devices()?;
+        let count = all.len();
+        let device = all.into_iter().nth(ordinal).ok_or(CudaError::NoSuchDevice { wanted: ordinal, count })?;
+        device.check()?;
+        let nvrtc = Nvrtc::find(Some(driver_version()?.0))?;
+        let what = || format!("opening GPU {ordinal}, {}", device.name);
+        let context = CudaContext::new(ordinal).during(what)?;
+        // SAFETY: all work goes through the one stream made next, which orders it; nothing needs events.
+        unsafe { context.disable_event_tracking() };
+        let stream = context.new_stream().during(what)?;
+        let (modules, functions) = Default::default();
+        Ok(Self { device, context, stream, nvrtc, cache, modules, functions })
+    }
+
+    /// The GPU.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The compiler in use.
+    pub fn nvrtc(&self) -> &Nvrtc {
+        &self.nvrtc
+    }
+
+    /// The stream that everything runs on.
+    pub fn stream(&self) -> &Arc<CudaStream> {
+        &self.stream
+    }
+
+    /// Bytes of memory free now and in all.
+    pub fn memory(&self) -> Result<(usize, usize), CudaError> {
+        self.context.mem_get_info().during(|| "asking for free memory".to_string())
+    }
+
+    /// Compiles and loads a file of kernels, unless it is loaded.
+    pub fn load(&self, unit: &'static str) -> Result<(), CudaError> {
+        self.module(unit).map(drop)
+    }
+
+    fn module(&self, unit: &'static str) -> Result<Arc<CudaModule>, CudaError> {
+        let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(module) = modules.get(unit) {
+            return Ok(module.clone());
+        }
+        let text = source(unit)?;
+        let architecture = self.device.architecture.to_string();
+        let signature = self.nvrtc.signature(&architecture);
+        let load = |cubin: Vec<u8>| self.context.load_module(Ptx::from_binary(cubin));
+        let cached =
+            self.cache.as_ref().and_then(|cache| cache.load(&signature, &text)).and_then(|cubin| load(cubin).ok());
+        let module = match cached {
+            Some(module) => module,
+            None => {
+                let compiled = self.nvrtc.compile(&format!("{unit}.cu"), &text, &architecture)?;
+                if let Some(cache) = &self.cache {
+                    // Without it the next start compiles again, and that is all.
+                    let _ = cache.store(&signature, &text, &compiled.cubin);
+                }
+                load(compiled.cubin).during(|| format!("loading {unit}.cu"))?
+            }
+        };
+        modules.insert(unit, module.clone());
+        Ok(module)
+    }
+
+    /// The kernel, allowed to have `shared_bytes` of dynamic shared memory.
+    fn function(&self, kernel: Kernel, shared_bytes: u32) -> Result<CudaFunction, CudaError> {
+        let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut function = match functions.get(&kernel) {
+            Some(function) if function.shared_bytes >= shared_bytes => return Ok(function.handle.clone()),
+            Some(function) => function.clone(),
+            None => {
+                let module = self.module(kernel.unit)?;
+                let handle = module
+                    .load_function(kernel.name)
+                    .during(|| format!("finding {} in {}.cu", kernel.name, kernel.unit))?;
+                Function { handle, shared_bytes: SHARED_WITHOUT_ASKING }
+            }
+        };
+        if shared_bytes > function.shared_bytes {
+            let most = CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+            let bytes = shared_bytes.cast_signed();
+            let what = || format!("{shared_bytes} bytes of shared memory for {}", kernel.name);
+            function.handle.set_attribute(most, bytes).during(what)?;
+            function.shared_bytes = shared_bytes;
+        }
+        functions.insert(kernel, function.clone());
+        Ok(function.handle)
+    }
+
+    fn pointer(&self, view: &View<CudaBuffer>, bytes: usize) -> CUdeviceptr {
+        let held = view.elements::<u8>();
+        assert!(held >= bytes, "{bytes} bytes from {} of a buffer of {}", view.offset, view.buffer.bytes);
+        view.buffer.pointer + view.offset as u64
+    }
+
+    /// Makes this driver's GPU the calling thread's.
+    fn bind(&self) -> Result<(), CudaError> {
+        self.context.bind_to_thread().during(|| format!("switching to GPU {}", self.device.ordinal))
+    }
+}
+
+/// An argument as a parameter lies in memory, and where.
+#[repr(align(8))]
+struct Parameter([u8; 8]);
+
+impl Parameter {
+    fn new(bytes: &[u8]) -> Self {
+        let mut value = [0; 8];
+        value[..bytes.len()].copy_from_slice(bytes);
+        Self(value)
+    }
+}
+
+impl Driver for CudaDriver {
+    type Buffer = CudaBuffer;
+    type Error = CudaError;
+
+    fn allocate(&self, bytes: usize) -> Result<CudaBuffer, CudaError> {
+        // The driver refuses to allocate nothing.
+        // SAFETY: kernels and copies that write it come before those that read it; the content is arbitrary until then.
+        let slice = unsafe { self.stream.alloc::<u8>(bytes.max(1)) };
+        let slice = match slice {
+            Err(DriverError(CUresult::CUDA_ERROR_OUT_OF_MEMORY)) => {
+                let (free, total) = self.memory()?;
+                return Err(CudaError::OutOfMemory { wanted: bytes, free, total });
+            }
+            other => other.during(|| format!("allocating {bytes} bytes"))?,
+        };
+        let pointer = slice.device_ptr(&self.stream).0;
+        Ok(CudaBuffer { slice, bytes, pointer })
+    }
+
+    fn upload(&self, to: View<CudaBuffer>, bytes: &[u8]) -> Result<(), CudaError> {
+        let pointer = self.pointer(&to, bytes.len());
+        self.bind()?;
+        // SAFETY: the range was checked. From memory that isn't pinned, the driver has taken the bytes when it returns.
+        unsafe { result::memcpy_htod_async(pointer, bytes, to.buffer.slice.stream().cu_stream()) }
+            .during(|| format!("uploading {} bytes", bytes.len()))
+    }
+
+    fn download(&self, from: View<CudaBuffer>, bytes: &mut [u8]) -> Result<(), CudaError> {
+        let pointer = self.pointer(&from, bytes.len());
+        self.bind()?;
+        // SAFETY: the range was checked, and `bytes` is borrowed until the copy is done.
+        let copied = unsafe { result::memcpy_dtoh_async(bytes, pointer, self.stream.cu_stream()) };
+        copied.and_then(|()| self.stream.synchronize()).during(|| format!("downloading {} bytes", bytes.len()))
+    }
+
+    fn zero(&self, to: View<CudaBuffer>, bytes: usize) -> Result<(), CudaError> {
+        let pointer = self.pointer(&to, bytes);
+        if bytes == 0 {
+            return Ok(());
+        }
+        self.bind()?;
+        // SAFETY: the range was checked.
+        unsafe { result::memset_d8_async(pointer, 0, bytes, self.stream.cu_stream()) }
+            .during(|| format!("zeroing {bytes} bytes"))
+    }
+
+    unsafe fn launch(
+        &self,
+        kernel: Kernel,
+        launch: Launch,
+        arguments: &[Argument<CudaBuffer>],
+    ) -> Result<(), CudaError> {
+        let function = self.function(kernel, launch.shared_bytes)?;
+        let mut parameters: Vec<Parameter> = arguments
+            .iter()
+            .map(|argument| match *argument {
+                Argument::Pointer(view) => Parameter::new(&(view.buffer.pointer + view.offset as u64).to_ne_bytes()),
+                Argument::Null => Parameter::new(&0u64.to_ne_bytes()),
+                Argument::I32(value) => Parameter::new(&value.to_ne_bytes()),
+                Argument::U32(value) => Parameter::new(&value.to_ne_bytes()),
+                Argument::U64(value) => Parameter::new(&value.to_ne_bytes()),
+                Argument::F32(value) => Parameter::new(&value.to_ne_bytes()),
+            })
+            .collect();
+        let mut addresses: Vec<*mut c_void> =
+            parameters.iter_mut().map(|parameter| parameter.0.as_mut_ptr().cast()).collect();
+        self.bind()?;
+        let [grid, block] = [launch.grid, launch.block].map(|[x, y, z]| (x, y, z));
+        // SAFETY: the function belongs to a module that is kept; the driver copies the parameters before it returns; their meaning is the
+        // caller's promise.
+        unsafe {
+            result::launch_kernel(
+                function.cu_function(),
+                grid,
+                block,
+                launch.shared_bytes,
+                self.stream.cu_stream(),
+                &mut addresses,
+            )
+        }
+        .during(|| format!("launching {} as {launch:?}", kernel.name))
+    }
+
+    fn synchronize(&self) -> Result<(), CudaError> {
+        self.stream.synchronize().during(|| "waiting for the GPU".to_string())
+    }
+}

@@ -1,0 +1,82 @@
+//! Kernels on NVIDIA GPUs: the libraries are loaded when they are first used, and the kernels compiled for the GPU that is there.
+//!
+//! Nothing of CUDA is needed to build this, and nothing of it is called before its library was found: on a machine without a GPU
+//! every function here returns an error that says what was looked for.
+
+mod cache;
+mod device;
+mod driver;
+pub mod nvrtc;
+mod resources;
+
+pub use cache::Cache;
+pub use device::{Architecture, Device, devices, driver_version};
+pub use driver::{CudaBuffer, CudaDriver};
+pub use resources::{Resources, resources};
+
+/// Why there is no GPU to use, or what went wrong on it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CudaError {
+    /// The driver's library isn't installed.
+    #[error(
+        "the library of the NVIDIA driver isn't there (looked for {}); install the driver of the GPU, or use --device cpu",
+        device::DRIVER_LIBRARIES.join(", ")
+    )]
+    NoDriver,
+    /// The driver is there and sees no GPU.
+    #[error("the NVIDIA driver finds no GPU; nvidia-smi should list one, and CUDA_VISIBLE_DEVICES must not hide it")]
+    NoDevice,
+    /// A GPU of this number doesn't exist.
+    #[error("no GPU {wanted}: there are {count}, counted from 0")]
+    NoSuchDevice {
+        /// What was asked for.
+        wanted: usize,
+        /// GPUs found.
+        count: usize,
+    },
+    /// The GPU is older than the kernels.
+    #[error("{name} has compute capability {}.{}; the kernels take 8.0 (A100, RTX 30) or newer", .capability.0, .capability.1)]
+    TooOld {
+        /// The GPU.
+        name: String,
+        /// Its compute capability.
+        capability: (u32, u32),
+    },
+    /// The compiler isn't there or failed.
+    #[error(transparent)]
+    Nvrtc(#[from] nvrtc::NvrtcError),
+    /// A kernel's file isn't there.
+    #[error(transparent)]
+    Source(#[from] crate::MissingSource),
+    /// There is too little memory.
+    #[error("{wanted} bytes of GPU memory were asked for, {free} of {total} are free")]
+    OutOfMemory {
+        /// Bytes asked for.
+        wanted: usize,
+        /// Bytes free.
+        free: usize,
+        /// Bytes of the GPU.
+        total: usize,
+    },
+    /// The driver refused something.
+    #[error("CUDA, {what}: {error}")]
+    Driver {
+        /// What was tried.
+        what: String,
+        /// The driver's answer.
+        #[source]
+        error: cudarc::driver::DriverError,
+    },
+}
+
+/// Says what was tried when the driver refuses.
+trait During<T> {
+    fn during(self, what: impl FnOnce() -> String) -> Result<T, CudaError>;
+}
+
+impl<T> During<T> for Result<T, cudarc::driver::DriverError> {
+    fn during(self, what: impl FnOnce() -> String) -> Result<T, CudaError> {
+        self.map_err(|error| CudaError::Driver { what: what(), error })
+    }
+}
