@@ -4,8 +4,8 @@ use equalinfo_codec::container::{
     BlockDecoder, BlockHeader, BlockKind, END_MARKER, Header, Method, ModelIdentity, Stream, find_block, parse_table,
 };
 use equalinfo_codec::error::{DecodeError, Part};
-use equalinfo_codec::m1::{M1, Model, ModelError};
-use equalinfo_codec::{ByteModel, Frequencies, StaticModel, WindowCode};
+use equalinfo_codec::m1::{M1, Model};
+use equalinfo_codec::{ByteModel, StaticModel, WindowCode};
 
 use crate::Step;
 
@@ -22,58 +22,32 @@ const LONGEST: usize = 256;
 pub struct Session {
     stream: Vec<u8>,
     header: Header,
-    model: AnyModel,
+    model: Box<dyn ByteModel>,
     name: &'static str,
     /// Where the stream goes on.
     position: usize,
-    /// The block there, or the number of the next one.
+    /// The block there, unless none was begun.
     block: Option<BlockDecoder>,
-    windows: bool,
+    /// Whether its payload was coded by the stream's method.
+    coded: bool,
+    /// Where its payload ends.
     block_end: usize,
+    /// The number of the next block.
     number: u32,
     ended: bool,
 }
 
-/// What the stream was written with.
-enum AnyModel {
-    M1(M1<'static, 'static>),
-    Static(StaticModel),
-}
-
-impl ByteModel for AnyModel {
-    fn reset(&mut self) {
-        match self {
-            Self::M1(model) => model.reset(),
-            Self::Static(model) => model.reset(),
-        }
-    }
-
-    fn frequencies(&mut self) -> &Frequencies {
-        match self {
-            Self::M1(model) => model.frequencies(),
-            Self::Static(model) => model.frequencies(),
-        }
-    }
-
-    fn push(&mut self, byte: u8) {
-        match self {
-            Self::M1(model) => model.push(byte),
-            Self::Static(model) => model.push(byte),
-        }
-    }
-}
-
 /// The model that a stream names, if it is one of the page's, in memory that is never given back.
 fn load(identity: ModelIdentity) -> Result<(M1<'static, 'static>, &'static str), String> {
-    let models = IMAGES.map(Model::load);
-    for model in models.into_iter().flatten().filter(|model| model.id() == identity.id) {
-        let (config, context) = (model.config(), usize::from(identity.context));
-        let bytes = vec![0; config.byte_buffer(context.min(LONGEST))].leak();
-        let words = vec![0; config.word_buffer(context.min(LONGEST))].leak();
-        let m1 = M1::new(&model, context, bytes, words).map_err(|error: ModelError| error.to_string())?;
-        return Ok((m1, model.name()));
-    }
-    Err(format!("It needs model {:016x}, which is not part of this page.", identity.id))
+    let found = IMAGES.into_iter().filter_map(|image| Model::load(image).ok()).find(|model| model.id() == identity.id);
+    let Some(model) = found else {
+        return Err(format!("It needs model {:016x}, which is not part of this page.", identity.id));
+    };
+    let (config, context) = (model.config(), usize::from(identity.context));
+    let bytes = vec![0; config.byte_buffer(context.min(LONGEST))].leak();
+    let words = vec![0; config.word_buffer(context.min(LONGEST))].leak();
+    let m1 = M1::new(&model, context, bytes, words).map_err(|error| error.to_string())?;
+    Ok((m1, model.name()))
 }
 
 impl Session {
@@ -81,14 +55,14 @@ impl Session {
     pub fn open(stream: Vec<u8>) -> Result<Self, String> {
         let header = Header::parse(&stream).map_err(|error| format!("This cannot be decoded: {error}."))?;
         let mut position = Header::LENGTH;
-        let (model, name) = if header.method == Method::StaticAc {
+        let (model, name): (Box<dyn ByteModel>, _) = if header.method == Method::StaticAc {
             let (frequencies, length) =
                 parse_table(&stream[position..]).map_err(|error| format!("This cannot be decoded: {error}."))?;
             position += length;
-            (AnyModel::Static(StaticModel(frequencies)), "its own byte frequencies")
+            (Box::new(StaticModel(frequencies)), "its own byte frequencies")
         } else {
             let (m1, name) = load(header.model)?;
-            (AnyModel::M1(m1), name)
+            (Box::new(m1), name)
         };
         Ok(Self {
             stream,
@@ -97,7 +71,7 @@ impl Session {
             name,
             position,
             block: None,
-            windows: false,
+            coded: false,
             block_end: position,
             number: 0,
             ended: false,
@@ -147,8 +121,8 @@ impl Session {
             self.begin_block()?;
         }
         let (size, step) = match self.header.method {
-            Method::EqualInfo { bits, .. } if self.windows => (bits.bytes(), Step::Window),
-            _ if self.windows => (PIECE, Step::Text),
+            Method::EqualInfo { bits, .. } if self.coded => (bits.bytes(), Step::Window),
+            _ if self.coded => (PIECE, Step::Text),
             _ => (PIECE, Step::Stored),
         };
         let payload = &self.stream[self.position..self.block_end];
@@ -157,7 +131,7 @@ impl Session {
         // The window's text is all that fits between two windows; elsewhere any room will do.
         let room = if step == Step::Window { LONGEST } else { PIECE };
         let Some(block) = &mut self.block else { return Ok(Step::End) };
-        let progress = block.decode(&mut self.model, input, &mut text[..room])?;
+        let progress = block.decode(&mut &mut *self.model, input, &mut text[..room])?;
         if progress.consumed == 0 && progress.written == 0 {
             return Err(DecodeError::Truncated { part: Part::Payload, block: self.number.saturating_sub(1) });
         }
@@ -175,7 +149,7 @@ impl Session {
         self.position += BlockHeader::LENGTH;
         self.number += 1;
         self.block_end = (self.position + header.payload_length as usize).min(self.stream.len());
-        self.windows = header.kind == BlockKind::Coded;
+        self.coded = header.kind == BlockKind::Coded;
         self.block = Some(BlockDecoder::new(&self.header, &header)?);
         Ok(())
     }
