@@ -2,42 +2,11 @@
 // blocks of 8 columns, `d[block][0..1]` of row lane / 4 and columns 2 (lane % 4)..+1, `d[block][2..3]` of the row 8 below.
 // wgmma's accumulators of each warp have the same layout, so both paths end here.
 //
-// An f32 output leaves as it lies: the four lanes of a group write 32 bytes of a row, a whole sector. A bf16 output would fill half a
-// sector; four lanes first exchange words so that each holds 8 columns, and the group writes 64 bytes of a row. That takes a
-// shuffle a word and no shared memory, which the operands' stages fill. Columns come in multiples of 8, rows as they like.
+// An f32 output leaves as it lies: the four lanes of a group write 32 bytes of a row, a whole sector. A bf16 output takes the way of
+// store_rows.cuh. Columns come in multiples of 8, rows as they like.
 #pragma once
 
-#include "device.cuh"
-
-// Lane `member` of four gives word `j` of its part and receives part `member`: words [j] of lane i become words [i] of lane j.
-DEVICE void exchange_among_four(u32 (&words)[4]) {
-    const int member = lane_index() % 4;
-#pragma unroll
-    for (int bit = 1; bit <= 2; bit *= 2) {
-        const bool high = member & bit;
-#pragma unroll
-        for (int j = 0; j < 4; j++) {
-            if (j & bit) continue;
-            const u32 received = __shfl_xor_sync(ALL_LANES, high ? words[j] : words[j | bit], bit);
-            if (high) words[j] = received;
-            else words[j | bit] = received;
-        }
-    }
-}
-
-// One row of words [block] to a row of the matrix. All lanes of the warp call it; `inside` says whether the row exists.
-template <int BLOCKS>
-DEVICE void store_row_bf16(const bf16x2 (&row)[BLOCKS], bf16 *target, int column, int columns, bool inside) {
-    const int member = lane_index() % 4;
-#pragma unroll
-    for (int first = 0; first < BLOCKS; first += 4) {
-        u32 words[4] = {row[first], row[first + 1], row[first + 2], row[first + 3]};
-        exchange_among_four(words);
-        const int own = column + 8 * (first + member);
-        if (inside && own < columns)
-            *reinterpret_cast<uint4 *>(target + own) = make_uint4(words[0], words[1], words[2], words[3]);
-    }
-}
+#include "store_rows.cuh"
 
 // out = d, rounded.
 struct StoreBf16 {
@@ -106,8 +75,9 @@ struct StoreReglu {
             for (int i = 0; i < HALF; i++) {
                 gate[i] = to_bf16x2(d[i][2 * half], d[i][2 * half + 1]);
                 linear[i] = to_bf16x2(d[HALF + i][2 * half], d[HALF + i][2 * half + 1]);
-                product[i] = to_bf16x2(max(low_float(gate[i]), 0.0f) * low_float(linear[i]),
-                                       max(high_float(gate[i]), 0.0f) * high_float(linear[i]));
+                const float low = low_float(gate[i]), high = high_float(gate[i]);
+                product[i] = to_bf16x2(low > 0.0f ? low * low_float(linear[i]) : 0.0f,
+                                       high > 0.0f ? high * high_float(linear[i]) : 0.0f);
             }
             const bool inside = own < rows;
             store_row_bf16(product, h + static_cast<i64>(own) * columns, column, columns, inside);
@@ -141,10 +111,11 @@ struct StoreRegluBackward {
                     gate = *reinterpret_cast<const bf16x2 *>(gate_linear + start + at);
                     linear = *reinterpret_cast<const bf16x2 *>(gate_linear + start + columns + at);
                 }
-                const float low = d[i][2 * half], high = d[i][2 * half + 1];
-                dgate[i] = to_bf16x2(low_float(gate) > 0.0f ? low * low_float(linear) : 0.0f,
-                                     high_float(gate) > 0.0f ? high * high_float(linear) : 0.0f);
-                dlinear[i] = to_bf16x2(max(low_float(gate), 0.0f) * low, max(high_float(gate), 0.0f) * high);
+                // A closed gate lets nothing through, whatever dh is.
+                const float low = low_float(gate) > 0.0f ? d[i][2 * half] : 0.0f;
+                const float high = high_float(gate) > 0.0f ? d[i][2 * half + 1] : 0.0f;
+                dgate[i] = to_bf16x2(low * low_float(linear), high * high_float(linear));
+                dlinear[i] = to_bf16x2(low * low_float(gate), high * high_float(gate));
             }
             store_row_bf16(dgate, dgate_linear + start, column, columns, inside);
             store_row_bf16(dlinear, dgate_linear + start + columns, column, columns, inside);

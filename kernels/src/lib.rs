@@ -5,7 +5,7 @@
 //! launch its kernels on any [`Driver`]: grid, block and shared memory of a launch, and the order of its arguments, are told there and nowhere else.
 //!
 //! ```text
-//!  .cu sources ──► NVRTC ──► CudaDriver (in the tool) ──┐
+//!  .cu sources ──► NVRTC ──► CudaDriver (feature cuda) ─┐
 //!      │                                                ├── impl Driver ◄── modules of this crate ◄── trainer, codec, tests
 //!      └───► C++ compiler + cpu/ ──► CpuDriver ─────────┘
 //! ```

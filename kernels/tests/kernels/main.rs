@@ -1,5 +1,6 @@
 //! Every kernel against its plain twin, on the CPU.
 
+mod attention;
 mod common;
 mod convert;
 mod cross_entropy;
