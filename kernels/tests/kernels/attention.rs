@@ -2,7 +2,6 @@
 
 use equalinfo_kernels::View;
 use equalinfo_kernels::attention::*;
-use equalinfo_kernels::cpu::CpuDriver;
 
 use crate::common::*;
 use crate::differences::{differences, dot, wide};
@@ -114,7 +113,7 @@ impl Case {
     }
 
     /// `out`, `lse`, `dqkv` and `dbias` (added to zeros) of the kernels.
-    fn run(&self, driver: &CpuDriver) -> [Vec<f32>; 4] {
+    fn run(&self, driver: &TestDriver) -> [Vec<f32>; 4] {
         let AttentionShape { tokens, heads } = self.shape;
         let width = tokens * heads * HEAD;
         let qkv = upload_bf16(driver, &self.qkv);
@@ -134,7 +133,7 @@ impl Case {
         [download_bf16(driver, &out), download(driver, &lse), download_bf16(driver, &dqkv), download(driver, &dbias)]
     }
 
-    fn check(&self, driver: &CpuDriver, expected: &Plain) {
+    fn check(&self, driver: &TestDriver, expected: &Plain) {
         let [out, lse, dqkv, dbias] = self.run(driver);
         // Probabilities and ds are rounded to bf16 on their way into the products, results once more.
         assert_close("lse", &lse, &expected.lse, 1e-6, 1e-5);
@@ -191,13 +190,13 @@ fn contexts_of_256_bytes_that_slide() {
 #[test]
 fn sequences_of_512_tokens() {
     let case = Case::new(512 + 75, 2, 512, &[512]);
-    case.check(&CpuDriver::default(), &case.plain());
+    case.check(&TestDriver::default(), &case.plain());
 }
 
 #[test]
 fn the_gradient_of_the_bias_is_added() {
     let case = Case::new(90, 2, 80, &[20]);
-    let driver = CpuDriver::default();
+    let driver = TestDriver::default();
     let alone = case.run(&driver)[3].clone();
     let AttentionShape { tokens, heads } = case.shape;
     let width = tokens * heads * HEAD;
@@ -222,7 +221,7 @@ fn the_gradient_of_the_bias_is_added() {
 fn gradients_are_the_same_bits_at_every_run() {
     let case = Case::new(150, 2, 90, &[40, 41]);
     let bits = |seed, os_threads| {
-        let results = case.run(&CpuDriver { seed, os_threads });
+        let results = case.run(&TestDriver::new(seed, os_threads));
         results.map(|values| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>())
     };
     let first = bits(0, 1);

@@ -1,17 +1,19 @@
 //! Random values, device memory and comparisons for all families.
 #![allow(dead_code, reason = "families take what they need")]
 
-use equalinfo_kernels::cpu::{CpuBuffer, CpuDriver};
-use equalinfo_kernels::{Driver, View};
+use equalinfo_kernels::{Driver, Memory, View};
 
-/// Runs `check` under several orders of threads and blocks. `CUDA_CPU_SEED` picks one of them.
-pub fn on_every_schedule(mut check: impl FnMut(&CpuDriver)) {
+pub use crate::device::{TestBuffer, TestDriver, on_gpu};
+
+/// Runs `check` under several orders of threads and blocks, of which `CUDA_CPU_SEED` picks one; a GPU has its own.
+pub fn on_every_schedule(mut check: impl FnMut(&TestDriver)) {
     let seeds = match std::env::var("CUDA_CPU_SEED") {
+        _ if on_gpu() => vec![0],
         Ok(seed) => vec![seed.parse().expect("CUDA_CPU_SEED is a number")],
         Err(_) => vec![0, 1, 7],
     };
     for seed in seeds {
-        check(&CpuDriver { seed, os_threads: 1 });
+        check(&TestDriver::new(seed, 1));
     }
 }
 
@@ -82,7 +84,7 @@ macro_rules! element {
 element!(u8, i8, u16, i16, u32, i32, u64, i64, f32);
 
 /// Device memory with `values`.
-pub fn upload<T: Element>(driver: &CpuDriver, values: &[T]) -> CpuBuffer {
+pub fn upload<T: Element>(driver: &TestDriver, values: &[T]) -> TestBuffer {
     let bytes: Vec<u8> = values.iter().flat_map(|value| value.bytes()).collect();
     let buffer = driver.allocate(bytes.len()).unwrap();
     driver.upload(View::new(&buffer), &bytes).unwrap();
@@ -90,24 +92,23 @@ pub fn upload<T: Element>(driver: &CpuDriver, values: &[T]) -> CpuBuffer {
 }
 
 /// `values` as bf16.
-pub fn upload_bf16(driver: &CpuDriver, values: &[f32]) -> CpuBuffer {
+pub fn upload_bf16(driver: &TestDriver, values: &[f32]) -> TestBuffer {
     upload(driver, &values.iter().map(|&value| to_bf16(value)).collect::<Vec<u16>>())
 }
 
 /// Poisoned memory for `length` values of `T`.
-pub fn poisoned<T: Element>(driver: &CpuDriver, length: usize) -> CpuBuffer {
+pub fn poisoned<T: Element>(driver: &TestDriver, length: usize) -> TestBuffer {
     driver.allocate(length * size_of::<T>()).unwrap()
 }
 
 /// All values of `buffer`.
-pub fn download<T: Element>(driver: &CpuDriver, buffer: &CpuBuffer) -> Vec<T> {
-    use equalinfo_kernels::Memory;
+pub fn download<T: Element>(driver: &TestDriver, buffer: &TestBuffer) -> Vec<T> {
     let mut bytes = vec![0; buffer.bytes()];
     driver.download(View::new(buffer), &mut bytes).unwrap();
     bytes.chunks_exact(size_of::<T>()).map(T::read).collect()
 }
 
-pub fn download_bf16(driver: &CpuDriver, buffer: &CpuBuffer) -> Vec<f32> {
+pub fn download_bf16(driver: &TestDriver, buffer: &TestBuffer) -> Vec<f32> {
     download::<u16>(driver, buffer).into_iter().map(from_bf16).collect()
 }
 

@@ -1,4 +1,4 @@
-use equalinfo_kernels::cpu::CpuError;
+use equalinfo_kernels::cpu::{CpuDriver, CpuError};
 use equalinfo_kernels::{Argument, Driver, Kernel, Launch, View, convert};
 
 use crate::common::*;
@@ -45,17 +45,15 @@ fn a_buffer_too_small_is_refused() {
 
 #[test]
 fn a_launch_that_no_gpu_takes_is_refused() {
-    on_every_schedule(|driver| {
-        let launch = |name, shape, arguments: &[Argument<_>]| {
-            // SAFETY: each of these is refused before anything runs.
-            unsafe { driver.launch(Kernel { unit: "convert", name }, shape, arguments) }
-        };
-        let one = Launch::linear(1, 32);
-        assert_eq!(launch("no_such_kernel", one, &[]), Err(CpuError::UnknownKernel("no_such_kernel")));
-        assert!(matches!(launch("convert_to_f32", one, &[Argument::Null]), Err(CpuError::Arguments { .. })));
-        let too_many = Launch::linear(1, 1025);
-        assert!(matches!(launch("convert_to_f32", too_many, &[]), Err(CpuError::Shape { .. })));
-        let nothing = Launch::linear(0, 32);
-        assert!(matches!(launch("convert_to_f32", nothing, &[]), Err(CpuError::Shape { .. })));
-    });
+    let launch = |name, shape, arguments: &[Argument<_>]| {
+        // SAFETY: each of these is refused before anything runs.
+        unsafe { CpuDriver::default().launch(Kernel { unit: "convert", name }, shape, arguments) }
+    };
+    let one = Launch::linear(1, 32);
+    assert_eq!(launch("no_such_kernel", one, &[]), Err(CpuError::UnknownKernel("no_such_kernel")));
+    assert!(matches!(launch("convert_to_f32", one, &[Argument::Null]), Err(CpuError::Arguments { .. })));
+    let too_many = Launch::linear(1, 1025);
+    assert!(matches!(launch("convert_to_f32", too_many, &[]), Err(CpuError::Shape { .. })));
+    let nothing = Launch::linear(0, 32);
+    assert!(matches!(launch("convert_to_f32", nothing, &[]), Err(CpuError::Shape { .. })));
 }

@@ -2,7 +2,6 @@
 //! and what remains are the f32 sums and the rounding of the output.
 
 use equalinfo_kernels::View;
-use equalinfo_kernels::cpu::CpuDriver;
 use equalinfo_kernels::gemm::*;
 
 use crate::common::*;
@@ -60,7 +59,7 @@ fn layers() -> Vec<Layer> {
         .into()
 }
 
-fn each_layer(mut check: impl FnMut(&CpuDriver, &Layer)) {
+fn each_layer(mut check: impl FnMut(&TestDriver, &Layer)) {
     for layer in layers() {
         on_every_schedule(|driver| check(driver, &layer));
     }
@@ -160,7 +159,7 @@ fn gradient_of_the_input_through_reglu() {
     });
 }
 
-fn weight_gradient(driver: &CpuDriver, layer: &Layer, parts: TokenParts, before: &[f32]) -> Vec<f32> {
+fn weight_gradient(driver: &TestDriver, layer: &Layer, parts: TokenParts, before: &[f32]) -> Vec<f32> {
     let (dy, x) = (upload_bf16(driver, &layer.dy), upload_bf16(driver, &layer.x));
     let dw = upload(driver, before);
     let workspace = poisoned::<f32>(driver, parts.workspace(layer.shape));
@@ -189,7 +188,7 @@ fn gradient_of_the_weights_is_the_same_at_every_run() {
     let before = Random(7).floats(layer.w.len(), 1.0);
     let run = |seed, os_threads| {
         let parts = TokenParts { count: 4, tokens: 64 };
-        let values = weight_gradient(&CpuDriver { seed, os_threads }, &layer, parts, &before);
+        let values = weight_gradient(&TestDriver::new(seed, os_threads), &layer, parts, &before);
         values.iter().map(|value| value.to_bits()).collect::<Vec<_>>()
     };
     let first = run(0, 1);

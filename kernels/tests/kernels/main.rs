@@ -4,6 +4,7 @@ mod attention;
 mod common;
 mod convert;
 mod cross_entropy;
+mod device;
 mod differences;
 mod embedding;
 mod gemm;

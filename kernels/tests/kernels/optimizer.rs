@@ -1,4 +1,3 @@
-use equalinfo_kernels::cpu::{CpuBuffer, CpuDriver};
 use equalinfo_kernels::optimizer::{self, Adafactor, AdamW, Parameters};
 use equalinfo_kernels::{Memory, View};
 
@@ -6,14 +5,14 @@ use crate::common::*;
 
 /// A tensor on the device. The norm is 8 and the factor 0.5.
 struct Tensor {
-    gradients: CpuBuffer,
-    parameters: CpuBuffer,
-    product: CpuBuffer,
-    norm_and_factor: CpuBuffer,
+    gradients: TestBuffer,
+    parameters: TestBuffer,
+    product: TestBuffer,
+    norm_and_factor: TestBuffer,
 }
 
 impl Tensor {
-    fn new(driver: &CpuDriver, gradients: &[f32], parameters: &[f32]) -> Self {
+    fn new(driver: &TestDriver, gradients: &[f32], parameters: &[f32]) -> Self {
         Self {
             gradients: upload(driver, gradients),
             parameters: upload(driver, parameters),
@@ -22,7 +21,7 @@ impl Tensor {
         }
     }
 
-    fn views(&self) -> Parameters<'_, CpuBuffer> {
+    fn views(&self) -> Parameters<'_, TestBuffer> {
         Parameters {
             gradients: View::new(&self.gradients),
             parameters: View::new(&self.parameters),
@@ -31,7 +30,7 @@ impl Tensor {
         }
     }
 
-    fn check(&self, driver: &CpuDriver, expected: &[f64]) {
+    fn check(&self, driver: &TestDriver, expected: &[f64]) {
         let parameters = download::<f32>(driver, &self.parameters);
         assert_close("parameters", &parameters, expected, 2e-6, 1e-7);
         let rounded: Vec<u16> = parameters.iter().map(|&p| to_bf16(p)).collect();
