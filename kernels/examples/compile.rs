@@ -6,12 +6,23 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::process::ExitCode;
 
 use equalinfo_kernels::cuda::nvrtc::Nvrtc;
 use equalinfo_kernels::cuda::{Resources, resources};
 use equalinfo_kernels::{source, units};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("compile: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let architectures: Vec<String> = std::env::args().skip(1).collect();
     if architectures.is_empty() {
         return Err("name the architectures, as in: compile sm_80 sm_90a sm_100a".into());
