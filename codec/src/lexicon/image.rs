@@ -5,7 +5,7 @@
 
 use super::error::LexiconError;
 use crate::container::ModelIdentity;
-use crate::container::checksum::Checksum;
+use crate::container::checksum::checksum_of_both;
 
 const VERSION: u8 = b'1';
 const HEADER: usize = 36;
@@ -254,8 +254,5 @@ pub const fn image_length(wide: usize) -> usize {
 
 /// The checksum of an image from its first 16 bytes and its bytes from offset 20 on.
 pub fn checksum_of(head: &[u8; 16], content: &[u8]) -> u32 {
-    let mut checksum = Checksum::new();
-    checksum.update(head);
-    checksum.update(content);
-    checksum.value()
+    checksum_of_both(head, content)
 }

@@ -14,10 +14,22 @@ use super::ops::{PowerTable, Requantizer, clamp_i8, clamp_i16, dot, exp2_neg, no
 use crate::byte_model::ByteModel;
 use crate::frequencies::Frequencies;
 
-/// The inner loop that takes nearly all the time, for firmware that has something better than portable code.
+/// The inner loops that take nearly all the time, for firmware that has something better than portable code.
 pub trait Kernels {
-    /// The dot products of `activations` with four consecutive rows of `i8` weights, each as long as `activations`.
-    fn dot4(rows: &[u8], activations: &[i8]) -> [i32; 4];
+    /// Activations in the form that [`Self::dot4`] reads; made once for all rows of a matrix.
+    type Prepared<'a>;
+
+    /// Prepares activations, a multiple of 64.
+    fn prepare(activations: &[i8]) -> Self::Prepared<'_>;
+
+    /// The dot products of activations with four consecutive rows of `i8` weights, each as long as the activations.
+    fn dot4(rows: &[u8], activations: &Self::Prepared<'_>) -> [i32; 4];
+
+    /// What [`Requantizer::apply`] is, however it is computed.
+    #[inline]
+    fn requantize(requantizer: Requantizer, x: i32) -> i32 {
+        requantizer.apply(x)
+    }
 }
 
 /// The loops in portable Rust.
@@ -25,8 +37,15 @@ pub trait Kernels {
 pub struct Portable;
 
 impl Kernels for Portable {
+    type Prepared<'a> = &'a [i8];
+
     #[inline]
-    fn dot4(rows: &[u8], activations: &[i8]) -> [i32; 4] {
+    fn prepare(activations: &[i8]) -> &[i8] {
+        activations
+    }
+
+    #[inline]
+    fn dot4(rows: &[u8], activations: &&[i8]) -> [i32; 4] {
         let mut rows = rows.chunks_exact(activations.len().max(1));
         let mut next = || rows.next().unwrap_or_default();
         let (rows0, rows1, rows2, rows3) = (next(), next(), next(), next());
@@ -252,14 +271,15 @@ impl<'a, 'b, K: Kernels> M1<'a, 'b, K> {
     fn feed_forward(&mut self, layer: &Layer) {
         let memory = &mut self.memory;
         norm(memory.residual, layer.feed_forward_norm, memory.activations);
+        let activations = K::prepare(memory.activations);
         let rows = blocks(&layer.gate).zip(blocks(&layer.linear)).zip(memory.hidden.as_chunks_mut::<4>().0);
         for (((gate_rows, gate), (linear_rows, linear)), hidden) in rows {
-            let gates = K::dot4(gate_rows, memory.activations);
-            let linears = K::dot4(linear_rows, memory.activations);
+            let gates = K::dot4(gate_rows, &activations);
+            let linears = K::dot4(linear_rows, &activations);
             for (i, hidden) in hidden.iter_mut().enumerate() {
-                let gate = clamp_i16(Requantizer::from_image(gate[i]).apply(gates[i])).max(0);
-                let linear = clamp_i16(Requantizer::from_image(linear[i]).apply(linears[i]));
-                *hidden = clamp_i8(layer.reglu.apply(i32::from(gate) * i32::from(linear)));
+                let gate = clamp_i16(K::requantize(Requantizer::from_image(gate[i]), gates[i])).max(0);
+                let linear = clamp_i16(K::requantize(Requantizer::from_image(linear[i]), linears[i]));
+                *hidden = clamp_i8(K::requantize(layer.reglu, i32::from(gate) * i32::from(linear)));
             }
         }
         matvec::<RESIDUAL_SHIFT, K, _>(&layer.down, memory.hidden, memory.residual, |x, add| *x = x.wrapping_add(add));
@@ -269,13 +289,7 @@ impl<'a, 'b, K: Kernels> M1<'a, 'b, K> {
     fn output(&mut self) {
         let memory = &mut self.memory;
         let logits = memory.scores.get_mut(..256).unwrap_or_default();
-        let matrix = self.model.logits();
-        for ((rows, requantizers), logits) in blocks(&matrix).zip(logits.as_chunks_mut::<4>().0) {
-            let sums = K::dot4(rows, memory.activations);
-            for ((logit, sum), requantizer) in logits.iter_mut().zip(sums).zip(requantizers) {
-                *logit = Requantizer::from_image(*requantizer).apply(sum << LOGIT_SHIFT);
-            }
-        }
+        matvec::<LOGIT_SHIFT, K, _>(&self.model.logits(), memory.activations, logits, |logit, x| *logit = x);
         let largest = logits.iter().copied().max().unwrap_or(0);
         let table = self.model.power_table();
         self.frequencies.set_weights(|byte| {
@@ -332,10 +346,11 @@ fn matvec<const SCALE: u32, K: Kernels, T>(
     out: &mut [T],
     store: impl Fn(&mut T, i32),
 ) {
+    let activations = K::prepare(activations);
     for ((rows, requantizers), out) in blocks(matrix).zip(out.as_chunks_mut::<4>().0) {
-        let sums = K::dot4(rows, activations);
+        let sums = K::dot4(rows, &activations);
         for ((out, sum), requantizer) in out.iter_mut().zip(sums).zip(requantizers) {
-            store(out, Requantizer::from_image(*requantizer).apply(sum << SCALE));
+            store(out, K::requantize(Requantizer::from_image(*requantizer), sum << SCALE));
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use super::error::ModelError;
 use super::ops::{PowerTable, Requantizer};
+use crate::container::checksum::checksum_of_both;
 
 /// The embedding row of the begin-of-sequence symbol, after the 256 bytes.
 pub const BOS: u16 = 256;
@@ -359,11 +360,7 @@ pub fn id_of(content: &[u8]) -> u64 {
 
 /// The checksum of an image from its first 16 bytes and its bytes from offset 20 on: CRC-32 as in zip.
 pub fn checksum_of(head: &[u8], content: &[u8]) -> u32 {
-    const CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
-    let mut digest = CRC.digest();
-    digest.update(head);
-    digest.update(content);
-    digest.finalize()
+    checksum_of_both(head, content)
 }
 
 fn name(field: &[u8]) -> Result<&str, ModelError> {

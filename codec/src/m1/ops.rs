@@ -74,8 +74,8 @@ impl Requantizer {
         let multiplier = self.multiplier as i32;
         let low = ((x as u32 & 0xffff) * self.multiplier as u32) >> 16;
         let product = (x >> 16).wrapping_mul(multiplier).wrapping_add(low as i32);
-        let shift = (self.shift as u32).wrapping_sub(16);
-        product.wrapping_add(1i32.wrapping_shl(shift.wrapping_sub(1))).wrapping_shr(shift)
+        // Adding a half before the shift is adding one before its last step.
+        product.wrapping_shr((self.shift as u32).wrapping_sub(17)).wrapping_add(1) >> 1
     }
 }
 

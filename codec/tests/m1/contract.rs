@@ -1,6 +1,6 @@
 //! The crate's M1 computes what the specification says.
 
-use equalinfo_codec::m1::{Config, Kernels, M1, Model, ModelError};
+use equalinfo_codec::m1::{Config, Kernels, M1, Model, ModelError, Requantizer};
 use equalinfo_codec::{ByteModel, Frequencies};
 
 use super::images::{Random, build};
@@ -86,12 +86,23 @@ fn other_kernels_give_the_same() {
     #[derive(Debug)]
     struct Backwards;
     impl Kernels for Backwards {
-        fn dot4(rows: &[u8], activations: &[i8]) -> [i32; 4] {
+        type Prepared<'a> = Vec<i8>;
+
+        fn prepare(activations: &[i8]) -> Vec<i8> {
+            activations.to_vec()
+        }
+
+        fn dot4(rows: &[u8], activations: &Vec<i8>) -> [i32; 4] {
             let n = activations.len();
             assert_eq!(rows.len(), 4 * n);
             core::array::from_fn(|row| {
                 (0..n).rev().map(|i| i32::from(rows[row * n + i] as i8) * i32::from(activations[i])).sum()
             })
+        }
+
+        fn requantize(requantizer: Requantizer, x: i32) -> i32 {
+            let (multiplier, shift) = (i64::from(requantizer.multiplier()), requantizer.shift());
+            ((i64::from(x) * multiplier + (1 << (shift - 1))) >> shift) as i32
         }
     }
     let image = build(CONFIGS[1], 8);

@@ -1,0 +1,14 @@
+/* What the example takes from its surroundings, and gives them. */
+#ifndef DECODE_H
+#define DECODE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Prints text. */
+void print(const uint8_t *text, size_t length);
+
+/* Decodes and prints everything. Returns null, or the name of what went wrong. */
+const char *decode(void);
+
+#endif
