@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use anyhow::{Context, Result};
+
 use super::cpu::Cpu;
 use super::cpu::matmul::Precision;
 use super::device::Loss;
 use super::fake_quantize;
-use super::model::{Batch, ModelConfig};
+use super::model::{Batch, Calibration, ModelConfig};
 use super::optimizer::Optimizer;
 use super::run::{DEV_LENGTH, Settings};
 use super::workers::Workers;
@@ -27,7 +29,7 @@ pub struct TrainingState {
 /// The scales of activations that a job rounds with; without them nothing is rounded. With them, weights are rounded too.
 pub type Rounding<'a> = Option<&'a Arc<ActivationScales>>;
 
-/// Runs the model's graph over batches and moves the parameters.
+/// Runs the model's graph over batches and moves the parameters. Errors are those of a device that fails.
 pub trait Backend {
     /// How many batches run at once: what [`Backend::nats`] takes at most.
     fn parallel_batches(&self) -> usize;
@@ -40,14 +42,14 @@ pub trait Backend {
     /// Forgets moments and step count.
     fn restart_optimizer(&mut self);
     /// Sum of the losses; gradients times `gradient_scale` replace those of the last call.
-    fn train(&mut self, batches: Vec<Batch>, rounding: Rounding, z_loss: f32, gradient_scale: f32) -> Loss;
+    fn train(&mut self, batches: Vec<Batch>, rounding: Rounding, z_loss: f32, gradient_scale: f32) -> Result<Loss>;
     /// Moves the parameters by the gradients; returns their norm before clipping.
-    fn update(&mut self, learning_rate: f32, clip: f32) -> f64;
-    fn evaluate(&mut self, batches: Vec<Batch>, rounding: Rounding) -> Loss;
+    fn update(&mut self, learning_rate: f32, clip: f32) -> Result<f64>;
+    fn evaluate(&mut self, batches: Vec<Batch>, rounding: Rounding) -> Result<Loss>;
     /// Cross-entropy in nats of each position of each batch.
-    fn nats(&mut self, batches: Vec<Batch>) -> Vec<Vec<f32>>;
-    /// Activation scales that suit one batch, see [`super::model::Graph::activation_scales`].
-    fn calibrate(&mut self, batch: Batch) -> Option<ActivationScales>;
+    fn nats(&mut self, batches: Vec<Batch>) -> Result<Vec<Vec<f32>>>;
+    /// See [`super::model::Graph::calibration`].
+    fn calibrate(&mut self, batch: Batch) -> Result<Calibration>;
 }
 
 /// Threads, each with a graph of its own.
@@ -121,27 +123,27 @@ impl Backend for CpuBackend {
         self.optimizer.step = 0;
     }
 
-    fn train(&mut self, batches: Vec<Batch>, rounding: Rounding, z_loss: f32, gradient_scale: f32) -> Loss {
+    fn train(&mut self, batches: Vec<Batch>, rounding: Rounding, z_loss: f32, gradient_scale: f32) -> Result<Loss> {
         self.share_weights(rounding.is_some());
-        self.workers.train(batches, rounding, z_loss, gradient_scale, &mut self.gradients)
+        Ok(self.workers.train(batches, rounding, z_loss, gradient_scale, &mut self.gradients))
     }
 
-    fn update(&mut self, learning_rate: f32, clip: f32) -> f64 {
-        self.optimizer.update(&mut self.device, &mut self.parameters, &self.gradients, learning_rate, clip)
+    fn update(&mut self, learning_rate: f32, clip: f32) -> Result<f64> {
+        Ok(self.optimizer.update(&mut self.device, &mut self.parameters, &self.gradients, learning_rate, clip))
     }
 
-    fn evaluate(&mut self, batches: Vec<Batch>, rounding: Rounding) -> Loss {
+    fn evaluate(&mut self, batches: Vec<Batch>, rounding: Rounding) -> Result<Loss> {
         self.share_weights(rounding.is_some());
-        self.workers.evaluate(batches, rounding)
+        Ok(self.workers.evaluate(batches, rounding))
     }
 
-    fn nats(&mut self, batches: Vec<Batch>) -> Vec<Vec<f32>> {
+    fn nats(&mut self, batches: Vec<Batch>) -> Result<Vec<Vec<f32>>> {
         self.share_weights(false);
-        self.workers.nats(batches)
+        Ok(self.workers.nats(batches))
     }
 
-    fn calibrate(&mut self, batch: Batch) -> Option<ActivationScales> {
+    fn calibrate(&mut self, batch: Batch) -> Result<Calibration> {
         self.share_weights(false);
-        self.workers.calibrate(batch)
+        self.workers.calibrate(batch).context("a training thread gave no scales")
     }
 }

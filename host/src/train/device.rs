@@ -220,11 +220,13 @@ pub trait Device {
         out: &mut Self::Buffer,
         lse: &mut Self::Buffer,
     );
-    /// Gradients of [`Device::attention`]: `dqkv` is overwritten, `dbias` is added to.
+    /// Gradients of [`Device::attention`]: `dqkv` is overwritten, `dbias` is added to. `out` is what the forward pass wrote, unless it has been changed since.
+    #[allow(clippy::too_many_arguments)]
     fn attention_backward(
         &mut self,
         shape: AttentionShape,
         input: AttentionInput<Self>,
+        out: Option<&Self::Buffer>,
         lse: &Self::Buffer,
         dout: &Self::Buffer,
         dqkv: &mut Self::Buffer,

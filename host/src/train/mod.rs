@@ -4,18 +4,19 @@
 //! parameters, [`checkpoint`] keeps everything that a [`run`] needs to resume to the same bits. [`m1`] and [`quantize`] are the commands.
 
 mod backend;
+mod basis;
 pub mod checkpoint;
 pub mod cpu;
 pub mod data;
 pub mod device;
 mod fake_quantize;
+pub mod gpu;
 mod layout;
 pub mod m1;
 pub mod model;
 pub mod optimizer;
 pub mod quantize;
 pub mod random;
-mod rotation;
 mod rounding;
 pub mod run;
 mod segment;

@@ -182,6 +182,15 @@ struct Layer<B> {
     h: B,
 }
 
+/// What a forward pass tells those who round it.
+#[derive(Clone, Debug)]
+pub struct Calibration {
+    /// Steps of the activations.
+    pub scales: ActivationScales,
+    /// Root mean square of each feed-forward activation of each layer.
+    pub hidden: Vec<Vec<f32>>,
+}
+
 /// The graph with its activations, for batches of up to a fixed number of tokens.
 pub struct Graph<D: Device> {
     config: ModelConfig,
@@ -396,7 +405,8 @@ impl<D: Device> Graph<D> {
                 device.fake_quantize_backward(tokens, d, 0..d, scales.mixed, &layer.o, &mut self.da);
             }
             let input = AttentionInput { qkv: &layer.qkv, bias, starts: &batch.starts };
-            device.attention_backward(shape, input, &layer.lse, &self.da, &mut self.dqkv, AtMut(gradients, offsets[1]));
+            let (out, dbias) = (scales.is_none().then_some(&layer.o), AtMut(gradients, offsets[1]));
+            device.attention_backward(shape, input, out, &layer.lse, &self.da, &mut self.dqkv, dbias);
             if let Some(scales) = scales {
                 for (part, step) in qkv_steps(scales).into_iter().enumerate() {
                     device.fake_quantize_backward(
@@ -427,8 +437,22 @@ impl<D: Device> Graph<D> {
         loss
     }
 
+    /// What the last forward pass tells about its activations.
+    pub fn calibration(&self, device: &D, tokens: usize) -> Calibration {
+        let ff = self.config.feed_forward;
+        let hidden = self.layers.iter().map(|layer| {
+            let values = device.read(At(&layer.h, 0), tokens * ff);
+            let mut squares = vec![0f64; ff];
+            values
+                .chunks_exact(ff)
+                .for_each(|row| squares.iter_mut().zip(row).for_each(|(s, v)| *s += f64::from(v * v)));
+            squares.into_iter().map(|sum| (sum / tokens as f64).sqrt() as f32).collect()
+        });
+        Calibration { hidden: hidden.collect(), scales: self.activation_scales(device, tokens) }
+    }
+
     /// Steps for the activations of the last forward pass that lose the least in the square mean.
-    pub fn activation_scales(&self, device: &D, tokens: usize) -> ActivationScales {
+    fn activation_scales(&self, device: &D, tokens: usize) -> ActivationScales {
         let (d, ff) = (self.config.width(), self.config.feed_forward);
         let values = |buffer: &D::Buffer, stride: usize, columns: std::ops::Range<usize>| -> Vec<f32> {
             let values = device.read(At(buffer, 0), tokens * stride);

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use equalinfo_codec::m1::Config;
 
 use super::checkpoint::Checkpoint;
@@ -57,17 +57,18 @@ pub fn export(
     mut report: impl FnMut(u64, f64),
 ) -> Result<Outcome> {
     let FineTuning { steps, learning_rate } = tuning;
-    let before = run.validate(false);
+    let before = run.validate(false)?;
     let schedule =
         LearningRate { schedule: Schedule::Constant, peak: learning_rate, warm_up: WARM_UP, steps, decay_steps: steps };
     run.fine_tune(schedule, |run| {
         let step = run.step();
         if step.is_multiple_of(REPORT_EVERY) || step == steps {
-            report(step, run.validate(true));
+            report(step, run.validate(true)?);
         }
-    });
-    let float = if steps == 0 { before } else { run.validate(false) };
-    let scales = run.activation_scales().context("the activations of this model cannot be measured")?;
+        Ok(())
+    })?;
+    let float = if steps == 0 { before } else { run.validate(false)? };
+    let scales = run.activation_scales()?;
     let image = quantize(&float_model(&run.model, &run.backend.state().parameters, name), &scales)?;
     let integer = integer_bits_per_byte(&image, dev)?;
     Ok(Outcome { image, before, float, integer })
@@ -140,7 +141,7 @@ pub fn run(arguments: &QuantizeArguments) -> Result<()> {
     let mut run = Run::new(&name, state.model.clone(), settings, source, &dev, None);
     run.start_from(&checkpoint);
     if steps > 0 && run.settings.mix.windows > 0.0 {
-        run.cut_windows();
+        run.cut_windows()?;
     }
     export_to(
         &mut run,

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use anyhow::{Context, Result};
+
+use super::basis;
 use super::model::Batch;
 use super::optimizer::OptimizerKind;
-use super::rotation::Rotations;
 use super::run::{DEV_LENGTH, Run, Settings};
 use crate::quantize::ActivationScales;
 
@@ -22,27 +24,28 @@ impl Run {
         rounded_steps > 0 && (begins || (1..3).any(|time| self.step() == first + time * rounded_steps / 4))
     }
 
-    /// Turns the model to a basis that rounds well, see [`super::rotation`].
-    fn rotate(&mut self) {
+    /// Brings the model to a basis that rounds well, see [`super::basis`].
+    fn change_basis(&mut self, hidden: &[Vec<f32>]) {
         // Adafactor's factored moments belong to rows and columns, and its updates keep to them.
         if self.settings.optimizer == OptimizerKind::Adamw {
-            let rotations = Rotations::random(&self.model, self.settings.seed);
             let mut state = self.backend.state();
-            rotations.apply(&self.model, &mut state.parameters);
-            rotations.apply(&self.model, &mut state.first);
-            rotations.squared().apply(&self.model, &mut state.second);
+            basis::equalize(&self.model, hidden, &mut state);
+            basis::rotate(&self.model, self.settings.seed, &mut state);
             self.backend.set_state(state);
         }
     }
 
     /// Chooses steps of the activations that suit some rows of the training text.
-    pub(super) fn calibrate(&mut self) {
-        if self.scales.is_none() {
-            self.rotate();
-        }
+    pub(super) fn calibrate(&mut self) -> Result<()> {
         let batches = self.calibration_batches();
         let first = batches.first().cloned().unwrap_or_default();
-        self.scales = self.backend.calibrate(first).map(|scales| Arc::new(self.refined(scales, &batches)));
+        if self.scales.is_none() {
+            let hidden = self.backend.calibrate(first.clone())?.hidden;
+            self.change_basis(&hidden);
+        }
+        let scales = self.backend.calibrate(first)?.scales;
+        self.scales = Some(Arc::new(self.refined(scales, &batches)?));
+        Ok(())
     }
 
     fn calibration_batches(&self) -> Vec<Batch> {
@@ -54,17 +57,18 @@ impl Run {
 
     /// Moves one scale at a time by a fourth of an octave as long as that lowers the loss of the rounded model: the square error that scales are first chosen by
     /// doesn't know how much each activation matters.
-    fn refined(&mut self, mut scales: ActivationScales, batches: &[Batch]) -> ActivationScales {
-        let mut loss =
-            |scales: &ActivationScales| self.backend.evaluate(batches.to_vec(), Some(&Arc::new(scales.clone()))).nats;
-        let mut best = loss(&scales);
+    fn refined(&mut self, mut scales: ActivationScales, batches: &[Batch]) -> Result<ActivationScales> {
+        let mut loss = |scales: &ActivationScales| {
+            anyhow::Ok(self.backend.evaluate(batches.to_vec(), Some(&Arc::new(scales.clone())))?.nats)
+        };
+        let mut best = loss(&scales)?;
         for _ in 0..REFINEMENTS {
             for index in 0..scales.narrow_mut().count() {
                 for factor in [-0.25f32, 0.25].map(f32::exp2) {
                     loop {
                         let mut moved = scales.clone();
                         moved.narrow_mut().skip(index).take(1).for_each(|scale| *scale *= factor);
-                        let nats = loss(&moved);
+                        let nats = loss(&moved)?;
                         if nats.total_cmp(&best).is_ge() {
                             break;
                         }
@@ -73,18 +77,18 @@ impl Run {
                 }
             }
         }
-        scales
+        Ok(scales)
     }
 
     /// Steps of the activations that suit the model as it is: those it was trained with, refined, or new ones.
-    pub fn activation_scales(&mut self) -> Option<Arc<ActivationScales>> {
+    pub fn activation_scales(&mut self) -> Result<Arc<ActivationScales>> {
         match self.scales.clone() {
             Some(scales) => {
                 let batches = self.calibration_batches();
-                self.scales = Some(Arc::new(self.refined(ActivationScales::clone(&scales), &batches)));
+                self.scales = Some(Arc::new(self.refined(ActivationScales::clone(&scales), &batches)?));
             }
-            None => self.calibrate(),
+            None => self.calibrate()?,
         }
-        self.scales.clone()
+        self.scales.clone().context("calibration leaves scales")
     }
 }

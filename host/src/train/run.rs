@@ -192,7 +192,7 @@ impl Run {
                 bar.set_message("cutting text into windows");
                 self.segment(directory)?;
             }
-            let (loss, norm) = self.advance();
+            let (loss, norm) = self.advance()?;
             ensure!(
                 loss.nats.is_finite() && norm.is_finite(),
                 "the loss is no longer a number at step {}: lower --learning-rate",
@@ -210,7 +210,7 @@ impl Run {
                 bar.set_message(format!("{:.4} bits/byte, {:.0} KB/s", since.bits_per_byte(), rate / 1e3));
             }
             if stop || self.step().is_multiple_of(conduct.validate_every) {
-                let dev = self.validate(self.scales.is_some());
+                let dev = self.validate(self.scales.is_some())?;
                 let line = Metrics {
                     step: self.step(),
                     bytes: self.bytes,
@@ -253,20 +253,20 @@ impl Run {
     }
 
     /// One step of the optimizer: its loss and the norm of its gradients.
-    fn advance(&mut self) -> (Loss, f64) {
+    fn advance(&mut self) -> Result<(Loss, f64)> {
         if self.calibration_due() {
-            self.calibrate();
+            self.calibrate()?;
         }
         let Settings { batch, sequence, micro_batch, z_loss, clip, learning_rate, .. } = self.settings;
         let first = self.step() * batch as u64;
         let rows: Vec<u64> = (first..first + batch as u64).collect();
         let batches = rows.chunks((micro_batch / sequence).max(1)).map(|rows| self.rows(rows)).collect();
         let positions = batch * sequence;
-        let loss = self.backend.train(batches, self.scales.as_ref(), z_loss, 1.0 / positions as f32);
+        let loss = self.backend.train(batches, self.scales.as_ref(), z_loss, 1.0 / positions as f32)?;
         let rate = learning_rate.at(self.step() + 1);
-        let norm = self.backend.update(rate, clip);
+        let norm = self.backend.update(rate, clip)?;
         self.bytes += loss.count;
-        (loss, norm)
+        Ok((loss, norm))
     }
 
     /// Rows of the training text as one batch.
@@ -280,10 +280,10 @@ impl Run {
     }
 
     /// Bits/byte on the held-out documents, each a context of its own that slides; rounded as the integer model does if it has been calibrated and that is asked for.
-    pub fn validate(&mut self, rounded: bool) -> f64 {
+    pub fn validate(&mut self, rounded: bool) -> Result<f64> {
         let scales = self.scales.as_ref().filter(|_| rounded).cloned();
-        let loss = self.backend.evaluate(self.dev.clone(), scales.as_ref());
-        loss.nats / loss.count.max(1) as f64 / LN_2
+        let loss = self.backend.evaluate(self.dev.clone(), scales.as_ref())?;
+        Ok(loss.nats / loss.count.max(1) as f64 / LN_2)
     }
 
     fn segmentation_due(&self) -> bool {
@@ -298,18 +298,24 @@ impl Run {
     }
 
     /// Trains with rounding from the model as it is, on a schedule of its own; `report` is called after every step.
-    pub fn fine_tune(&mut self, learning_rate: LearningRate, mut report: impl FnMut(&mut Self)) {
+    pub fn fine_tune(
+        &mut self,
+        learning_rate: LearningRate,
+        mut report: impl FnMut(&mut Self) -> Result<()>,
+    ) -> Result<()> {
         self.backend.restart_optimizer();
+        self.scales = None;
         self.settings.learning_rate = learning_rate;
         self.settings.rounded_steps = learning_rate.steps;
         while self.step() < learning_rate.steps {
-            self.advance();
-            report(self);
+            self.advance()?;
+            report(self)?;
         }
+        Ok(())
     }
 
     /// Cuts text into windows with the model as it is.
-    pub fn cut_windows(&mut self) {
+    pub fn cut_windows(&mut self) -> Result<()> {
         let seed = self.settings.seed ^ self.step();
         self.source.windows = WINDOW_BITS
             .iter()
@@ -325,14 +331,15 @@ impl Run {
                     bytes,
                     seed,
                 );
-                (*weight, windows)
+                Ok((*weight, windows?))
             })
-            .collect();
+            .collect::<Result<_>>()?;
+        Ok(())
     }
 
     /// Cuts windows and keeps them on disk for a resumed run.
     fn segment(&mut self, directory: &Directory) -> Result<()> {
-        self.cut_windows();
+        self.cut_windows()?;
         let (old, step) = (self.windows_step, self.step());
         self.windows_step = step;
         let path = directory.windows(self.windows_step);

@@ -4,6 +4,8 @@
 //! window where the information so far would exceed the window's bits. Training only needs contexts of the right kind, so
 //! the float model's `-log2 P` stands in for the coder.
 
+use anyhow::Result;
+
 use super::backend::Backend;
 use super::data::{Text, Windows};
 use super::model::{Batch, ModelConfig};
@@ -30,7 +32,7 @@ pub fn segment(
     bits: u32,
     bytes: usize,
     seed: u64,
-) -> Windows {
+) -> Result<Windows> {
     let mut random = Random::new(seed ^ u64::from(bits));
     let mut stretches: Vec<Stretch> = (0..bytes.div_ceil(STRETCH))
         .map(|_| {
@@ -47,7 +49,7 @@ pub fn segment(
         for round in active.chunks(per_batch * backend.parallel_batches()) {
             let groups: Vec<&[usize]> = round.chunks(per_batch).collect();
             let batches = groups.iter().map(|group| look_ahead(group, &stretches, text, config, reach)).collect();
-            for (group, nats) in groups.iter().zip(backend.nats(batches)) {
+            for (group, nats) in groups.iter().zip(backend.nats(batches)?) {
                 let mut at = 0;
                 for &index in *group {
                     let stretch = &mut stretches[index];
@@ -64,7 +66,7 @@ pub fn segment(
         }
         active = remaining;
     }
-    Windows { spans: stretches.into_iter().flat_map(|stretch| stretch.spans).collect() }
+    Ok(Windows { spans: stretches.into_iter().flat_map(|stretch| stretch.spans).collect() })
 }
 
 /// How many bytes fit into a window: at least one.

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::backend::TrainingState;
+use super::basis;
 use super::checkpoint::Checkpoint;
 use super::cpu::Cpu;
 use super::cpu::matmul::Precision;
@@ -9,19 +11,19 @@ use super::data::{Mix, Source, Text};
 use super::device::Device;
 use super::model::{Batch, DeviceBatch, Graph, ModelConfig, initial_parameters};
 use super::optimizer::{LearningRate, OptimizerKind, Schedule};
-use super::rotation::Rotations;
 use super::run::{Conduct, Directory, Run, Settings};
 use super::testing::random;
 use crate::corpus::{Corpus, CorpusOptions};
 
-const TINY: ModelConfig = ModelConfig { layers: 2, heads: 1, feed_forward: 64, context: 32, vocabulary: 256 };
+pub(super) const TINY: ModelConfig =
+    ModelConfig { layers: 2, heads: 1, feed_forward: 64, context: 32, vocabulary: 256 };
 
 fn alice() -> Text {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/alice29.txt");
     Text::read(&Corpus::new(&[path], CorpusOptions { lines: true, ..CorpusOptions::default() }).unwrap()).unwrap()
 }
 
-fn source(mix: Mix) -> Source {
+pub(super) fn source(mix: Mix) -> Source {
     Source { text: alice(), messages: alice(), windows: Vec::new(), mix, seed: 7 }
 }
 
@@ -66,11 +68,17 @@ fn gradient_of_the_whole_graph() {
 }
 
 #[test]
-fn rotations_change_nothing() {
+fn another_basis_changes_nothing() {
     let model = ModelConfig { heads: 3, ..TINY };
     let parameters = initial_parameters(&model, 3);
-    let mut turned = parameters.clone();
-    Rotations::random(&model, 5).apply(&model, &mut turned);
+    let moments = vec![0.5; parameters.len()];
+    let mut state = TrainingState { parameters: parameters.clone(), first: moments.clone(), second: moments, step: 0 };
+    let hidden: Vec<Vec<f32>> = (0..model.layers).map(|_| random(model.feed_forward, 7)).collect();
+    let sizes: Vec<Vec<f32>> = hidden.iter().map(|layer| layer.iter().map(|v| v.abs()).collect()).collect();
+    basis::equalize(&model, &sizes, &mut state);
+    basis::rotate(&model, 5, &mut state);
+    assert!(state.second.iter().all(|v| *v > 0.0));
+    let turned = state.parameters;
     let moved = parameters.iter().zip(&turned).filter(|(a, b)| (*a - *b).abs() > 1e-3).count();
     assert!(moved > parameters.len() / 2, "{moved} parameters moved");
     let nats = |parameters: &Vec<f32>| {
@@ -126,7 +134,7 @@ fn a_context_sees_nothing_of_its_neighbours() {
     assert!(apart < 1e-5, "{alone:?} alone, {:?} between others", &together[15..22]);
 }
 
-fn settings(steps: u64) -> Settings {
+pub(super) fn settings(steps: u64) -> Settings {
     Settings {
         batch: 4,
         sequence: 64,
@@ -182,11 +190,11 @@ fn training_learns() {
     let settings = Settings { mix: Mix { windows: 0.2, messages: 0.2, layouts: 0.1 }, ..settings(150) };
     let mut run =
         Run::new("tiny", TINY, settings, source(Mix { windows: 0.2, messages: 0.2, layouts: 0.1 }), &alice(), None);
-    let before = run.validate(false);
+    let before = run.validate(false).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let conduct = Conduct { validate_every: 1000, save_every: 1000, minutes: None, quiet: true };
     run.train(&Directory(directory.path().to_owned()), &conduct, || false).unwrap();
-    let after = run.validate(false);
+    let after = run.validate(false).unwrap();
     assert!(before > 7.0 && after < 4.0, "from {before} to {after} bits/byte");
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
 use super::device::{At, AtMut, Device, Loss};
-use super::model::{Batch, DeviceBatch, Graph, ModelConfig};
+use super::model::{Batch, Calibration, DeviceBatch, Graph, ModelConfig};
 use crate::quantize::ActivationScales;
 
 /// What a worker is asked to do with the parameters as they stand.
@@ -22,7 +22,7 @@ enum Job {
 enum Answer {
     Loss(Loss),
     Nats(Vec<f32>),
-    Scales(ActivationScales),
+    Calibration(Calibration),
 }
 
 struct Worker {
@@ -108,10 +108,10 @@ impl Workers {
         answers.into_iter().map(|answer| if let Answer::Nats(nats) = answer { nats } else { Vec::new() }).collect()
     }
 
-    /// Activation scales that suit one batch, see [`Graph::activation_scales`].
-    pub fn calibrate(&self, batch: Batch) -> Option<ActivationScales> {
+    /// See [`Graph::calibration`].
+    pub fn calibrate(&self, batch: Batch) -> Option<Calibration> {
         let answers = self.run(vec![Job::Calibrate { batch }]);
-        answers.into_iter().find_map(|answer| if let Answer::Scales(scales) = answer { Some(scales) } else { None })
+        answers.into_iter().find_map(|answer| if let Answer::Calibration(it) = answer { Some(it) } else { None })
     }
 
     fn deal(&self, batches: Vec<Batch>) -> Vec<Vec<Batch>> {
@@ -214,7 +214,7 @@ fn serve<D: Device>(
                 let tokens = batch.symbols.len();
                 let batch = DeviceBatch::new(&device, &batch);
                 graph.evaluate(&mut device, &weights, &batch, None);
-                Answer::Scales(graph.activation_scales(&device, tokens))
+                Answer::Calibration(graph.calibration(&device, tokens))
             }
         };
         if answers.send(answer).is_err() {

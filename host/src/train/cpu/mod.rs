@@ -131,6 +131,7 @@ impl Device for Cpu {
         &mut self,
         shape: AttentionShape,
         input: AttentionInput<Self>,
+        _out: Option<&Vec<f32>>,
         lse: &Vec<f32>,
         dout: &Vec<f32>,
         dqkv: &mut Vec<f32>,

@@ -183,7 +183,7 @@ fn attention() {
         device.attention(shape, input(), &mut out, &mut lse);
         assert_close("out", &out, &plain_attention(heads, &wide(&qkv), &wide(&bias), &starts), 1e-5);
         let (mut dqkv, mut dbias) = (vec![f32::NAN; tokens * 3 * width], vec![0.0; heads * BUCKETS]);
-        device.attention_backward(shape, input(), &lse, &g, &mut dqkv, AtMut(&mut dbias, 0));
+        device.attention_backward(shape, input(), Some(&out), &lse, &g, &mut dqkv, AtMut(&mut dbias, 0));
         let expected = differences(&bias, |bias| dot(&plain_attention(heads, &wide(&qkv), bias, &starts), &g));
         assert_close("dbias", &dbias, &expected, 1e-4);
         // All coordinates would be slow; a random direction has every one of them in it.

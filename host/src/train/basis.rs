@@ -1,4 +1,4 @@
-//! The same function in a basis without outliers.
+//! The same function in a basis that rounds well: without outliers, and with activations of one size.
 //!
 //! RMSNorm without gain commutes with rotations, so the residual stream may be turned by any orthogonal matrix `Q` if everything that writes to it or reads
 //! from it turns along; the same holds in each head for queries with keys, and for values with the output. Optimizers that scale each weight on its
@@ -6,7 +6,11 @@
 //! all and nearly normally distributed (as in QuaRot, Ashkboos et al. 2024; free here, as it disappears into the weights).
 //!
 //! `Q` is the orthonormal cosine transform of the coordinates with random signs: it exists for every width and mixes evenly.
+//!
+//! Feed-forward activations can't be turned, as they are made one by one, but the linear half of each may be divided by any number by which its column of the matrix
+//! that reads it is multiplied (as in SmoothQuant, Xiao et al. 2022). So those that are usually larger than the others do not take the step from them.
 
+use super::backend::TrainingState;
 use super::device::HEAD;
 use super::model::{ModelConfig, TENSORS_PER_LAYER};
 use super::random::Random;
@@ -55,15 +59,53 @@ impl Rotation {
     }
 }
 
+/// Turns the parameters and what belongs to them.
+pub fn rotate(model: &ModelConfig, seed: u64, state: &mut TrainingState) {
+    let rotations = Rotations::random(model, seed);
+    rotations.apply(model, &mut state.parameters);
+    rotations.apply(model, &mut state.first);
+    rotations.squared().apply(model, &mut state.second);
+}
+
+/// Divides feed-forward activations by the root of their size relative to the layer's, so that activations and the weights that read them share the differences.
+/// `hidden` holds the root mean square of each activation of each layer.
+pub fn equalize(model: &ModelConfig, hidden: &[Vec<f32>], state: &mut TrainingState) {
+    let (d, ff) = (model.width(), model.feed_forward);
+    let tensors = model.tensors();
+    for (tensors, sizes) in tensors[1..].chunks_exact(TENSORS_PER_LAYER).zip(hidden) {
+        let [gate_linear, down] = [3, 4].map(|index| tensors[index].offset);
+        let mean = sizes.iter().sum::<f32>() / ff as f32;
+        if mean <= 0.0 {
+            continue;
+        }
+        for (j, size) in sizes.iter().enumerate() {
+            let factor = (size / mean).sqrt().clamp(MOST.recip(), MOST);
+            let row = gate_linear + (ff + j) * d;
+            (row..row + d).for_each(|place| scale(state, place, factor.recip()));
+            (0..d).for_each(|i| scale(state, down + i * ff + j, factor));
+        }
+    }
+}
+
+/// The largest factor of one activation.
+const MOST: f32 = 8.0;
+
+/// Multiplies a parameter; its gradients shrink by the same factor.
+fn scale(state: &mut TrainingState, place: usize, factor: f32) {
+    state.parameters[place] *= factor;
+    state.first[place] /= factor;
+    state.second[place] /= factor * factor;
+}
+
 /// The rotations of one model.
-pub struct Rotations {
+struct Rotations {
     residual: Rotation,
     /// Of each layer: queries with keys, values.
     heads: Vec<[Rotation; 2]>,
 }
 
 impl Rotations {
-    pub fn random(model: &ModelConfig, seed: u64) -> Self {
+    fn random(model: &ModelConfig, seed: u64) -> Self {
         let mut random = Random::new(seed);
         let residual = Rotation::random(model.width(), &mut random);
         let heads = (0..model.layers).map(|_| std::array::from_fn(|_| Rotation::random(HEAD, &mut random))).collect();
@@ -71,13 +113,13 @@ impl Rotations {
     }
 
     /// The same for the second moments of the optimizer, which add up like variances.
-    pub fn squared(&self) -> Self {
+    fn squared(&self) -> Self {
         let heads = self.heads.iter().map(|head| head.each_ref().map(Rotation::squared)).collect();
         Self { residual: self.residual.squared(), heads }
     }
 
     /// Turns parameters, or values that belong to them one by one, such as moments.
-    pub fn apply(&self, model: &ModelConfig, values: &mut [f32]) {
+    fn apply(&self, model: &ModelConfig, values: &mut [f32]) {
         let d = model.width();
         let tensors = model.tensors();
         self.residual.inputs(&mut values[tensors[0].range()]);

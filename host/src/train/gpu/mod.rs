@@ -1,0 +1,97 @@
+//! Training on a GPU: the device boundary on the project's own kernels.
+//!
+//! Generic over the [`Driver`]: the same code runs on an NVIDIA GPU and, in tests, on the kernels built for the CPU. What products read or
+//! write is bf16, the rest f32 ([`buffer`]). A launch that fails makes every later operation do nothing; the failure comes up
+//! where results are read ([`Gpu::check`]), as launches do not wait either.
+
+mod backend;
+mod buffer;
+mod operations;
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+
+use anyhow::{Result, anyhow};
+use equalinfo_kernels::{Driver, Memory, View, convert};
+
+pub use backend::GpuBackend;
+pub use buffer::GpuBuffer;
+
+/// Indices in the device's memory, and on the host, where backward passes are planned.
+pub struct GpuIndices<M> {
+    memory: Option<M>,
+    host: Vec<u32>,
+}
+
+/// A device made of a driver and the kernels.
+pub struct Gpu<D: Driver> {
+    driver: D,
+    /// Multiprocessors of the device: work is cut to give each of them some.
+    multiprocessors: usize,
+    /// Memory of no consequence between operations, as large as any has needed.
+    workspace: RefCell<Option<D::Buffer>>,
+    failure: RefCell<Option<D::Error>>,
+}
+
+impl<D: Driver> Gpu<D> {
+    pub fn new(driver: D, multiprocessors: usize) -> Self {
+        Self { driver, multiprocessors, workspace: RefCell::new(None), failure: RefCell::new(None) }
+    }
+
+    /// # Errors
+    /// The first failure of any operation so far.
+    pub fn check(&self) -> Result<()> {
+        match self.failure.borrow_mut().take() {
+            None => Ok(()),
+            Some(error) => Err(anyhow!(error).context("the GPU failed")),
+        }
+    }
+
+    /// Runs an operation unless one has failed before.
+    fn run<T>(&self, operation: impl FnOnce(&D) -> Result<T, D::Error>) -> Option<T> {
+        if self.failure.borrow().is_some() {
+            return None;
+        }
+        operation(&self.driver).map_err(|error| *self.failure.borrow_mut() = Some(error)).ok()
+    }
+
+    fn allocate(&self, bytes: usize) -> Option<D::Buffer> {
+        self.run(|driver| {
+            let memory = driver.allocate(bytes)?;
+            driver.zero(View::new(&memory), bytes)?;
+            Ok(memory)
+        })
+    }
+
+    /// Runs an operation with at least `bytes` of workspace.
+    fn run_with(&self, bytes: usize, operation: impl FnOnce(&D, View<D::Buffer>) -> Result<(), D::Error>) {
+        let mut workspace = self.workspace.borrow_mut();
+        if workspace.as_ref().is_none_or(|workspace| workspace.bytes() < bytes) {
+            // The old one goes first, so that both need not fit.
+            *workspace = None;
+            *workspace = self.run(|driver| driver.allocate(bytes));
+        }
+        if let Some(workspace) = workspace.as_ref() {
+            self.run(|driver| operation(driver, View::new(workspace)));
+        }
+    }
+
+    fn upload(&self, to: View<D::Buffer>, bytes: &[u8]) {
+        self.run(|driver| driver.upload(to, bytes));
+    }
+
+    /// `length` values of 4 bytes; zeros after a failure.
+    fn download<const N: usize>(&self, from: View<D::Buffer>, length: usize) -> Vec<[u8; N]> {
+        let mut bytes = vec![0; N * length];
+        self.run(|driver| driver.download(from, &mut bytes));
+        bytes.as_chunks().0.to_vec()
+    }
+
+    /// Renews the copy for products of `length` values from `offset`.
+    fn renew_product(&self, buffer: &GpuBuffer<D::Buffer>, offset: usize, length: usize) {
+        if buffer.is_paired() {
+            self.run(|driver| convert::to_bf16(driver, length, buffer.f32(offset), buffer.bf16(offset)));
+        }
+    }
+}

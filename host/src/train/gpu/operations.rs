@@ -1,0 +1,426 @@
+//! The operations of the training graph, each a call or two of the kernels.
+
+use equalinfo_kernels::attention::{self, AttentionOutput};
+use equalinfo_kernels::cross_entropy::{self, Plan};
+use equalinfo_kernels::embedding::{self, DeviceOrder, Order};
+use equalinfo_kernels::gemm::{self, TokenParts};
+use equalinfo_kernels::{Driver, Memory, View, norm, optimizer, reglu, rounding};
+
+use super::{Gpu, GpuBuffer, GpuIndices};
+use crate::train::device::{
+    Adafactor, AdafactorShape, AdamW, At, AtMut, AttentionInput, AttentionShape, CrossEntropyGradient, Device,
+    LinearShape, Loss, Objective,
+};
+
+fn linear_shape(shape: LinearShape) -> gemm::LinearShape {
+    let LinearShape { tokens, inputs, outputs } = shape;
+    gemm::LinearShape { tokens, inputs, outputs }
+}
+
+fn attention_shape(shape: AttentionShape) -> attention::AttentionShape {
+    attention::AttentionShape { tokens: shape.tokens, heads: shape.heads }
+}
+
+fn le_bytes(values: impl IntoIterator<Item = u32>) -> Vec<u8> {
+    values.into_iter().flat_map(u32::to_ne_bytes).collect()
+}
+
+type Buffer<D> = GpuBuffer<<D as Driver>::Buffer>;
+type Indices<D> = GpuIndices<<D as Driver>::Buffer>;
+
+impl<D: Driver> Gpu<D> {
+    fn attention_input<'a>(
+        &self,
+        input: &AttentionInput<'a, Self>,
+    ) -> Option<attention::AttentionInput<'a, D::Buffer>> {
+        Some(attention::AttentionInput {
+            qkv: input.qkv.bf16(0),
+            bias: input.bias.0.f32(input.bias.1),
+            starts: View::new(input.starts.memory.as_ref()?),
+        })
+    }
+
+    /// Cross-entropy of a whole batch: its sum, and what `nats` and `gradient` ask for.
+    fn loss(
+        &mut self,
+        shape: LinearShape,
+        [x, w]: [View<D::Buffer>; 2],
+        targets: &Indices<D>,
+        objective: Objective,
+        nats: Option<View<D::Buffer>>,
+        gradient: Option<cross_entropy::Gradient<D::Buffer>>,
+    ) -> Loss {
+        let (Some(targets), Some(total)) = (&targets.memory, self.allocate(2 * size_of::<f64>())) else {
+            return Loss::default();
+        };
+        let plan = Plan::new(linear_shape(shape), self.multiprocessors);
+        let objective = cross_entropy::Objective { z_loss: objective.z_loss, floor: objective.floor };
+        let input = cross_entropy::Input { x, w, targets: View::new(targets) };
+        let output = cross_entropy::Output { total: View::new(&total), nats, gradient };
+        self.run_with(plan.workspace_bytes(output.gradient.is_some()), |driver, workspace| {
+            cross_entropy::cross_entropy(driver, plan, objective, &input, &output, workspace)
+        });
+        let sums: Vec<f64> = self.download(View::new(&total), 2).into_iter().map(f64::from_ne_bytes).collect();
+        Loss { nats: sums[0], count: sums[1] as u64 }
+    }
+}
+
+impl<D: Driver> Device for Gpu<D> {
+    type Buffer = Buffer<D>;
+    type Indices = Indices<D>;
+
+    fn zeros(&self, length: usize) -> Buffer<D> {
+        GpuBuffer::new(length, self.allocate(4 * length), None)
+    }
+
+    fn activations(&self, length: usize) -> Buffer<D> {
+        GpuBuffer::new(length, None, self.allocate(2 * length))
+    }
+
+    fn paired(&self, length: usize) -> Buffer<D> {
+        GpuBuffer::new(length, self.allocate(4 * length), self.allocate(2 * length))
+    }
+
+    fn fill_zero(&mut self, buffer: &mut Buffer<D>) {
+        for memory in buffer.memories() {
+            self.run(|driver| driver.zero(View::new(memory), memory.bytes()));
+        }
+    }
+
+    fn write(&mut self, buffer: AtMut<Buffer<D>>, values: &[f32]) {
+        let AtMut(buffer, offset) = buffer;
+        self.run(|driver| driver.upload(buffer.f32(offset), &le_bytes(values.iter().map(|v| v.to_bits()))));
+        self.renew_product(buffer, offset, values.len());
+    }
+
+    fn read(&self, buffer: At<Buffer<D>>, length: usize) -> Vec<f32> {
+        let At(buffer, offset) = buffer;
+        if self.failure.borrow().is_some() {
+            vec![0.0; length]
+        } else if buffer.is_f32() {
+            self.download(buffer.f32(offset), length).into_iter().map(f32::from_ne_bytes).collect()
+        } else {
+            let wide = |bytes| f32::from_bits(u32::from(u16::from_ne_bytes(bytes)) << 16);
+            self.download(buffer.bf16(offset), length).into_iter().map(wide).collect()
+        }
+    }
+
+    fn indices(&self, values: &[u32]) -> Indices<D> {
+        let memory = self.allocate(4 * values.len());
+        if let Some(memory) = &memory {
+            self.upload(View::new(memory), &le_bytes(values.iter().copied()));
+        }
+        GpuIndices { memory, host: values.to_vec() }
+    }
+
+    fn linear(&mut self, shape: LinearShape, x: &Buffer<D>, w: At<Buffer<D>>, y: &mut Buffer<D>) {
+        self.run(|driver| gemm::linear_forward(driver, linear_shape(shape), x.bf16(0), w.0.bf16(w.1), y.bf16(0)));
+    }
+
+    fn linear_residual(
+        &mut self,
+        shape: LinearShape,
+        x: &Buffer<D>,
+        w: At<Buffer<D>>,
+        residual: &Buffer<D>,
+        y: &mut Buffer<D>,
+    ) {
+        self.run(|driver| {
+            let (x, w) = (x.bf16(0), w.0.bf16(w.1));
+            gemm::linear_forward_residual(driver, linear_shape(shape), x, w, residual.f32(0), y.f32(0))
+        });
+    }
+
+    fn linear_reglu(
+        &mut self,
+        shape: LinearShape,
+        x: &Buffer<D>,
+        w: At<Buffer<D>>,
+        gate_linear: &mut Buffer<D>,
+        h: &mut Buffer<D>,
+    ) {
+        let half = gemm::LinearShape { outputs: shape.outputs / 2, ..linear_shape(shape) };
+        self.run(|driver| {
+            let gate_linear = Some(gate_linear.bf16(0));
+            gemm::linear_forward_reglu(driver, half, x.bf16(0), w.0.bf16(w.1), gate_linear, h.bf16(0))
+        });
+    }
+
+    fn linear_backward_input(&mut self, shape: LinearShape, dy: &Buffer<D>, w: At<Buffer<D>>, dx: &mut Buffer<D>) {
+        self.run(|driver| {
+            gemm::linear_backward_input(driver, linear_shape(shape), dy.bf16(0), w.0.bf16(w.1), dx.bf16(0))
+        });
+    }
+
+    fn linear_backward_reglu(
+        &mut self,
+        shape: LinearShape,
+        dy: &Buffer<D>,
+        w: At<Buffer<D>>,
+        gate_linear: &Buffer<D>,
+        _dh: &mut Buffer<D>,
+        dgate_linear: &mut Buffer<D>,
+    ) {
+        self.run(|driver| {
+            let (dy, w) = (dy.bf16(0), w.0.bf16(w.1));
+            let (gate_linear, dgate_linear) = (gate_linear.bf16(0), dgate_linear.bf16(0));
+            gemm::linear_backward_input_reglu(driver, linear_shape(shape), dy, w, gate_linear, dgate_linear)
+        });
+    }
+
+    fn linear_backward_weight(&mut self, shape: LinearShape, dy: &Buffer<D>, x: &Buffer<D>, dw: AtMut<Buffer<D>>) {
+        let shape = linear_shape(shape);
+        let parts = TokenParts::new(shape, self.multiprocessors);
+        self.run_with(4 * parts.workspace(shape), |driver, workspace| {
+            let workspace = Some(workspace);
+            gemm::linear_backward_weight(driver, shape, parts, dy.bf16(0), x.bf16(0), workspace, dw.0.f32(dw.1))
+        });
+    }
+
+    fn embed(&mut self, width: usize, symbols: &Indices<D>, table: At<Buffer<D>>, scale: f32, x: &mut Buffer<D>) {
+        let (tokens, Some(symbols)) = (symbols.host.len(), &symbols.memory) else { return };
+        self.run(|driver| {
+            let (symbols, table) = (View::new(symbols), table.0.f32(table.1));
+            embedding::embedding(driver, tokens, width, scale, symbols, table, x.f32(0))
+        });
+    }
+
+    fn embed_backward(
+        &mut self,
+        width: usize,
+        symbols: &Indices<D>,
+        dx: &Buffer<D>,
+        scale: f32,
+        dtable: AtMut<Buffer<D>>,
+    ) {
+        let rows = symbols.host.iter().max().map_or(0, |most| *most as usize + 1);
+        let order = Order::new(&symbols.host, rows);
+        let lists = [
+            le_bytes(order.positions.iter().map(|position| *position as u32)),
+            le_bytes(order.pieces.iter().flatten().map(|value| *value as u32)),
+            le_bytes(order.joined.iter().flatten().map(|value| *value as u32)),
+        ];
+        let ends: Vec<usize> = lists
+            .iter()
+            .scan(0, |end, list| {
+                *end = (*end + list.len()).next_multiple_of(256);
+                Some(*end)
+            })
+            .collect();
+        self.run_with(ends[2] + 4 * order.workspace_rows() * width, |driver, workspace| {
+            let [positions, pieces, joined, sums] =
+                [0, ends[0], ends[1], ends[2]].map(|offset| workspace.skip::<u8>(offset));
+            for (view, list) in [positions, pieces, joined].into_iter().zip(&lists) {
+                driver.upload(view, list)?;
+            }
+            let device_order = DeviceOrder {
+                positions,
+                pieces,
+                piece_count: order.pieces.len(),
+                joined,
+                joined_count: order.joined.len(),
+                workspace: sums,
+                workspace_rows: order.workspace_rows(),
+            };
+            embedding::embedding_backward(driver, width, scale, &device_order, dx.f32(0), dtable.0.f32(dtable.1))
+        });
+    }
+
+    fn rms_norm(&mut self, width: usize, tokens: usize, x: &Buffer<D>, y: &mut Buffer<D>, inverse: &mut Buffer<D>) {
+        self.run(|driver| norm::rms_norm(driver, tokens, width, x.f32(0), y.bf16(0), inverse.f32(0)));
+    }
+
+    fn rms_norm_backward(
+        &mut self,
+        width: usize,
+        tokens: usize,
+        x: &Buffer<D>,
+        inverse: &Buffer<D>,
+        dy: &Buffer<D>,
+        dx: &mut Buffer<D>,
+        accumulate: bool,
+    ) {
+        self.run(|driver| {
+            let (x, inverse, dy) = (x.f32(0), inverse.f32(0), dy.bf16(0));
+            let (dx, copy) = (dx.f32(0), dx.is_paired().then(|| dx.bf16(0)));
+            norm::rms_norm_backward(driver, tokens, width, x, inverse, dy, dx, copy, accumulate)
+        });
+    }
+
+    fn attention(
+        &mut self,
+        shape: AttentionShape,
+        input: AttentionInput<Self>,
+        out: &mut Buffer<D>,
+        lse: &mut Buffer<D>,
+    ) {
+        let Some(input) = self.attention_input(&input) else { return };
+        self.run(|driver| attention::attention_forward(driver, attention_shape(shape), input, out.bf16(0), lse.f32(0)));
+    }
+
+    fn attention_backward(
+        &mut self,
+        shape: AttentionShape,
+        input: AttentionInput<Self>,
+        out: Option<&Buffer<D>>,
+        lse: &Buffer<D>,
+        dout: &Buffer<D>,
+        dqkv: &mut Buffer<D>,
+        dbias: AtMut<Buffer<D>>,
+    ) {
+        let Some(input) = self.attention_input(&input) else { return };
+        let shape = attention_shape(shape);
+        let sums = (4 * shape.backward_workspace()).next_multiple_of(256);
+        // Where the output was rounded after the forward pass, it is made anew, with its sums, which come out the same.
+        let values = shape.tokens * shape.heads * attention::HEAD;
+        let again = if out.is_some() { 0 } else { (2 * values).next_multiple_of(256) + 4 * shape.tokens * shape.heads };
+        self.run_with(sums + again, |driver, workspace| {
+            let room = workspace.skip::<u8>(sums);
+            let (out, lse) = match out {
+                Some(out) => (out.bf16(0), lse.f32(0)),
+                None => {
+                    let lse = room.skip::<u8>((2 * values).next_multiple_of(256));
+                    attention::attention_forward(driver, shape, input, room, lse)?;
+                    (room, lse)
+                }
+            };
+            let output = AttentionOutput { out, lse };
+            let (dqkv, dbias) = (dqkv.bf16(0), dbias.0.f32(dbias.1));
+            attention::attention_backward(driver, shape, input, output, dout.bf16(0), workspace, dqkv, dbias)
+        });
+    }
+
+    fn reglu(&mut self, width: usize, tokens: usize, gate_linear: &Buffer<D>, h: &mut Buffer<D>) {
+        self.run(|driver| reglu::reglu(driver, tokens, width, gate_linear.bf16(0), h.bf16(0)));
+    }
+
+    fn reglu_backward(
+        &mut self,
+        width: usize,
+        tokens: usize,
+        gate_linear: &Buffer<D>,
+        dh: &Buffer<D>,
+        dgate_linear: &mut Buffer<D>,
+    ) {
+        self.run(|driver| {
+            reglu::reglu_backward(driver, tokens, width, gate_linear.bf16(0), dh.bf16(0), dgate_linear.bf16(0))
+        });
+    }
+
+    fn cross_entropy(
+        &mut self,
+        shape: LinearShape,
+        x: &Buffer<D>,
+        w: At<Buffer<D>>,
+        targets: &Indices<D>,
+        objective: Objective,
+        gradient: Option<CrossEntropyGradient<Buffer<D>>>,
+    ) -> Loss {
+        if self.failure.borrow().is_some() {
+            return Loss::default();
+        }
+        let gradient = gradient.as_ref().map(|CrossEntropyGradient { scale, dx, dw }| cross_entropy::Gradient {
+            scale: *scale,
+            dx: dx.bf16(0),
+            dw: dw.0.f32(dw.1),
+        });
+        self.loss(shape, [x.bf16(0), w.0.bf16(w.1)], targets, objective, None, gradient)
+    }
+
+    fn token_nats(
+        &mut self,
+        shape: LinearShape,
+        x: &Buffer<D>,
+        w: At<Buffer<D>>,
+        targets: &Indices<D>,
+        nats: &mut Vec<f32>,
+    ) {
+        let places = self.zeros(shape.tokens);
+        if self.failure.borrow().is_none() {
+            let matrices = [x.bf16(0), w.0.bf16(w.1)];
+            self.loss(shape, matrices, targets, Objective::default(), Some(places.f32(0)), None);
+        }
+        *nats = self.read(At(&places, 0), shape.tokens);
+    }
+
+    fn fake_quantize(
+        &mut self,
+        rows: usize,
+        stride: usize,
+        columns: std::ops::Range<usize>,
+        step: f32,
+        x: &mut Buffer<D>,
+    ) {
+        self.run(|driver| rounding::fake_quantize(driver, rows, stride, columns, step, x.bf16(0)));
+    }
+
+    fn fake_quantize_backward(
+        &mut self,
+        rows: usize,
+        stride: usize,
+        columns: std::ops::Range<usize>,
+        step: f32,
+        x: &Buffer<D>,
+        dx: &mut Buffer<D>,
+    ) {
+        self.run(|driver| rounding::fake_quantize_backward(driver, rows, stride, columns, step, x.bf16(0), dx.bf16(0)));
+    }
+
+    fn sum_of_squares(&mut self, values: At<Buffer<D>>, length: usize) -> f64 {
+        let partials = optimizer::partials(length);
+        let mut sum = [0; 8];
+        self.run_with(8 * (partials + 1), |driver, workspace| {
+            let total = workspace.skip::<f64>(partials);
+            optimizer::sum_of_squares(driver, length, values.0.f32(values.1), workspace)?;
+            optimizer::add_squares(driver, partials, workspace, total)?;
+            driver.download(total, &mut sum)
+        });
+        f64::from_ne_bytes(sum)
+    }
+
+    fn adamw(
+        &mut self,
+        update: AdamW,
+        length: usize,
+        gradients: At<Buffer<D>>,
+        parameters: AtMut<Buffer<D>>,
+        moments: [AtMut<Buffer<D>>; 2],
+    ) {
+        let AdamW { learning_rate, beta1, beta2, epsilon, weight_decay, step, gradient_scale } = update;
+        let rates = optimizer::AdamW { learning_rate, beta1, beta2, epsilon, weight_decay, step };
+        self.run_with(8, |driver, workspace| {
+            driver.upload(workspace, &le_bytes([0.0, gradient_scale].map(f32::to_bits)))?;
+            let tensor = optimizer::Parameters {
+                gradients: gradients.0.f32(gradients.1),
+                parameters: parameters.0.f32(parameters.1),
+                product: parameters.0.bf16(parameters.1),
+                norm_and_factor: workspace,
+            };
+            let moments = moments.each_ref().map(|moment| moment.0.f32(moment.1));
+            optimizer::adamw(driver, length, rates, tensor, moments)
+        });
+    }
+
+    fn adafactor(
+        &mut self,
+        update: Adafactor,
+        shape: AdafactorShape,
+        gradients: At<Buffer<D>>,
+        parameters: AtMut<Buffer<D>>,
+        state: AtMut<Buffer<D>>,
+    ) {
+        let AdafactorShape { rows, columns, factored } = shape;
+        let Adafactor { learning_rate, decay, gradient_scale } = update;
+        let update = optimizer::Adafactor { rows, columns, factored, learning_rate, decay };
+        self.run_with(256 + update.workspace_bytes(), |driver, workspace| {
+            driver.upload(workspace, &le_bytes([0.0, gradient_scale].map(f32::to_bits)))?;
+            let tensor = optimizer::Parameters {
+                gradients: gradients.0.f32(gradients.1),
+                parameters: parameters.0.f32(parameters.1),
+                product: parameters.0.bf16(parameters.1),
+                norm_and_factor: workspace,
+            };
+            optimizer::adafactor(driver, update, tensor, state.0.f32(state.1), workspace.skip::<u8>(256))
+        });
+    }
+}
