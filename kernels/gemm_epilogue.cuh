@@ -70,26 +70,32 @@ struct StoreReglu {
 #pragma unroll
         for (int half = 0; half < 2; half++) {
             const int own = row + 8 * half + lane_index() / 4;
-            bf16x2 gate[HALF], linear[HALF], product[HALF];
-#pragma unroll
-            for (int i = 0; i < HALF; i++) {
-                gate[i] = to_bf16x2(d[i][2 * half], d[i][2 * half + 1]);
-                linear[i] = to_bf16x2(d[HALF + i][2 * half], d[HALF + i][2 * half + 1]);
-                const float low = low_float(gate[i]), high = high_float(gate[i]);
-                product[i] = to_bf16x2(low > 0.0f ? low * low_float(linear[i]) : 0.0f,
-                                       high > 0.0f ? high * high_float(linear[i]) : 0.0f);
-            }
             const bool inside = own < rows;
-            store_row_bf16(product, h + static_cast<i64>(own) * columns, column, columns, inside);
-            if (gate_linear == nullptr) continue;
-            bf16 *both = gate_linear + static_cast<i64>(own) * 2 * columns;
-            store_row_bf16(gate, both, column, columns, inside);
-            store_row_bf16(linear, both + columns, column, columns, inside);
+            bf16 *const both = gate_linear + static_cast<i64>(own) * 2 * columns;
+            // Four blocks at a time need few registers besides the sums.
+#pragma unroll
+            for (int first = 0; first < HALF; first += 4) {
+                bf16x2 gate[4], linear[4], product[4];
+#pragma unroll
+                for (int i = 0; i < 4; i++) {
+                    const float(&g)[4] = d[first + i], (&l)[4] = d[HALF + first + i];
+                    gate[i] = to_bf16x2(g[2 * half], g[2 * half + 1]);
+                    linear[i] = to_bf16x2(l[2 * half], l[2 * half + 1]);
+                    const float low = low_float(gate[i]), high = high_float(gate[i]);
+                    product[i] = to_bf16x2(low > 0.0f ? low * low_float(linear[i]) : 0.0f,
+                                           high > 0.0f ? high * high_float(linear[i]) : 0.0f);
+                }
+                const int at = column + 8 * first;
+                store_row_bf16(product, h + static_cast<i64>(own) * columns, at, columns, inside);
+                if (gate_linear == nullptr) continue;
+                store_row_bf16(gate, both, at, columns, inside);
+                store_row_bf16(linear, both + columns, at, columns, inside);
+            }
         }
     }
 };
 
-// The gradient of ReGLU within the product that makes dh: dgate = linear * dh where the gate is open, dlinear = max(gate, 0) * dh.
+// The gradient of ReGLU within the product that makes dh: dgate = dh * linear and dlinear = dh * gate where the gate is open.
 struct StoreRegluBackward {
     const bf16 *gate_linear;
     bf16 *dgate_linear;
@@ -102,23 +108,26 @@ struct StoreRegluBackward {
             const int own = row + 8 * half + lane_index() / 4;
             const bool inside = own < rows;
             const i64 start = static_cast<i64>(own) * 2 * columns;
-            bf16x2 dgate[BLOCKS], dlinear[BLOCKS];
 #pragma unroll
-            for (int i = 0; i < BLOCKS; i++) {
-                const int at = column + 8 * i + lane_index() % 4 * 2;
-                bf16x2 gate = 0, linear = 0;
-                if (inside && at < columns) {
-                    gate = *reinterpret_cast<const bf16x2 *>(gate_linear + start + at);
-                    linear = *reinterpret_cast<const bf16x2 *>(gate_linear + start + columns + at);
+            for (int first = 0; first < BLOCKS; first += 4) {
+                bf16x2 dgate[4], dlinear[4];
+#pragma unroll
+                for (int i = 0; i < 4; i++) {
+                    const int at = column + 8 * (first + i) + lane_index() % 4 * 2;
+                    bf16x2 gate = 0, linear = 0;
+                    if (inside && at < columns) {
+                        gate = *reinterpret_cast<const bf16x2 *>(gate_linear + start + at);
+                        linear = *reinterpret_cast<const bf16x2 *>(gate_linear + start + columns + at);
+                    }
+                    // A closed gate lets nothing through, whatever dh is.
+                    const float low = low_float(gate) > 0.0f ? d[first + i][2 * half] : 0.0f;
+                    const float high = high_float(gate) > 0.0f ? d[first + i][2 * half + 1] : 0.0f;
+                    dgate[i] = to_bf16x2(low * low_float(linear), high * high_float(linear));
+                    dlinear[i] = to_bf16x2(low * low_float(gate), high * high_float(gate));
                 }
-                // A closed gate lets nothing through, whatever dh is.
-                const float low = low_float(gate) > 0.0f ? d[i][2 * half] : 0.0f;
-                const float high = high_float(gate) > 0.0f ? d[i][2 * half + 1] : 0.0f;
-                dgate[i] = to_bf16x2(low * low_float(linear), high * high_float(linear));
-                dlinear[i] = to_bf16x2(low * low_float(gate), high * high_float(gate));
+                store_row_bf16(dgate, dgate_linear + start, column + 8 * first, columns, inside);
+                store_row_bf16(dlinear, dgate_linear + start + columns, column + 8 * first, columns, inside);
             }
-            store_row_bf16(dgate, dgate_linear + start, column, columns, inside);
-            store_row_bf16(dlinear, dgate_linear + start + columns, column, columns, inside);
         }
     }
 };

@@ -16,9 +16,7 @@
 // lies at c ^ (r / 2 % 4). Rows of 256 bytes (Major::outer, 128 values): piece c of row r lies at c ^ (r % 8).
 #pragma once
 
-#include "device.cuh"
-
-enum class Major { depth, outer };
+#include "gemm_order.cuh"
 
 constexpr int TILE = 128;
 constexpr int TILE_DEPTH = 32;
@@ -190,18 +188,4 @@ DEVICE void multiply_tile(WarpSums &sums, unsigned char *shared, const Operand &
         multiply_stage<A, B>(sums, slot, slot + OPERAND_BYTES);
     }
     copy_async_wait<0>();
-}
-
-struct TilePosition {
-    int row;
-    int column;
-};
-
-// Tiles in bands of eight rows of tiles, column by column within a band: blocks that run at the same time share rows of A and columns
-// of B in the L2.
-DEVICE TilePosition tile_position(int tile, int rows_of_tiles, int columns_of_tiles) {
-    constexpr int band_rows = 8;
-    const int band = tile / (band_rows * columns_of_tiles), within = tile % (band_rows * columns_of_tiles);
-    const int rows = min(band_rows, rows_of_tiles - band * band_rows);
-    return {band * band_rows + within % rows, within / rows};
 }

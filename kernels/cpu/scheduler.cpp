@@ -57,17 +57,14 @@ void finish_meeting(Warp &warp, Meeting &meeting) {
     std::abort();
 }
 
-[[noreturn]] void fail(const char *what, const char *where) {
-    const Block &b = *block;
-    std::fprintf(stderr, "cuda_cpu: %s, block (%u, %u, %u), at %s\n", what, b.index.x, b.index.y, b.index.z, where);
-    std::abort();
-}
-
 [[noreturn]] void report_deadlock() {
     for (const Fiber &waiting : block->fibers) {
         if (waiting.state == State::done) continue;
+        const char *what = waiting.state == State::at_barrier ? "block barrier"
+                           : waiting.state == State::waiting  ? "barrier in shared memory"
+                                                              : "warp collective";
         std::fprintf(stderr, "cuda_cpu: thread (%u, %u, %u) waits at a %s\n", waiting.thread.x, waiting.thread.y,
-                     waiting.thread.z, waiting.state == State::at_barrier ? "block barrier" : "warp collective");
+                     waiting.thread.z, what);
         fail("deadlock", waiting.where);
     }
     fail("deadlock", "?");
@@ -82,6 +79,12 @@ Meeting &meeting_of(Warp &warp, unsigned mask, const char *where) {
         return meeting;
     }
     fail("too many different masks at once", where);
+}
+
+// Whether the fiber can go on, now that others may have brought about what it waits for.
+bool is_ready(Fiber &next) {
+    if (next.state == State::waiting && next.awaited(next.awaited_argument)) next.state = State::ready;
+    return next.state == State::ready;
 }
 
 class Order {
@@ -105,7 +108,7 @@ void run_warp(unsigned warp, Order &order) {
         for (unsigned i = 0; i < lanes; i++) {
             const unsigned lane = (start + (backwards ? lanes - 1 - i : i)) % lanes;
             Fiber &next = block->fibers[first + lane];
-            if (next.state != State::ready) continue;
+            if (!is_ready(next)) continue;
             fiber = &next;
             switch_to(block->scheduler, next.context);
             progress = true;
@@ -131,6 +134,8 @@ void run_block(char *stacks, Order &order) {
         next.state = State::ready;
         next.copies.clear();
         next.copy_group = 0;
+        next.products.clear();
+        next.product_group = 0;
         prepare(next.context, fiber_main, stacks + i * STACK_BYTES, STACK_BYTES);
     }
     std::memset(b.shared, SHARED_POISON, b.shared_bytes);
@@ -143,7 +148,7 @@ void run_block(char *stacks, Order &order) {
         for (unsigned i = 0; i < warps; i++) {
             const unsigned warp = (first + i) % warps;
             for (unsigned lane = 0; lane < LANES && warp * LANES + lane < b.threads; lane++)
-                ran |= b.fibers[warp * LANES + lane].state == State::ready;
+                ran |= is_ready(b.fibers[warp * LANES + lane]);
             run_warp(warp, order);
         }
         if (!ran && b.exited == before) report_deadlock();
@@ -186,6 +191,31 @@ void finish_copies(unsigned pending) {
         else std::memset(copy.to, 0, copy.bytes);
     }
     copies.erase(copies.begin(), copies.begin() + static_cast<std::ptrdiff_t>(done));
+}
+
+void finish_products(unsigned pending) {
+    std::vector<PendingProduct> &products = fiber->products;
+    size_t done = 0;
+    for (; done < products.size() && products[done].group + pending < fiber->product_group; done++) {
+        const PendingProduct &product = products[done];
+        product.run(product.sums, product.a, product.b, product.accumulate);
+    }
+    products.erase(products.begin(), products.begin() + static_cast<std::ptrdiff_t>(done));
+}
+
+void wait_until(bool (*awaited)(const void *argument), const void *argument, const char *where) {
+    if (awaited(argument)) return;
+    fiber->state = State::waiting;
+    fiber->where = where;
+    fiber->awaited = awaited;
+    fiber->awaited_argument = argument;
+    give_way();
+}
+
+[[noreturn]] void fail(const char *what, const char *where) {
+    const Block &b = *block;
+    std::fprintf(stderr, "cuda_cpu: %s, block (%u, %u, %u), at %s\n", what, b.index.x, b.index.y, b.index.z, where);
+    std::abort();
 }
 
 void check_alignment(const void *address, size_t alignment, const char *where) {

@@ -47,13 +47,22 @@ struct Warp {
     unsigned valid = 0;
 };
 
-enum class State : uint8_t { ready, at_barrier, in_collective, done };
+enum class State : uint8_t { ready, at_barrier, in_collective, waiting, done };
 
 struct PendingCopy {
     void *to;
     const void *from;
     unsigned bytes;
     bool valid;
+    unsigned group;
+};
+
+// A product of a warpgroup, the part of one thread.
+struct PendingProduct {
+    void (*run)(void *sums, unsigned long long a, unsigned long long b, bool accumulate);
+    void *sums;
+    unsigned long long a, b;
+    bool accumulate;
     unsigned group;
 };
 
@@ -68,6 +77,12 @@ struct Fiber {
     // Asynchronous copies not yet waited for: done at the wait and not before, so that a missing wait shows.
     std::vector<PendingCopy> copies;
     unsigned copy_group = 0;
+    // Asynchronous products, likewise.
+    std::vector<PendingProduct> products;
+    unsigned product_group = 0;
+    // What a waiting fiber waits for.
+    bool (*awaited)(const void *argument) = nullptr;
+    const void *awaited_argument = nullptr;
 };
 
 struct Block {
@@ -118,6 +133,11 @@ inline void *dynamic_shared() { return block->shared; }
 
 // Carries out the running fiber's copies, all but those of its last `pending` groups.
 void finish_copies(unsigned pending);
+// Carries out the running fiber's products, all but those of its last `pending` groups.
+void finish_products(unsigned pending);
+// Waits until `awaited(argument)`, which other threads of the block must bring about.
+void wait_until(bool (*awaited)(const void *argument), const void *argument, const char *where);
+[[noreturn]] void fail(const char *what, const char *where);
 // Ends the process if an instruction was given an address that the GPU would refuse.
 void check_alignment(const void *address, size_t alignment, const char *where);
 

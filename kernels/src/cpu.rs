@@ -5,7 +5,7 @@
 use std::cell::UnsafeCell;
 use std::ffi::{CString, c_char, c_long, c_uint, c_void};
 
-use crate::{Argument, Driver, Kernel, Launch, Memory, View};
+use crate::{Argument, Boxes, Driver, Kernel, Launch, Memory, View};
 
 unsafe extern "C" {
     fn cuda_cpu_kernel_parameters(name: *const c_char, bytes: *mut *const usize) -> c_long;
@@ -127,12 +127,15 @@ pub enum CpuError {
 }
 
 /// An argument as a parameter lies in memory: little-endian hosts have small values at the address of the large.
-#[repr(align(8))]
-struct Parameter([u8; 8], usize);
+#[repr(align(64))]
+struct Parameter([u8; TENSOR_MAP_BYTES], usize);
+
+/// The largest parameter.
+const TENSOR_MAP_BYTES: usize = 128;
 
 impl Parameter {
     fn new(bytes: &[u8]) -> Self {
-        let mut value = [0; 8];
+        let mut value = [0; TENSOR_MAP_BYTES];
         value[..bytes.len()].copy_from_slice(bytes);
         Self(value, bytes.len())
     }
@@ -141,6 +144,16 @@ impl Parameter {
 fn parameter(argument: &Argument<CpuBuffer>) -> Parameter {
     match *argument {
         Argument::Pointer(view) => Parameter::new(&(view.buffer.start() as usize + view.offset).to_ne_bytes()),
+        // What the kernels' stand-in for the copy engine reads in place of an encoded map.
+        Argument::Boxes(Boxes { matrix, rows, columns, box_rows }) => {
+            let mut bytes = [0; TENSOR_MAP_BYTES];
+            let words = [matrix.buffer.start() as usize + matrix.offset, rows, columns, box_rows];
+            bytes
+                .chunks_exact_mut(8)
+                .zip(words)
+                .for_each(|(to, word)| to.copy_from_slice(&(word as u64).to_ne_bytes()));
+            Parameter::new(&bytes)
+        }
         Argument::Null => Parameter::new(&0usize.to_ne_bytes()),
         Argument::I32(value) => Parameter::new(&value.to_ne_bytes()),
         Argument::U32(value) => Parameter::new(&value.to_ne_bytes()),

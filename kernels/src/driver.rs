@@ -83,11 +83,35 @@ impl<'a, B: Memory> View<'a, B> {
     }
 }
 
+/// A row-major matrix of bf16 values that the tensor copy engine of sm_90 reads in boxes: 64 columns wide, swizzled over 128 bytes, with
+/// zeros outside the matrix.
+#[derive(Debug)]
+pub struct Boxes<'a, B> {
+    /// The values, from an address that is a multiple of 16.
+    pub matrix: View<'a, B>,
+    /// Rows of the matrix.
+    pub rows: usize,
+    /// Columns of the matrix, a multiple of 8.
+    pub columns: usize,
+    /// Rows of a box, at most 256.
+    pub box_rows: usize,
+}
+
+impl<B> Clone for Boxes<'_, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B> Copy for Boxes<'_, B> {}
+
 /// One argument of a kernel.
 #[derive(Debug)]
 pub enum Argument<'a, B> {
     /// A pointer to device memory, to read or to write.
     Pointer(View<'a, B>),
+    /// `const __grid_constant__ TensorMap`.
+    Boxes(Boxes<'a, B>),
     /// No memory: a null pointer, where a kernel takes one.
     Null,
     /// `int`.
@@ -111,6 +135,12 @@ impl<B> Copy for Argument<'_, B> {}
 impl<'a, B> From<View<'a, B>> for Argument<'a, B> {
     fn from(view: View<'a, B>) -> Self {
         Self::Pointer(view)
+    }
+}
+
+impl<'a, B> From<Boxes<'a, B>> for Argument<'a, B> {
+    fn from(boxes: Boxes<'a, B>) -> Self {
+        Self::Boxes(boxes)
     }
 }
 
@@ -189,4 +219,8 @@ pub trait Driver {
     ) -> Result<(), Self::Error>;
     /// Waits for everything launched so far.
     fn synchronize(&self) -> Result<(), Self::Error>;
+    /// Multiprocessors of a device that has the warpgroup products and tensor copies of sm_90a; `None` if it hasn't.
+    fn warpgroup_multiprocessors(&self) -> Option<u32> {
+        None
+    }
 }

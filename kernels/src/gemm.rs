@@ -1,26 +1,109 @@
-//! Linear layers and their gradients (`gemm.cu`): products of bf16 matrices with sums in f32.
+//! Linear layers and their gradients: products of bf16 matrices with sums in f32, on wgmma where the device has it (`gemm_hopper.cu`),
+//! otherwise on mma.sync (`gemm.cu`). Both paths have the same epilogues; their sums differ in order.
 
-use crate::{Driver, Kernel, Launch, View, arguments};
+use crate::{Argument, Boxes, Driver, Kernel, Launch, Memory, View, arguments};
 
-const FORWARD: Kernel = Kernel { unit: "gemm", name: "linear_forward" };
-const FORWARD_F32: Kernel = Kernel { unit: "gemm", name: "linear_forward_f32" };
-const FORWARD_RESIDUAL: Kernel = Kernel { unit: "gemm", name: "linear_forward_residual" };
-const FORWARD_REGLU: Kernel = Kernel { unit: "gemm", name: "linear_forward_reglu" };
-const BACKWARD_INPUT: Kernel = Kernel { unit: "gemm", name: "linear_backward_input" };
-const BACKWARD_INPUT_REGLU: Kernel = Kernel { unit: "gemm", name: "linear_backward_input_reglu" };
-const BACKWARD_WEIGHT: Kernel = Kernel { unit: "gemm", name: "linear_backward_weight" };
-const BACKWARD_WEIGHT_PARTIAL: Kernel = Kernel { unit: "gemm", name: "linear_backward_weight_partial" };
+const FORWARD: Names = Names("linear_forward", "linear_forward_hopper");
+const FORWARD_F32: Names = Names("linear_forward_f32", "linear_forward_f32_hopper");
+const FORWARD_RESIDUAL: Names = Names("linear_forward_residual", "linear_forward_residual_hopper");
+const FORWARD_REGLU: Names = Names("linear_forward_reglu", "linear_forward_reglu_hopper");
+const BACKWARD_INPUT: Names = Names("linear_backward_input", "linear_backward_input_hopper");
+const BACKWARD_INPUT_REGLU: Names = Names("linear_backward_input_reglu", "linear_backward_input_reglu_hopper");
+const BACKWARD_WEIGHT: Names = Names("linear_backward_weight", "linear_backward_weight_hopper");
+const BACKWARD_WEIGHT_PARTIAL: Names = Names("linear_backward_weight_partial", "linear_backward_weight_partial_hopper");
 const ADD_PARTIALS: Kernel = Kernel { unit: "gemm", name: "add_partials" };
 
-/// Rows and columns of the result that a block computes, and the depth of its stages.
-const TILE: usize = 128;
-const TILE_DEPTH: usize = 32;
-const THREADS: u32 = 128;
-const SHARED_BYTES: u32 = 64 * 1024;
-/// Blocks that a multiprocessor runs at once.
+/// The same product on mma.sync (`gemm.cu`) and on wgmma (`gemm_hopper.cu`).
+#[derive(Clone, Copy)]
+struct Names(&'static str, &'static str);
+
+/// How a kernel cuts its result into tiles.
+struct Tiling {
+    rows: usize,
+    columns: usize,
+    threads: u32,
+    shared_bytes: u32,
+}
+
+const PORTABLE: Tiling = Tiling { rows: 128, columns: 128, threads: 128, shared_bytes: 64 * 1024 };
+/// Four stages of 48 KiB, and their barriers.
+const WARPGROUP: Tiling = Tiling { rows: 128, columns: 256, threads: 384, shared_bytes: 4 * 48 * 1024 + 64 };
+/// Parts of a depth begin at multiples of the deeper stage of both.
+const STAGE_DEPTH: usize = 64;
+/// Blocks of the portable tiling that a multiprocessor runs at once; of the other, with tiles twice as wide, one.
 const BLOCKS_A_MULTIPROCESSOR: usize = 2;
 /// A part of the tokens below this would spend more on its share of the workspace than on its products.
 const SHORTEST_PART: usize = 512;
+
+impl Tiling {
+    fn tiles(&self, rows: usize, columns: usize) -> usize {
+        rows.div_ceil(self.rows) * columns.div_ceil(self.columns)
+    }
+}
+
+/// An operand as it lies in memory.
+struct Operand<'a, B> {
+    matrix: View<'a, B>,
+    rows: usize,
+    columns: usize,
+    /// Rows of a box: 128 if rows of the matrix are rows or columns of the result, 64 if they are depth.
+    box_rows: usize,
+}
+
+impl<'a, B: Memory> Operand<'a, B> {
+    /// Depth runs fastest.
+    #[track_caller]
+    fn by_depth(what: &str, matrix: View<'a, B>, rows: usize, columns: usize) -> Self {
+        Self { matrix: matrix.expect::<u16>(what, rows * columns), rows, columns, box_rows: 128 }
+    }
+
+    /// Rows or columns of the result run fastest.
+    #[track_caller]
+    fn by_outer(what: &str, matrix: View<'a, B>, rows: usize, columns: usize) -> Self {
+        Self { box_rows: 64, ..Self::by_depth(what, matrix, rows, columns) }
+    }
+
+    fn boxes(&self) -> Boxes<'a, B> {
+        Boxes { matrix: self.matrix, rows: self.rows, columns: self.columns, box_rows: self.box_rows }
+    }
+}
+
+/// A product as both paths launch it.
+struct Product<'a, B> {
+    names: Names,
+    operands: [Operand<'a, B>; 2],
+    /// Of the result, as the epilogue counts.
+    rows: usize,
+    columns: usize,
+    /// A tile holds two factors of each of its columns.
+    gated: bool,
+    /// Parts of the depth.
+    parts: usize,
+}
+
+impl<'a, B: Memory> Product<'a, B> {
+    /// `rest` are the kernel's arguments behind its operands.
+    ///
+    /// # Safety
+    /// As for [`Driver::launch`].
+    unsafe fn launch<D: Driver<Buffer = B>>(&self, driver: &D, rest: &[Argument<'a, B>]) -> Result<(), D::Error> {
+        let columns = if self.gated { 2 * self.columns } else { self.columns };
+        // Tiles that would be less than half full are left to the smaller ones.
+        let multiprocessors = driver.warpgroup_multiprocessors().filter(|_| 2 * columns >= WARPGROUP.columns);
+        let [a, b] = &self.operands;
+        let (unit, name, tiling, operands): (_, _, _, [Argument<B>; 2]) = match multiprocessors {
+            Some(_) => ("gemm_hopper", self.names.1, WARPGROUP, [a.boxes().into(), b.boxes().into()]),
+            None => ("gemm", self.names.0, PORTABLE, [a.matrix.into(), b.matrix.into()]),
+        };
+        let tiles = tiling.tiles(self.rows, columns) * self.parts;
+        assert!(tiles < 1 << 31, "{name}: {tiles} tiles");
+        let blocks = multiprocessors.map_or(tiles as u32, |count| count.min(tiles as u32));
+        let launch = Launch::linear(blocks, tiling.threads).with_shared(tiling.shared_bytes);
+        let arguments: Vec<Argument<B>> = operands.into_iter().chain(rest.iter().copied()).collect();
+        // SAFETY: the caller's promise; both kernels take the same arguments and cover the result with their tiles.
+        unsafe { driver.launch(Kernel { unit, name }, launch, &arguments) }
+    }
+}
 
 /// Sizes of a linear layer: `tokens` rows of `inputs` values to rows of `outputs` values, both multiples of 8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +117,14 @@ pub struct LinearShape {
 }
 
 impl LinearShape {
+    /// # Panics
+    /// If copies of 16 bytes would not fit the rows.
+    #[track_caller]
+    fn check(&self) {
+        let Self { inputs, outputs, .. } = *self;
+        assert!(inputs.is_multiple_of(8) && outputs.is_multiple_of(8), "a layer of {inputs} to {outputs} values");
+    }
+
     fn x(&self) -> usize {
         self.tokens * self.inputs
     }
@@ -49,26 +140,6 @@ impl LinearShape {
     fn is_empty(&self) -> bool {
         self.tokens == 0 || self.w() == 0
     }
-
-    /// # Panics
-    /// If copies of 16 bytes would not fit the rows.
-    #[track_caller]
-    fn check(&self) {
-        let Self { inputs, outputs, .. } = *self;
-        assert!(inputs.is_multiple_of(8) && outputs.is_multiple_of(8), "a layer of {inputs} to {outputs} values");
-    }
-}
-
-fn tiles(rows: usize, columns: usize) -> usize {
-    rows.div_ceil(TILE) * columns.div_ceil(TILE)
-}
-
-/// # Panics
-/// If there are 2^31 blocks or more.
-#[track_caller]
-fn blocks(count: usize) -> Launch {
-    assert!(count < 1 << 31, "{count} blocks");
-    Launch::linear(count as u32, THREADS).with_shared(SHARED_BYTES)
 }
 
 /// `y = x W^T` in bf16.
@@ -83,11 +154,12 @@ pub fn linear_forward<D: Driver>(
     if shape.is_empty() {
         return Ok(());
     }
-    let (x, w) = (x.expect::<u16>("x", shape.x()), w.expect::<u16>("w", shape.w()));
+    let LinearShape { tokens, inputs, outputs } = shape;
+    let operands = [Operand::by_depth("x", x, tokens, inputs), Operand::by_depth("w", w, outputs, inputs)];
     let y = y.expect::<u16>("y", shape.y());
-    let launch = blocks(tiles(shape.tokens, shape.outputs));
+    let product = Product { names: FORWARD, operands, rows: tokens, columns: outputs, gated: false, parts: 1 };
     // SAFETY: the kernel reads x and w and writes y, of the sizes checked above.
-    unsafe { driver.launch(FORWARD, launch, arguments![x, w, y, shape.tokens, shape.inputs, shape.outputs]) }
+    unsafe { product.launch(driver, arguments![y, tokens, inputs, outputs]) }
 }
 
 /// `y = x W^T` in f32.
@@ -102,11 +174,12 @@ pub fn linear_forward_f32<D: Driver>(
     if shape.is_empty() {
         return Ok(());
     }
-    let (x, w) = (x.expect::<u16>("x", shape.x()), w.expect::<u16>("w", shape.w()));
+    let LinearShape { tokens, inputs, outputs } = shape;
+    let operands = [Operand::by_depth("x", x, tokens, inputs), Operand::by_depth("w", w, outputs, inputs)];
     let y = y.expect::<f32>("y", shape.y());
-    let launch = blocks(tiles(shape.tokens, shape.outputs));
+    let product = Product { names: FORWARD_F32, operands, rows: tokens, columns: outputs, gated: false, parts: 1 };
     // SAFETY: the kernel reads x and w and writes y, of the sizes checked above.
-    unsafe { driver.launch(FORWARD_F32, launch, arguments![x, w, y, shape.tokens, shape.inputs, shape.outputs]) }
+    unsafe { product.launch(driver, arguments![y, tokens, inputs, outputs]) }
 }
 
 /// `y = residual + x W^T` with x and W in bf16, the others in f32; y may be the residual itself.
@@ -122,12 +195,12 @@ pub fn linear_forward_residual<D: Driver>(
     if shape.is_empty() {
         return Ok(());
     }
-    let (x, w) = (x.expect::<u16>("x", shape.x()), w.expect::<u16>("w", shape.w()));
+    let LinearShape { tokens, inputs, outputs } = shape;
+    let operands = [Operand::by_depth("x", x, tokens, inputs), Operand::by_depth("w", w, outputs, inputs)];
     let (residual, y) = (residual.expect::<f32>("residual", shape.y()), y.expect::<f32>("y", shape.y()));
-    let launch = blocks(tiles(shape.tokens, shape.outputs));
-    let arguments = arguments![x, w, residual, y, shape.tokens, shape.inputs, shape.outputs];
+    let product = Product { names: FORWARD_RESIDUAL, operands, rows: tokens, columns: outputs, gated: false, parts: 1 };
     // SAFETY: the kernel reads x, w and the residual and writes y, of the sizes checked above; one thread reads and writes a value.
-    unsafe { driver.launch(FORWARD_RESIDUAL, launch, arguments) }
+    unsafe { product.launch(driver, arguments![residual, y, tokens, inputs, outputs]) }
 }
 
 /// `[gate | linear] = x W^T` and `h = max(gate, 0) * linear` in bf16. W has `2 * shape.outputs` rows; rows of `[gate | linear]` are
@@ -144,14 +217,13 @@ pub fn linear_forward_reglu<D: Driver>(
     if shape.is_empty() {
         return Ok(());
     }
-    let (x, w) = (x.expect::<u16>("x", shape.x()), w.expect::<u16>("w", 2 * shape.w()));
+    let LinearShape { tokens, inputs, outputs } = shape;
+    let operands = [Operand::by_depth("x", x, tokens, inputs), Operand::by_depth("w", w, 2 * outputs, inputs)];
     let gate_linear = gate_linear.map(|view| view.expect::<u16>("gate_linear", 2 * shape.y()));
     let h = h.expect::<u16>("h", shape.y());
-    // Half of a tile's columns are gates, half linear factors.
-    let launch = blocks(shape.tokens.div_ceil(TILE) * shape.outputs.div_ceil(TILE / 2));
-    let arguments = arguments![x, w, gate_linear, h, shape.tokens, shape.inputs, shape.outputs];
+    let product = Product { names: FORWARD_REGLU, operands, rows: tokens, columns: outputs, gated: true, parts: 1 };
     // SAFETY: the kernel reads x and w and writes h and, unless null, gate_linear, of the sizes checked above.
-    unsafe { driver.launch(FORWARD_REGLU, launch, arguments) }
+    unsafe { product.launch(driver, arguments![gate_linear, h, tokens, inputs, outputs]) }
 }
 
 /// `dx = dy W` in bf16.
@@ -166,11 +238,12 @@ pub fn linear_backward_input<D: Driver>(
     if shape.is_empty() {
         return Ok(());
     }
-    let (dy, w) = (dy.expect::<u16>("dy", shape.y()), w.expect::<u16>("w", shape.w()));
+    let LinearShape { tokens, inputs, outputs } = shape;
+    let operands = [Operand::by_depth("dy", dy, tokens, outputs), Operand::by_outer("w", w, outputs, inputs)];
     let dx = dx.expect::<u16>("dx", shape.x());
-    let launch = blocks(tiles(shape.tokens, shape.inputs));
+    let product = Product { names: BACKWARD_INPUT, operands, rows: tokens, columns: inputs, gated: false, parts: 1 };
     // SAFETY: the kernel reads dy and w and writes dx, of the sizes checked above.
-    unsafe { driver.launch(BACKWARD_INPUT, launch, arguments![dy, w, dx, shape.tokens, shape.inputs, shape.outputs]) }
+    unsafe { product.launch(driver, arguments![dx, tokens, inputs, outputs]) }
 }
 
 /// The gradient of `[gate | linear]` where the layer's input is `h = max(gate, 0) * linear`, all in bf16: `dh = dy W` stays within
@@ -187,13 +260,14 @@ pub fn linear_backward_input_reglu<D: Driver>(
     if shape.is_empty() {
         return Ok(());
     }
-    let (dy, w) = (dy.expect::<u16>("dy", shape.y()), w.expect::<u16>("w", shape.w()));
+    let LinearShape { tokens, inputs, outputs } = shape;
+    let operands = [Operand::by_depth("dy", dy, tokens, outputs), Operand::by_outer("w", w, outputs, inputs)];
     let gate_linear = gate_linear.expect::<u16>("gate_linear", 2 * shape.x());
     let dgate_linear = dgate_linear.expect::<u16>("dgate_linear", 2 * shape.x());
-    let launch = blocks(tiles(shape.tokens, shape.inputs));
-    let arguments = arguments![dy, w, gate_linear, dgate_linear, shape.tokens, shape.inputs, shape.outputs];
+    let product =
+        Product { names: BACKWARD_INPUT_REGLU, operands, rows: tokens, columns: inputs, gated: false, parts: 1 };
     // SAFETY: the kernel reads dy, w and gate_linear and writes dgate_linear, of the sizes checked above.
-    unsafe { driver.launch(BACKWARD_INPUT_REGLU, launch, arguments) }
+    unsafe { product.launch(driver, arguments![gate_linear, dgate_linear, tokens, inputs, outputs]) }
 }
 
 /// How a weight gradient's sum over the tokens is cut so that every multiprocessor has work. The cut decides the order of the sum, so
@@ -202,17 +276,17 @@ pub fn linear_backward_input_reglu<D: Driver>(
 pub struct TokenParts {
     /// Parts, at least 1.
     pub count: usize,
-    /// Tokens of each part but the last, which may have fewer: a multiple of 32.
+    /// Tokens of each part but the last, which may have fewer: a multiple of 64.
     pub tokens: usize,
 }
 
 impl TokenParts {
     /// For a device with so many multiprocessors.
     pub fn new(shape: LinearShape, multiprocessors: usize) -> Self {
-        let tiles = tiles(shape.outputs, shape.inputs).max(1);
+        let tiles = PORTABLE.tiles(shape.outputs, shape.inputs).max(1);
         let wanted = (BLOCKS_A_MULTIPROCESSOR * multiprocessors / tiles).max(1);
         let count = wanted.min(shape.tokens / SHORTEST_PART).max(1);
-        let tokens = shape.tokens.div_ceil(count).next_multiple_of(TILE_DEPTH).max(TILE_DEPTH);
+        let tokens = shape.tokens.div_ceil(count).next_multiple_of(STAGE_DEPTH).max(STAGE_DEPTH);
         Self { count: shape.tokens.div_ceil(tokens).max(1), tokens }
     }
 
@@ -238,26 +312,24 @@ pub fn linear_backward_weight<D: Driver>(
         return Ok(());
     }
     let LinearShape { tokens, inputs, outputs } = shape;
-    let (dy, x) = (dy.expect::<u16>("dy", shape.y()), x.expect::<u16>("x", shape.x()));
-    let dw = dw.expect::<f32>("dw", shape.w());
-    let tiles = tiles(outputs, inputs);
-    let partials = match workspace {
-        Some(workspace) if parts.count > 1 => workspace.expect::<f32>("workspace", parts.workspace(shape)),
-        _ => {
-            assert_eq!(parts.count, 1, "{parts:?} without a workspace");
-            let arguments = arguments![dy, x, dw, tokens, inputs, outputs];
-            // SAFETY: the kernel reads dy and x and adds to dw, of the sizes checked above.
-            return unsafe { driver.launch(BACKWARD_WEIGHT, blocks(tiles), arguments) };
-        }
-    };
     let TokenParts { count, tokens: part_tokens } = parts;
+    let operands = [Operand::by_outer("dy", dy, tokens, outputs), Operand::by_outer("x", x, tokens, inputs)];
+    let dw = dw.expect::<f32>("dw", shape.w());
+    let product = |names| Product { names, operands, rows: outputs, columns: inputs, gated: false, parts: count };
+    let Some(partials) = workspace.filter(|_| count > 1) else {
+        assert_eq!(count, 1, "{parts:?} without a workspace");
+        // SAFETY: the kernel reads dy and x and adds to dw, of the sizes checked above.
+        return unsafe { product(BACKWARD_WEIGHT).launch(driver, arguments![dw, tokens, inputs, outputs]) };
+    };
+    let partials = partials.expect::<f32>("workspace", parts.workspace(shape));
     assert!(
-        part_tokens.is_multiple_of(TILE_DEPTH) && (count - 1) * part_tokens < tokens && count * part_tokens >= tokens,
+        part_tokens.is_multiple_of(STAGE_DEPTH) && (count - 1) * part_tokens < tokens && count * part_tokens >= tokens,
         "{parts:?} of {tokens} tokens"
     );
-    let arguments = arguments![dy, x, partials, tokens, inputs, outputs, part_tokens];
     // SAFETY: the kernel reads dy and x and writes `count` matrices to the workspace, which holds as many.
-    unsafe { driver.launch(BACKWARD_WEIGHT_PARTIAL, blocks(count * tiles), arguments)? };
+    unsafe {
+        product(BACKWARD_WEIGHT_PARTIAL).launch(driver, arguments![partials, tokens, inputs, outputs, part_tokens])?;
+    }
     let adders = Launch::linear(shape.w().div_ceil(4 * 256) as u32, 256);
     // SAFETY: `count` matrices are read and added to dw.
     unsafe { driver.launch(ADD_PARTIALS, adders, arguments![partials, dw, shape.w() as u64, count]) }
@@ -273,10 +345,10 @@ mod tests {
             for (inputs, outputs) in [(64, 192), (256, 768), (1024, 1024), (1024, 8192), (2048, 65_536)] {
                 let shape = LinearShape { tokens, inputs, outputs };
                 let parts = TokenParts::new(shape, 132);
-                assert!(parts.tokens.is_multiple_of(TILE_DEPTH) && parts.count >= 1, "{shape:?} {parts:?}");
+                assert!(parts.tokens.is_multiple_of(STAGE_DEPTH) && parts.count >= 1, "{shape:?} {parts:?}");
                 assert!(parts.count * parts.tokens >= tokens, "{shape:?} {parts:?}");
                 assert!((parts.count - 1) * parts.tokens < tokens, "{shape:?} {parts:?}");
-                let blocks = parts.count * tiles(outputs, inputs);
+                let blocks = parts.count * PORTABLE.tiles(outputs, inputs);
                 assert!(blocks <= BLOCKS_A_MULTIPROCESSOR * 132 || parts.count == 1, "{shape:?} {parts:?}");
             }
         }

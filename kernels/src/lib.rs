@@ -29,5 +29,5 @@ pub mod reglu;
 pub mod rounding;
 mod sources;
 
-pub use driver::{Argument, Driver, Kernel, Launch, Memory, View};
+pub use driver::{Argument, Boxes, Driver, Kernel, Launch, Memory, View};
 pub use sources::{FILES, MissingSource, source, units};

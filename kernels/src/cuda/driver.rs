@@ -7,13 +7,13 @@ use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cudarc::driver::sys::{CUdeviceptr, CUfunction_attribute_enum, CUresult};
+use cudarc::driver::sys::{self, CUdeviceptr, CUfunction_attribute_enum, CUresult, CUtensorMap};
 use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaSlice, CudaStream, DevicePtr, DriverError, result};
 use cudarc::nvrtc::Ptx;
 
 use super::nvrtc::Nvrtc;
-use super::{Cache, CudaError, Device, During, devices, driver_version};
-use crate::{Argument, Driver, Kernel, Launch, Memory, View, source};
+use super::{Architecture, Cache, CudaError, Device, During, devices, driver_version};
+use crate::{Argument, Boxes, Driver, Kernel, Launch, Memory, View, source};
 
 /// Dynamic shared memory that a kernel may have without asking for more.
 const SHARED_WITHOUT_ASKING: u32 = 48 * 1024;
@@ -155,15 +155,65 @@ impl CudaDriver {
 }
 
 /// An argument as a parameter lies in memory, and where.
-#[repr(align(8))]
-struct Parameter([u8; 8]);
+#[repr(align(64))]
+struct Parameter([u8; TENSOR_MAP_BYTES]);
+
+/// The largest parameter.
+const TENSOR_MAP_BYTES: usize = size_of::<CUtensorMap>();
 
 impl Parameter {
     fn new(bytes: &[u8]) -> Self {
-        let mut value = [0; 8];
+        let mut value = [0; TENSOR_MAP_BYTES];
         value[..bytes.len()].copy_from_slice(bytes);
         Self(value)
     }
+
+    fn of(argument: &Argument<CudaBuffer>) -> Result<Self, CudaError> {
+        let address = |view: View<CudaBuffer>| view.buffer.pointer + view.offset as u64;
+        Ok(match *argument {
+            Argument::Pointer(view) => Self::new(&address(view).to_ne_bytes()),
+            Argument::Boxes(boxes) => {
+                let words = tensor_map(address(boxes.matrix), boxes)?.opaque;
+                Self::new(&words.map(u64::to_ne_bytes).concat())
+            }
+            Argument::Null => Self::new(&0u64.to_ne_bytes()),
+            Argument::I32(value) => Self::new(&value.to_ne_bytes()),
+            Argument::U32(value) => Self::new(&value.to_ne_bytes()),
+            Argument::U64(value) => Self::new(&value.to_ne_bytes()),
+            Argument::F32(value) => Self::new(&value.to_ne_bytes()),
+        })
+    }
+}
+
+/// What the copy engine of sm_90 is told about a matrix at `address`.
+fn tensor_map(address: CUdeviceptr, boxes: Boxes<CudaBuffer>) -> Result<CUtensorMap, CudaError> {
+    const BOX_COLUMNS: u32 = 64;
+    let Boxes { rows, columns, box_rows, .. } = boxes;
+    let mut map = CUtensorMap { opaque: [0; 16] };
+    let (sizes, stride) = ([columns as u64, rows as u64], [2 * columns as u64]);
+    let (box_sizes, steps) = ([BOX_COLUMNS, box_rows as u32], [1, 1]);
+    // SAFETY: every array has as many values as a matrix of two dimensions takes; the function reads them and writes the map.
+    let result = unsafe {
+        sys::cuTensorMapEncodeTiled(
+            &mut map,
+            sys::CUtensorMapDataType::CU_TENSOR_MAP_DATA_TYPE_BFLOAT16,
+            2,
+            address as *mut c_void,
+            sizes.as_ptr(),
+            stride.as_ptr(),
+            box_sizes.as_ptr(),
+            steps.as_ptr(),
+            sys::CUtensorMapInterleave::CU_TENSOR_MAP_INTERLEAVE_NONE,
+            sys::CUtensorMapSwizzle::CU_TENSOR_MAP_SWIZZLE_128B,
+            sys::CUtensorMapL2promotion::CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+            // Zeros outside the matrix.
+            sys::CUtensorMapFloatOOBfill::CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE,
+        )
+    };
+    result
+        .result()
+        .during(|| format!("describing a matrix of {rows} x {columns} values in boxes of {box_rows} rows"))?;
+    Ok(map)
 }
 
 impl Driver for CudaDriver {
@@ -219,17 +269,7 @@ impl Driver for CudaDriver {
         arguments: &[Argument<CudaBuffer>],
     ) -> Result<(), CudaError> {
         let function = self.function(kernel, launch.shared_bytes)?;
-        let mut parameters: Vec<Parameter> = arguments
-            .iter()
-            .map(|argument| match *argument {
-                Argument::Pointer(view) => Parameter::new(&(view.buffer.pointer + view.offset as u64).to_ne_bytes()),
-                Argument::Null => Parameter::new(&0u64.to_ne_bytes()),
-                Argument::I32(value) => Parameter::new(&value.to_ne_bytes()),
-                Argument::U32(value) => Parameter::new(&value.to_ne_bytes()),
-                Argument::U64(value) => Parameter::new(&value.to_ne_bytes()),
-                Argument::F32(value) => Parameter::new(&value.to_ne_bytes()),
-            })
-            .collect();
+        let mut parameters = arguments.iter().map(Parameter::of).collect::<Result<Vec<_>, _>>()?;
         let mut addresses: Vec<*mut c_void> =
             parameters.iter_mut().map(|parameter| parameter.0.as_mut_ptr().cast()).collect();
         self.bind()?;
@@ -251,5 +291,9 @@ impl Driver for CudaDriver {
 
     fn synchronize(&self) -> Result<(), CudaError> {
         self.stream.synchronize().during(|| "waiting for the GPU".to_string())
+    }
+
+    fn warpgroup_multiprocessors(&self) -> Option<u32> {
+        (self.device.architecture == Architecture(9, 0)).then_some(self.device.multiprocessors)
     }
 }

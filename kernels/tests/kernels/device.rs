@@ -2,7 +2,7 @@
 //! between guard zones.
 
 use equalinfo_kernels::cpu::{CpuBuffer, CpuDriver};
-use equalinfo_kernels::{Argument, Driver, Kernel, Launch, Memory, View};
+use equalinfo_kernels::{Argument, Boxes, Driver, Kernel, Launch, Memory, View};
 
 /// Takes the place of all errors: a test can but fail with them.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +82,10 @@ fn convert<'a, B>(
 ) -> Vec<Argument<'a, B>> {
     let convert = |argument: &Argument<'a, TestBuffer>| match *argument {
         Argument::Pointer(pointer) => Argument::Pointer(view(pointer)),
+        Argument::Boxes(boxes) => {
+            let Boxes { rows, columns, box_rows, .. } = boxes;
+            Argument::Boxes(Boxes { matrix: view(boxes.matrix), rows, columns, box_rows })
+        }
         Argument::Null => Argument::Null,
         Argument::I32(value) => Argument::I32(value),
         Argument::U32(value) => Argument::U32(value),
@@ -151,6 +155,14 @@ impl Driver for TestDriver {
             Self::Cpu(driver) => failed(driver.synchronize()),
             #[cfg(feature = "cuda")]
             Self::Gpu(driver) => failed(driver.cuda.synchronize()),
+        }
+    }
+
+    fn warpgroup_multiprocessors(&self) -> Option<u32> {
+        match self {
+            Self::Cpu(driver) => driver.warpgroup_multiprocessors(),
+            #[cfg(feature = "cuda")]
+            Self::Gpu(driver) => driver.cuda.warpgroup_multiprocessors(),
         }
     }
 }

@@ -5,6 +5,7 @@ use equalinfo_kernels::View;
 use equalinfo_kernels::gemm::*;
 
 use crate::common::*;
+use crate::path::{OnPath, paths};
 
 /// A bf16 rounding, and f32 sums of up to some hundred products of size 1.
 const BF16: f64 = 1.0 / 256.0;
@@ -59,28 +60,29 @@ fn layers() -> Vec<Layer> {
         .into()
 }
 
-fn each_layer(mut check: impl FnMut(&TestDriver, &Layer)) {
+/// The device, the way that products take on it, and the layer.
+fn each_layer(mut check: impl FnMut(&TestDriver, &OnPath, &Layer)) {
     for layer in layers() {
-        on_every_schedule(|driver| check(driver, &layer));
+        on_every_schedule(|driver| paths(driver).iter().for_each(|path| check(driver, path, &layer)));
     }
 }
 
 #[test]
 fn forward_rounds_to_bf16() {
-    each_layer(|driver, layer| {
+    each_layer(|driver, path, layer| {
         let (x, w) = (upload_bf16(driver, &layer.x), upload_bf16(driver, &layer.w));
         let y = poisoned::<u16>(driver, layer.y().len());
-        linear_forward(driver, layer.shape, View::new(&x), View::new(&w), View::new(&y)).unwrap();
+        linear_forward(path, layer.shape, View::new(&x), View::new(&w), View::new(&y)).unwrap();
         assert_close("y", &download_bf16(driver, &y), &layer.y(), BF16, SUMS);
     });
 }
 
 #[test]
 fn forward_in_f32_and_added_to_a_residual() {
-    each_layer(|driver, layer| {
+    each_layer(|driver, path, layer| {
         let (x, w) = (upload_bf16(driver, &layer.x), upload_bf16(driver, &layer.w));
         let y = poisoned::<f32>(driver, layer.y().len());
-        linear_forward_f32(driver, layer.shape, View::new(&x), View::new(&w), View::new(&y)).unwrap();
+        linear_forward_f32(path, layer.shape, View::new(&x), View::new(&w), View::new(&y)).unwrap();
         assert_close("y", &download::<f32>(driver, &y), &layer.y(), 1e-6, SUMS);
 
         let residual = Random(9).floats(layer.y().len(), 1.0);
@@ -88,7 +90,7 @@ fn forward_in_f32_and_added_to_a_residual() {
         let (before, after) = (upload(driver, &residual), poisoned::<f32>(driver, residual.len()));
         let add = |to| {
             let (x, w) = (View::new(&x), View::new(&w));
-            linear_forward_residual(driver, layer.shape, x, w, View::new(&before), View::new(to)).unwrap();
+            linear_forward_residual(path, layer.shape, x, w, View::new(&before), View::new(to)).unwrap();
             assert_close("y", &download::<f32>(driver, to), &expected, 1e-6, SUMS);
         };
         add(&after);
@@ -99,14 +101,14 @@ fn forward_in_f32_and_added_to_a_residual() {
 
 #[test]
 fn forward_with_reglu_equals_the_separate_kernels() {
-    each_layer(|driver, layer| {
+    each_layer(|driver, path, layer| {
         let LinearShape { tokens, inputs, outputs } = layer.shape;
         let w = Random(4).floats(2 * inputs * outputs, 1.0);
         let (x, w) = (upload_bf16(driver, &layer.x), upload_bf16(driver, &w));
         let (gate_linear, h) =
             (poisoned::<u16>(driver, 2 * tokens * outputs), poisoned::<u16>(driver, tokens * outputs));
         let both = LinearShape { outputs: 2 * outputs, ..layer.shape };
-        linear_forward(driver, both, View::new(&x), View::new(&w), View::new(&gate_linear)).unwrap();
+        linear_forward(path, both, View::new(&x), View::new(&w), View::new(&gate_linear)).unwrap();
         let gates = download_bf16(driver, &gate_linear);
         let product = |i: usize| {
             let row = &gates[i / outputs * 2 * outputs..];
@@ -115,8 +117,7 @@ fn forward_with_reglu_equals_the_separate_kernels() {
         let expected: Vec<f32> = (0..tokens * outputs).map(product).collect();
 
         let fused = |gate_linear| {
-            linear_forward_reglu(driver, layer.shape, View::new(&x), View::new(&w), gate_linear, View::new(&h))
-                .unwrap();
+            linear_forward_reglu(path, layer.shape, View::new(&x), View::new(&w), gate_linear, View::new(&h)).unwrap();
             assert_eq!(download_bf16(driver, &h), expected);
         };
         fused(None);
@@ -128,17 +129,17 @@ fn forward_with_reglu_equals_the_separate_kernels() {
 
 #[test]
 fn gradient_of_the_input() {
-    each_layer(|driver, layer| {
+    each_layer(|driver, path, layer| {
         let (dy, w) = (upload_bf16(driver, &layer.dy), upload_bf16(driver, &layer.w));
         let dx = poisoned::<u16>(driver, layer.x.len());
-        linear_backward_input(driver, layer.shape, View::new(&dy), View::new(&w), View::new(&dx)).unwrap();
+        linear_backward_input(path, layer.shape, View::new(&dy), View::new(&w), View::new(&dx)).unwrap();
         assert_close("dx", &download_bf16(driver, &dx), &layer.dx(), BF16, SUMS);
     });
 }
 
 #[test]
 fn gradient_of_the_input_through_reglu() {
-    each_layer(|driver, layer| {
+    each_layer(|driver, path, layer| {
         let LinearShape { tokens, inputs, .. } = layer.shape;
         let gates: Vec<f32> = Random(5).floats(2 * tokens * inputs, 1.0).into_iter().map(round_bf16).collect();
         let dh = layer.dx();
@@ -154,31 +155,30 @@ fn gradient_of_the_input_through_reglu() {
         let gate_linear = upload_bf16(driver, &gates);
         let found = poisoned::<u16>(driver, gates.len());
         let (dy, w, gate_linear) = (View::new(&dy), View::new(&w), View::new(&gate_linear));
-        linear_backward_input_reglu(driver, layer.shape, dy, w, gate_linear, View::new(&found)).unwrap();
+        linear_backward_input_reglu(path, layer.shape, dy, w, gate_linear, View::new(&found)).unwrap();
         assert_close("dgate_linear", &download_bf16(driver, &found), &expected, BF16, SUMS);
     });
 }
 
-fn weight_gradient(driver: &TestDriver, layer: &Layer, parts: TokenParts, before: &[f32]) -> Vec<f32> {
+fn weight_gradient(driver: &TestDriver, path: &OnPath, layer: &Layer, parts: TokenParts, before: &[f32]) -> Vec<f32> {
     let (dy, x) = (upload_bf16(driver, &layer.dy), upload_bf16(driver, &layer.x));
     let dw = upload(driver, before);
     let workspace = poisoned::<f32>(driver, parts.workspace(layer.shape));
     let workspace = (parts.count > 1).then(|| View::new(&workspace));
-    linear_backward_weight(driver, layer.shape, parts, View::new(&dy), View::new(&x), workspace, View::new(&dw))
-        .unwrap();
+    linear_backward_weight(path, layer.shape, parts, View::new(&dy), View::new(&x), workspace, View::new(&dw)).unwrap();
     download(driver, &dw)
 }
 
 #[test]
 fn gradient_of_the_weights_is_added() {
-    each_layer(|driver, layer| {
+    each_layer(|driver, path, layer| {
         let before = Random(6).floats(layer.w.len(), 1.0);
         let expected: Vec<f64> = layer.dw().iter().zip(&before).map(|(d, b)| d + f64::from(*b)).collect();
-        let whole = TokenParts { count: 1, tokens: layer.shape.tokens.next_multiple_of(32) };
-        assert_close("dw", &weight_gradient(driver, layer, whole, &before), &expected, 1e-6, SUMS);
-        let tokens = 32;
+        let whole = TokenParts { count: 1, tokens: layer.shape.tokens.next_multiple_of(64) };
+        assert_close("dw", &weight_gradient(driver, path, layer, whole, &before), &expected, 1e-6, SUMS);
+        let tokens = 64;
         let cut = TokenParts { count: layer.shape.tokens.div_ceil(tokens), tokens };
-        assert_close("dw in parts", &weight_gradient(driver, layer, cut, &before), &expected, 1e-6, SUMS);
+        assert_close("dw in parts", &weight_gradient(driver, path, layer, cut, &before), &expected, 1e-6, SUMS);
     });
 }
 
@@ -188,8 +188,12 @@ fn gradient_of_the_weights_is_the_same_at_every_run() {
     let before = Random(7).floats(layer.w.len(), 1.0);
     let run = |seed, os_threads| {
         let parts = TokenParts { count: 4, tokens: 64 };
-        let values = weight_gradient(&TestDriver::new(seed, os_threads), &layer, parts, &before);
-        values.iter().map(|value| value.to_bits()).collect::<Vec<_>>()
+        let driver = TestDriver::new(seed, os_threads);
+        let bits = |path| {
+            let values = weight_gradient(&driver, path, &layer, parts, &before);
+            values.iter().map(|value| value.to_bits()).collect::<Vec<_>>()
+        };
+        paths(&driver).iter().map(bits).collect::<Vec<_>>()
     };
     let first = run(0, 1);
     for (seed, os_threads) in [(0, 2), (3, 1), (9, 2)] {
@@ -200,15 +204,16 @@ fn gradient_of_the_weights_is_the_same_at_every_run() {
 #[test]
 fn special_values_reach_the_output() {
     // An infinity and a NaN in x must show in their rows and nowhere else.
-    let mut layer = Layer::new(5, 16, 24);
+    let mut layer = Layer::new(5, 16, 136);
     layer.x[16 + 3] = f32::INFINITY;
     layer.x[3 * 16] = f32::NAN;
-    on_every_schedule(|driver| {
-        let (x, w) = (upload_bf16(driver, &layer.x), upload_bf16(driver, &layer.w));
-        let y = poisoned::<u16>(driver, 5 * 24);
-        linear_forward(driver, layer.shape, View::new(&x), View::new(&w), View::new(&y)).unwrap();
-        for (row, values) in download_bf16(driver, &y).chunks_exact(24).enumerate() {
+    let driver = TestDriver::default();
+    for path in paths(&driver) {
+        let (x, w) = (upload_bf16(&driver, &layer.x), upload_bf16(&driver, &layer.w));
+        let y = poisoned::<u16>(&driver, 5 * 136);
+        linear_forward(&path, layer.shape, View::new(&x), View::new(&w), View::new(&y)).unwrap();
+        for (row, values) in download_bf16(&driver, &y).chunks_exact(136).enumerate() {
             assert_eq!(values.iter().all(|v| v.is_finite()), row != 1 && row != 3, "row {row}: {values:?}");
         }
-    });
+    }
 }

@@ -10,5 +10,6 @@ mod embedding;
 mod gemm;
 mod norm;
 mod optimizer;
+mod path;
 mod reglu;
 mod rounding;
