@@ -8,6 +8,7 @@ mod device;
 mod differences;
 mod embedding;
 mod gemm;
+mod integer_m1;
 mod norm;
 mod optimizer;
 mod path;
