@@ -70,7 +70,7 @@ impl LoadedModel {
             known.push(format!("{name} {:016x}", image.model().id()));
         }
         bail!(
-            "needs model {id:016x}, which is not shipped with this build ({}); give its .m1q file with --model PATH",
+            "needs model {id:016x}, which is not shipped with this build ({}); give its .m1q file with --model PATH, or the .lex file that wrote the stream with --lexicon FILE",
             if known.is_empty() { "no model is".to_owned() } else { known.join(", ") }
         );
     }

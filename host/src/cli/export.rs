@@ -1,4 +1,4 @@
-//! `export`: a model in the form that its user links or loads.
+//! `export`: a model or lexicon in the form that its user links or loads.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -8,14 +8,16 @@ use clap::{Args, ValueEnum};
 use equalinfo_codec::m1::Model;
 
 use super::files::{Destination, Output};
-use super::options::ModelArguments;
+use super::options::{LexiconArguments, ModelArguments};
+use crate::lexicon;
 use crate::quantize::{c_header, rust_module};
 
-/// Forms of a model.
+/// Forms of a model or lexicon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// The image itself, usable in place from flash
-    M1q,
+    #[value(name = "m1q", alias = "lex")]
+    Image,
     /// A C header with the image as an array
     C,
     /// A Rust module with the image as a static
@@ -27,6 +29,9 @@ pub enum Format {
 pub struct ExportArguments {
     #[command(flatten)]
     pub model: ModelArguments,
+
+    #[command(flatten)]
+    pub lexicon: LexiconArguments,
 
     /// Form of the output
     #[arg(long, default_value = "m1q")]
@@ -46,13 +51,16 @@ pub struct ExportArguments {
 /// # Errors
 /// The model cannot be read or the output cannot be written.
 pub fn run(arguments: &ExportArguments) -> Result<()> {
-    let model = arguments.model.load_m1()?;
+    let model = arguments.lexicon.load()?.map_or_else(|| arguments.model.load_m1(), Ok)?;
     let image = model.image();
-    let view = Model::load(image).with_context(|| format!("model {}: not a valid image", model.name()))?;
-    let text = match arguments.format {
-        Format::M1q => None,
-        Format::C => Some(c_header(&view, image)),
-        Format::Rust => Some(rust_module(&view, image)),
+    let text = match (model.as_lexicon(), arguments.format) {
+        (_, Format::Image) => None,
+        (Some(lexicon), Format::C) => Some(lexicon::export::c_header(lexicon, image)),
+        (Some(lexicon), Format::Rust) => Some(lexicon::export::rust_module(lexicon, image)),
+        (None, format) => {
+            let view = Model::load(image).with_context(|| format!("model {}: not a valid image", model.name()))?;
+            Some(if format == Format::C { c_header(&view, image) } else { rust_module(&view, image) })
+        }
     };
     let destination = Destination::from_argument(&arguments.output);
     let mut output = Output::create(&destination, arguments.force, text.is_none())?;

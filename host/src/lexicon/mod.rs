@@ -7,9 +7,11 @@
 //! * [`expand`]: frequencies after many texts at once.
 //! * [`windows`]: the texts of the window code.
 //! * [`optimal`]: the likeliest texts; [`starts`]: where codes begin in a sample.
-//! * [`image`]: [`LexiconImage`], and how a `.lex` file is written (`codec/docs/lexicon.md`).
+//! * [`image`]: [`LexiconImage`], and how a `.lex` file is written (`codec/docs/lexicon.md`); [`export`]: as
+//!   source text.
 
 pub mod expand;
+pub mod export;
 pub mod image;
 pub mod optimal;
 pub mod starts;

@@ -64,11 +64,12 @@ fn a_book_has_the_windows_of_the_window_code() {
 #[test]
 fn images_are_the_same_however_they_are_built() {
     for kind in [LexiconKind::WindowCode, LexiconKind::Optimal] {
-        let expected = build(&fastest(), kind, 12, 1).expect("builds");
-        assert!(build(&fastest(), kind, 12, 3).expect("builds") == expected, "{kind:?} on threads");
-        for simd in Simd::available().filter(|simd| *simd != Simd::Portable) {
-            assert!(build(&nano(simd), kind, 12, 2).expect("builds") == expected, "{kind:?} {}", simd.name());
-        }
+        let expected = build(&fastest(), kind, 4, 1).expect("builds");
+        assert!(build(&fastest(), kind, 4, 3).expect("builds") == expected, "{kind:?}");
+    }
+    let expected = build(&fastest(), LexiconKind::WindowCode, 3, 2).expect("builds");
+    for simd in Simd::available() {
+        assert!(build(&nano(simd), LexiconKind::WindowCode, 3, 2).expect("builds") == expected, "{}", simd.name());
     }
     assert!(build(&fastest(), LexiconKind::Optimal, 1, 1).is_err());
     assert!(build(&fastest(), LexiconKind::WindowCode, 129, 1).is_err());
@@ -88,9 +89,9 @@ fn an_image_carries_the_ids_of_its_content_and_its_model() {
 /// The best lexicon by its definition: no text that could be added is better than the last one that is there.
 #[test]
 fn no_text_left_out_is_likelier() {
-    let image = built(LexiconKind::Optimal, 128);
+    let image = built(LexiconKind::Optimal, 64);
     let lexicon = image.lexicon();
-    let mut model = fastest().session(128).expect("a context");
+    let mut model = fastest().session(64).expect("a context");
     let texts: HashSet<Vec<u8>> = (0..=u16::MAX).map(|code| text(lexicon, code)).collect();
     assert_eq!(texts.len(), 65536);
     let times = |probability: u64, count| ((u128::from(probability) * u128::from(count)) >> 16) as u64;
@@ -107,9 +108,13 @@ fn no_text_left_out_is_likelier() {
             last = last.max(rank(probability, text));
         }
         for byte in 0..=255 {
+            let probability = times(probability, model.frequencies().count(byte));
+            if probability < first_left_out.0.0 {
+                continue;
+            }
             let longer = [&text[..], &[byte]].concat();
             if !texts.contains(&longer) {
-                first_left_out = first_left_out.min(rank(times(probability, model.frequencies().count(byte)), &longer));
+                first_left_out = first_left_out.min(rank(probability, &longer));
             }
         }
     }

@@ -13,7 +13,8 @@ fn identifier(model: &Model) -> String {
     format!("m1_{name}")
 }
 
-fn body(image: &[u8]) -> String {
+/// The bytes of an image in lines of source.
+pub fn image_body(image: &[u8]) -> String {
     let mut text = String::with_capacity(5 * image.len());
     for line in image.chunks(LINE) {
         text.push_str("   ");
@@ -51,7 +52,7 @@ pub fn c_header(model: &Model, image: &[u8]) -> String {
         text,
         "#if defined(__cplusplus)\nalignas(4)\n#elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L\n_Alignas(4)\n#elif defined(__GNUC__)\n__attribute__((aligned(4)))\n#endif\nstatic const uint8_t {name}[{}] = {{\n{}}};\n\n#endif",
         image.len(),
-        body(image)
+        image_body(image)
     );
     text
 }
@@ -75,6 +76,6 @@ pub fn rust_module(model: &Model, image: &[u8]) -> String {
         config.context,
         config.layers,
         config.heads,
-        body(image)
+        image_body(image)
     )
 }

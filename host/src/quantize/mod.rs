@@ -9,7 +9,7 @@ mod image;
 mod scales;
 
 pub use dequantize::dequantize;
-pub use export::{c_header, rust_module};
+pub use export::{c_header, image_body, rust_module};
 pub use image::{QuantizeError, quantize};
 pub use scales::{ActivationScales, LayerScales, quantize_weight, row_scale, step_for};
 

@@ -4,6 +4,7 @@ mod corpora;
 mod damage;
 mod evaluation;
 mod inspection;
+mod lexicons;
 mod manners;
 mod messages;
 mod models;

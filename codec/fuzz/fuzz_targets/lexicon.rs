@@ -1,0 +1,71 @@
+//! A lexicon with anything at all written into it, sealed again: refused, or a code that is lossless; and anything at
+//! all read as its payload.
+#![no_main]
+
+use std::sync::OnceLock;
+
+use equalinfo_codec::lexicon::Lexicon;
+use equalinfo_codec::lexicon::image::checksum_of;
+use libfuzzer_sys::fuzz_target;
+
+/// Where the texts of one byte stand, and the tables of bytes and of sizes.
+const STARTS: usize = 36;
+const BYTES: usize = STARTS + 512;
+const SIZES: usize = BYTES + 65536;
+
+/// Every text of one byte, each followed by 254 texts of two or a left over code in their place.
+fn image() -> &'static [u8] {
+    static IMAGE: OnceLock<Vec<u8>> = OnceLock::new();
+    IMAGE.get_or_init(|| {
+        let mut image = vec![0; SIZES + 65536];
+        image[..4].copy_from_slice(b"LEX1");
+        image[28] = 64;
+        image[SIZES..].fill(255);
+        image[SIZES] = 254;
+        image.extend([0, 0, 255, 255]);
+        for byte in 0..=255u8 {
+            let start = 1 + usize::from(byte) * 255;
+            image[STARTS + 2 * usize::from(byte)..][..2].copy_from_slice(&(start as u16).to_le_bytes());
+            image[BYTES + start] = byte;
+            image[SIZES + start] = 254;
+            image.extend((start as u16).to_le_bytes());
+            image.extend([254, 0]);
+            if byte % 2 == 0 {
+                for (offset, code) in (start + 1..start + 255).enumerate() {
+                    image[BYTES + code] = offset as u8;
+                    image[SIZES + code] = 0;
+                }
+            }
+        }
+        image[32..34].copy_from_slice(&257u16.to_le_bytes());
+        image
+    })
+}
+
+fuzz_target!(|data: (Vec<(u32, u8)>, &[u8])| {
+    let (changes, payload) = data;
+    let mut image = image().to_vec();
+    for (at, byte) in changes {
+        let at = at as usize % image.len();
+        image[at] = byte;
+    }
+    let length = (image.len() as u32).to_le_bytes();
+    image[4..8].copy_from_slice(&length);
+    let checksum = checksum_of(image.first_chunk().expect("long enough"), &image[20..]);
+    image[16..20].copy_from_slice(&checksum.to_le_bytes());
+    let Ok(lexicon) = Lexicon::load(&image) else { return };
+    for code in 0..=u16::MAX {
+        let mut text = lexicon.text(code);
+        let bytes: Vec<u8> = text.by_ref().collect();
+        let (again, taken) = lexicon.encode(&bytes);
+        assert_eq!((taken, again == code), (bytes.len(), text.is_canonical()));
+    }
+    let mut text = vec![0; 1 << 16];
+    if let Ok(length) = lexicon.decode_payload(payload, &mut text) {
+        let mut again = vec![0; 2 * length];
+        let size = lexicon.encode_payload(&text[..length], &mut again).expect("two bytes for each");
+        let mut text_again = vec![0; length];
+        assert_eq!(lexicon.decode_payload(&again[..size], &mut text_again), Ok(length));
+        assert_eq!(text_again, text[..length]);
+    }
+});
