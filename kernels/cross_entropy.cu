@@ -11,103 +11,20 @@
 // then dx = dl W and dW += dl^T x are the products of gemm.cu. So 2 of 8 operations are spent a second time, which at width 1024
 // takes as long as storing and reading f32 logits would, and needs a third of the memory; chunks keep dl, which is read twice, at
 // 512 MiB for 65,536 outputs. cross_entropy_add_losses adds the nats of all positions to the caller's sums, on the device.
+// Both products have a version on wgmma (cross_entropy_hopper.cu).
 //
-// launch: statistics and gradient as gemm.cu's products: 128 threads, 64 KiB of dynamic shared memory, ceil(tokens / 128) *
-//         ceil(outputs / 128) blocks. combine: a block of 256 threads has 32 positions, each warp every eighth part of the outputs.
+// launch: statistics and gradient as gemm.cu's products. combine: a block of 256 threads has 32 positions, each warp every eighth part of the outputs.
 //         add_losses: one block of 256. `inputs` and `outputs` are multiples of 8.
-#include "gemm_epilogue.cuh"
+#include "cross_entropy_epilogue.cuh"
 #include "gemm_tile.cuh"
 
-constexpr u32 IGNORED = 0xffffffffu;
-constexpr float LOG2_E = 1.44269504088896341f;
-constexpr float LN_2 = 0.693147180559945309f;
 constexpr int POSITIONS_A_BLOCK = 32;
 constexpr int COMBINE_WARPS = 8;
-
-// How logits become gradients, for one position: dl = factor 2^(log2(e) l - log2_sum) - weight [o = t].
-struct alignas(16) Coefficients {
-    float log2_sum, factor, weight;
-    float unused;
-};
-
-// Largest value and sum of exponentials relative to it.
-struct alignas(8) Exponentials {
-    float largest, sum;
-};
 
 DEVICE Exponentials join(Exponentials a, Exponentials b) {
     const float largest = fmaxf(a.largest, b.largest);
     return {largest, a.sum * fast_exp2(LOG2_E * (a.largest - largest)) + b.sum * fast_exp2(LOG2_E * (b.largest - largest))};
 }
-
-// Leaves parts[column / 64][row], and wanted[row] = the target's logit.
-struct StoreStatistics {
-    const u32 *targets;
-    Exponentials *parts;
-    float *wanted;
-    int rows, columns;
-
-    template <int BLOCKS>
-    __device__ __forceinline__ void operator()(const float (&d)[BLOCKS][4], int row, int column) const {
-        static_assert(8 * BLOCKS == WARP_TILE, "a part is a warp's columns");
-        if (column >= columns) return;
-        const int member = lane_index() % 4;
-#pragma unroll
-        for (int half = 0; half < 2; half++) {
-            const int own = row + 8 * half + lane_index() / 4;
-            const u32 target = own < rows ? targets[own] : IGNORED;
-            // The lanes of a group have different columns, and column `columns` may fall among them; the first 8 exist.
-            float largest = d[0][2 * half];
-#pragma unroll
-            for (int i = 0; i < BLOCKS; i++)
-                if (column + 8 * i < columns) largest = fmaxf(largest, fmaxf(d[i][2 * half], d[i][2 * half + 1]));
-            largest = fmaxf(largest, __shfl_xor_sync(ALL_LANES, largest, 1));
-            largest = fmaxf(largest, __shfl_xor_sync(ALL_LANES, largest, 2));
-            float sum = 0.0f;
-#pragma unroll
-            for (int i = 0; i < BLOCKS; i++) {
-                const int at = column + 8 * i + 2 * member;
-                if (at >= columns) continue;
-                sum += fast_exp2(LOG2_E * (d[i][2 * half] - largest)) + fast_exp2(LOG2_E * (d[i][2 * half + 1] - largest));
-                if (target == static_cast<u32>(at)) wanted[own] = d[i][2 * half];
-                if (target == static_cast<u32>(at + 1)) wanted[own] = d[i][2 * half + 1];
-            }
-            sum += __shfl_xor_sync(ALL_LANES, sum, 1);
-            sum += __shfl_xor_sync(ALL_LANES, sum, 2);
-            if (member == 0 && own < rows) parts[static_cast<i64>(column / WARP_TILE) * rows + own] = {largest, sum};
-        }
-    }
-};
-
-// dl in bf16, the operand of both products that follow.
-struct StoreLogitGradients {
-    const u32 *targets;
-    const Coefficients *coefficients;
-    bf16 *dlogits;
-    int rows, columns;
-
-    template <int BLOCKS>
-    __device__ __forceinline__ void operator()(const float (&d)[BLOCKS][4], int row, int column) const {
-#pragma unroll
-        for (int half = 0; half < 2; half++) {
-            const int own = row + 8 * half + lane_index() / 4;
-            const bool inside = own < rows;
-            const Coefficients c = inside ? coefficients[own] : Coefficients{0.0f, 0.0f, 0.0f, 0.0f};
-            const u32 target = inside ? targets[own] : IGNORED;
-            bf16x2 words[BLOCKS];
-#pragma unroll
-            for (int i = 0; i < BLOCKS; i++) {
-                const u32 at = column + 8 * i + lane_index() % 4 * 2;
-                float low = c.factor * fast_exp2(LOG2_E * d[i][2 * half] - c.log2_sum);
-                float high = c.factor * fast_exp2(LOG2_E * d[i][2 * half + 1] - c.log2_sum);
-                if (at == target) low -= c.weight;
-                if (at + 1 == target) high -= c.weight;
-                words[i] = to_bf16x2(low, high);
-            }
-            store_row_bf16(words, dlogits + static_cast<i64>(own) * columns, column, columns, inside);
-        }
-    }
-};
 
 // A tile of the logits and what becomes of it.
 template <class Epilogue>
@@ -144,7 +61,7 @@ extern "C" __global__ void __launch_bounds__(256)
                           double *losses, int tokens, int outputs, float z_loss, float floor, float scale) {
     __shared__ Exponentials sums[COMBINE_WARPS][WARP];
     const int position = blockIdx.x * POSITIONS_A_BLOCK + lane_index();
-    const int count = ceiling_divide(outputs, WARP_TILE);
+    const int count = ceiling_divide(outputs, PART);
     Exponentials all = {-__int_as_float(0x7f800000), 0.0f};
     if (position < tokens && warp_index() < count) {
         all = parts[static_cast<i64>(warp_index()) * tokens + position];

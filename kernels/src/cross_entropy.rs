@@ -1,21 +1,23 @@
 //! `cross_entropy.cu`: cross-entropy fused with the output projection, in chunks of positions.
 
-use crate::gemm::{self, LinearShape, TokenParts};
+use crate::gemm::{self, LinearShape, Names, Operand, Product, TokenParts};
 use crate::{Driver, Kernel, Launch, View, arguments};
 
 const fn kernel(name: &'static str) -> Kernel {
     Kernel { unit: "cross_entropy", name }
 }
 
-const STATISTICS: Kernel = kernel("cross_entropy_statistics");
 const COMBINE: Kernel = kernel("cross_entropy_combine");
-const GRADIENT: Kernel = kernel("cross_entropy_gradient");
 const ADD_LOSSES: Kernel = kernel("cross_entropy_add_losses");
 
-/// Rows and columns of logits that a block computes.
-const TILE: usize = 128;
-const TILE_THREADS: u32 = 128;
-const TILE_SHARED_BYTES: u32 = 64 * 1024;
+/// A product in `cross_entropy.cu` and in `cross_entropy_hopper.cu`.
+const fn product(portable: &'static str, warpgroup: &'static str) -> Names {
+    Names(kernel(portable), Kernel { unit: "cross_entropy_hopper", name: warpgroup })
+}
+
+const STATISTICS: Names = product("cross_entropy_statistics", "cross_entropy_statistics_hopper");
+const GRADIENT: Names = product("cross_entropy_gradient", "cross_entropy_gradient_hopper");
+
 /// Outputs whose logits end as one maximum and one sum.
 const PART: usize = 64;
 const POSITIONS_A_BLOCK: usize = 32;
@@ -172,8 +174,10 @@ pub fn cross_entropy<D: Driver>(
     for first in (0..tokens).step_by(plan.chunk) {
         let count = plan.chunk.min(tokens - first);
         let (x, targets) = (x.skip::<u16>(first * inputs), targets.skip::<u32>(first));
-        let tiles = count.div_ceil(TILE) * outputs.div_ceil(TILE);
-        let products = Launch::linear(tiles as u32, TILE_THREADS).with_shared(TILE_SHARED_BYTES);
+        let logits = |names| {
+            let operands = [Operand::by_depth("x", x, count, inputs), Operand::by_depth("w", w, outputs, inputs)];
+            Product { names, operands, rows: count, columns: outputs, gated: false, parts: 1 }
+        };
         let blocks = count.div_ceil(POSITIONS_A_BLOCK);
         let losses = losses.skip::<f64>(2 * loss_blocks);
         loss_blocks += blocks;
@@ -182,15 +186,16 @@ pub fn cross_entropy<D: Driver>(
         // SAFETY: the kernels read `count` rows of x and targets and all of w, and write their parts of the workspace, whose sizes
         // were checked; targets that are no output select nothing.
         unsafe {
-            driver.launch(STATISTICS, products, arguments![x, w, targets, parts, wanted, count, inputs, outputs])?;
+            let arguments = arguments![targets, parts, wanted, count, inputs, outputs];
+            logits(STATISTICS).launch(driver, arguments)?;
             let arguments =
                 arguments![parts, wanted, targets, coefficients, nats, losses, count, outputs, z_loss, floor, scale];
             driver.launch(COMBINE, combine, arguments)?;
         }
         if let Some(gradient) = &output.gradient {
-            let arguments = arguments![x, w, targets, coefficients, dlogits, count, inputs, outputs];
+            let arguments = arguments![targets, coefficients, dlogits, count, inputs, outputs];
             // SAFETY: as above; dlogits has room for a chunk.
-            unsafe { driver.launch(GRADIENT, products, arguments)? };
+            unsafe { logits(GRADIENT).launch(driver, arguments)? };
             let shape = plan.chunk_shape(count);
             gemm::linear_backward_input(driver, shape, dlogits, w, gradient.dx.skip::<u16>(first * inputs))?;
             let token_parts = TokenParts::new(shape, plan.multiprocessors);

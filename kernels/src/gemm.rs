@@ -3,19 +3,23 @@
 
 use crate::{Argument, Boxes, Driver, Kernel, Launch, Memory, View, arguments};
 
-const FORWARD: Names = Names("linear_forward", "linear_forward_hopper");
-const FORWARD_F32: Names = Names("linear_forward_f32", "linear_forward_f32_hopper");
-const FORWARD_RESIDUAL: Names = Names("linear_forward_residual", "linear_forward_residual_hopper");
-const FORWARD_REGLU: Names = Names("linear_forward_reglu", "linear_forward_reglu_hopper");
-const BACKWARD_INPUT: Names = Names("linear_backward_input", "linear_backward_input_hopper");
-const BACKWARD_INPUT_REGLU: Names = Names("linear_backward_input_reglu", "linear_backward_input_reglu_hopper");
-const BACKWARD_WEIGHT: Names = Names("linear_backward_weight", "linear_backward_weight_hopper");
-const BACKWARD_WEIGHT_PARTIAL: Names = Names("linear_backward_weight_partial", "linear_backward_weight_partial_hopper");
+const FORWARD: Names = gemm("linear_forward", "linear_forward_hopper");
+const FORWARD_F32: Names = gemm("linear_forward_f32", "linear_forward_f32_hopper");
+const FORWARD_RESIDUAL: Names = gemm("linear_forward_residual", "linear_forward_residual_hopper");
+const FORWARD_REGLU: Names = gemm("linear_forward_reglu", "linear_forward_reglu_hopper");
+const BACKWARD_INPUT: Names = gemm("linear_backward_input", "linear_backward_input_hopper");
+const BACKWARD_INPUT_REGLU: Names = gemm("linear_backward_input_reglu", "linear_backward_input_reglu_hopper");
+const BACKWARD_WEIGHT: Names = gemm("linear_backward_weight", "linear_backward_weight_hopper");
+const BACKWARD_WEIGHT_PARTIAL: Names = gemm("linear_backward_weight_partial", "linear_backward_weight_partial_hopper");
 const ADD_PARTIALS: Kernel = Kernel { unit: "gemm", name: "add_partials" };
 
-/// The same product on mma.sync (`gemm.cu`) and on wgmma (`gemm_hopper.cu`).
+/// The same product on mma.sync and on wgmma.
 #[derive(Clone, Copy)]
-struct Names(&'static str, &'static str);
+pub(crate) struct Names(pub(crate) Kernel, pub(crate) Kernel);
+
+const fn gemm(portable: &'static str, warpgroup: &'static str) -> Names {
+    Names(Kernel { unit: "gemm", name: portable }, Kernel { unit: "gemm_hopper", name: warpgroup })
+}
 
 /// How a kernel cuts its result into tiles.
 struct Tiling {
@@ -42,7 +46,7 @@ impl Tiling {
 }
 
 /// An operand as it lies in memory.
-struct Operand<'a, B> {
+pub(crate) struct Operand<'a, B> {
     matrix: View<'a, B>,
     rows: usize,
     columns: usize,
@@ -53,7 +57,7 @@ struct Operand<'a, B> {
 impl<'a, B: Memory> Operand<'a, B> {
     /// Depth runs fastest.
     #[track_caller]
-    fn by_depth(what: &str, matrix: View<'a, B>, rows: usize, columns: usize) -> Self {
+    pub(crate) fn by_depth(what: &str, matrix: View<'a, B>, rows: usize, columns: usize) -> Self {
         Self { matrix: matrix.expect::<u16>(what, rows * columns), rows, columns, box_rows: 128 }
     }
 
@@ -69,16 +73,16 @@ impl<'a, B: Memory> Operand<'a, B> {
 }
 
 /// A product as both paths launch it.
-struct Product<'a, B> {
-    names: Names,
-    operands: [Operand<'a, B>; 2],
+pub(crate) struct Product<'a, B> {
+    pub(crate) names: Names,
+    pub(crate) operands: [Operand<'a, B>; 2],
     /// Of the result, as the epilogue counts.
-    rows: usize,
-    columns: usize,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
     /// A tile holds two factors of each of its columns.
-    gated: bool,
+    pub(crate) gated: bool,
     /// Parts of the depth.
-    parts: usize,
+    pub(crate) parts: usize,
 }
 
 impl<'a, B: Memory> Product<'a, B> {
@@ -86,22 +90,26 @@ impl<'a, B: Memory> Product<'a, B> {
     ///
     /// # Safety
     /// As for [`Driver::launch`].
-    unsafe fn launch<D: Driver<Buffer = B>>(&self, driver: &D, rest: &[Argument<'a, B>]) -> Result<(), D::Error> {
+    pub(crate) unsafe fn launch<D: Driver<Buffer = B>>(
+        &self,
+        driver: &D,
+        rest: &[Argument<'a, B>],
+    ) -> Result<(), D::Error> {
         let columns = if self.gated { 2 * self.columns } else { self.columns };
         // Tiles that would be less than half full are left to the smaller ones.
         let multiprocessors = driver.warpgroup_multiprocessors().filter(|_| 2 * columns >= WARPGROUP.columns);
         let [a, b] = &self.operands;
-        let (unit, name, tiling, operands): (_, _, _, [Argument<B>; 2]) = match multiprocessors {
-            Some(_) => ("gemm_hopper", self.names.1, WARPGROUP, [a.boxes().into(), b.boxes().into()]),
-            None => ("gemm", self.names.0, PORTABLE, [a.matrix.into(), b.matrix.into()]),
+        let (kernel, tiling, operands): (_, _, [Argument<B>; 2]) = match multiprocessors {
+            Some(_) => (self.names.1, WARPGROUP, [a.boxes().into(), b.boxes().into()]),
+            None => (self.names.0, PORTABLE, [a.matrix.into(), b.matrix.into()]),
         };
         let tiles = tiling.tiles(self.rows, columns) * self.parts;
-        assert!(tiles < 1 << 31, "{name}: {tiles} tiles");
+        assert!(tiles < 1 << 31, "{}: {tiles} tiles", kernel.name);
         let blocks = multiprocessors.map_or(tiles as u32, |count| count.min(tiles as u32));
         let launch = Launch::linear(blocks, tiling.threads).with_shared(tiling.shared_bytes);
         let arguments: Vec<Argument<B>> = operands.into_iter().chain(rest.iter().copied()).collect();
         // SAFETY: the caller's promise; both kernels take the same arguments and cover the result with their tiles.
-        unsafe { driver.launch(Kernel { unit, name }, launch, &arguments) }
+        unsafe { driver.launch(kernel, launch, &arguments) }
     }
 }
 

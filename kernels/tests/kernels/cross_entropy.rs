@@ -4,6 +4,7 @@ use equalinfo_kernels::gemm::LinearShape;
 
 use crate::common::*;
 use crate::differences::{differences, wide};
+use crate::path::{OnPath, paths};
 
 /// The loss of every position, and of those the sum that gradients are of.
 fn plain(shape: LinearShape, x: &[f64], w: &[f64], targets: &[u32], objective: Objective) -> (Vec<f64>, f64) {
@@ -51,35 +52,53 @@ impl Case {
         Self { shape, objective, chunk, x, w, targets }
     }
 
-    /// Total, nats, dx and dw as the kernels have them, the same bits in every schedule.
-    fn run(&self, scale: Option<f32>) -> (Vec<f64>, Vec<f32>, Vec<f32>, Vec<f32>) {
-        let LinearShape { tokens, inputs, outputs } = self.shape;
-        let mut found = None;
+    /// What the kernels find on each path of the device, the same bits in every schedule.
+    fn run(&self, scale: Option<f32>) -> Vec<Found> {
+        let mut first: Option<Vec<Found>> = None;
         on_every_schedule(|driver| {
-            let plan = Plan::new(self.shape, 3).with_chunk(self.chunk);
-            let (x, w, targets) =
-                (upload_bf16(driver, &self.x), upload_bf16(driver, &self.w), upload(driver, &self.targets));
-            let workspace = poisoned::<u8>(driver, plan.workspace_bytes(scale.is_some()));
-            let total = upload(driver, &[1.0f64, 10.0].map(f64::to_bits));
-            let nats = poisoned::<f32>(driver, tokens);
-            let (dx, dw) = (poisoned::<u16>(driver, tokens * inputs), upload(driver, &vec![1.0f32; outputs * inputs]));
-            let gradient = scale.map(|scale| Gradient { scale, dx: View::new(&dx), dw: View::new(&dw) });
-            let input = Input { x: View::new(&x), w: View::new(&w), targets: View::new(&targets) };
-            let output = Output { total: View::new(&total), nats: Some(View::new(&nats)), gradient };
-            cross_entropy(driver, plan, self.objective, &input, &output, View::new(&workspace)).unwrap();
-            let total = download::<u64>(driver, &total);
-            let values =
-                (total, download::<f32>(driver, &nats), download::<u16>(driver, &dx), download::<f32>(driver, &dw));
-            match &found {
-                None => found = Some(values),
-                Some(first) => assert!(
-                    first.0 == values.0 && first.1 == values.1 && first.2 == values.2 && first.3 == values.3,
-                    "the schedule changed a bit"
-                ),
+            let found: Vec<Found> = paths(driver).iter().map(|path| self.run_on(driver, path, scale)).collect();
+            match &first {
+                None => first = Some(found),
+                Some(first) => assert!(*first == found, "the schedule changed a bit"),
             }
         });
-        let (total, nats, dx, dw) = found.unwrap();
-        (total.into_iter().map(f64::from_bits).collect(), nats, dx.into_iter().map(from_bf16).collect(), dw)
+        first.unwrap()
+    }
+
+    fn run_on(&self, driver: &TestDriver, path: &OnPath, scale: Option<f32>) -> Found {
+        let LinearShape { tokens, inputs, outputs } = self.shape;
+        let plan = Plan::new(self.shape, 3).with_chunk(self.chunk);
+        let (x, w) = (upload_bf16(driver, &self.x), upload_bf16(driver, &self.w));
+        let targets = upload(driver, &self.targets);
+        let workspace = poisoned::<u8>(driver, plan.workspace_bytes(scale.is_some()));
+        let total = upload(driver, &[1.0f64, 10.0].map(f64::to_bits));
+        let nats = poisoned::<f32>(driver, tokens);
+        let (dx, dw) = (poisoned::<u16>(driver, tokens * inputs), upload(driver, &vec![1.0f32; outputs * inputs]));
+        let gradient = scale.map(|scale| Gradient { scale, dx: View::new(&dx), dw: View::new(&dw) });
+        let input = Input { x: View::new(&x), w: View::new(&w), targets: View::new(&targets) };
+        let output = Output { total: View::new(&total), nats: Some(View::new(&nats)), gradient };
+        cross_entropy(path, plan, self.objective, &input, &output, View::new(&workspace)).unwrap();
+        Found {
+            total: download::<u64>(driver, &total).into_iter().map(f64::from_bits).collect(),
+            nats: download(driver, &nats),
+            dx: download(driver, &dx),
+            dw: download(driver, &dw),
+        }
+    }
+}
+
+#[derive(PartialEq)]
+struct Found {
+    total: Vec<f64>,
+    nats: Vec<f32>,
+    /// bf16.
+    dx: Vec<u16>,
+    dw: Vec<f32>,
+}
+
+impl Found {
+    fn dx(&self) -> Vec<f32> {
+        self.dx.iter().map(|&bits| from_bf16(bits)).collect()
     }
 }
 
@@ -96,19 +115,21 @@ fn losses_and_gradients_are_those_of_differences() {
         [(shape(5, 8, 24), PLAIN, 128), (shape(9, 16, 72), BOTH, 128), (shape(3, 8, 136), BOTH, 128)]
     {
         let case = Case::new(shape, objective, chunk);
-        let (total, nats, dx, dw) = case.run(Some(0.5));
         let (x, w) = (wide(&case.x), wide(&case.w));
         let expected = plain(shape, &x, &w, &case.targets, objective).0;
-        assert_close("nats", &nats, &expected, 1e-5, 1e-5);
         let counted = case.targets.iter().filter(|&&target| target != IGNORED).count();
-        assert!((total[0] - 1.0 - expected.iter().sum::<f64>()).abs() < 1e-3, "{total:?}");
-        assert_eq!(total[1], 10.0 + counted as f64);
-        // dl and dx are rounded to bf16.
-        let gradient = differences(&case.x, |x| 0.5 * plain(shape, x, &w, &case.targets, objective).1);
-        assert_close("dx", &dx, &gradient, 1e-2, 5e-3);
-        let gradient = differences(&case.w, |w| 0.5 * plain(shape, &x, w, &case.targets, objective).1);
-        let gradient: Vec<f64> = gradient.iter().map(|g| g + 1.0).collect();
-        assert_close("dw, added to 1", &dw, &gradient, 1e-2, 5e-3);
+        let expected_dx = differences(&case.x, |x| 0.5 * plain(shape, x, &w, &case.targets, objective).1);
+        let expected_dw = differences(&case.w, |w| 0.5 * plain(shape, &x, w, &case.targets, objective).1);
+        let expected_dw: Vec<f64> = expected_dw.iter().map(|g| g + 1.0).collect();
+        for found in case.run(Some(0.5)) {
+            assert_close("nats", &found.nats, &expected, 1e-5, 1e-5);
+            let total = &found.total;
+            assert!((total[0] - 1.0 - expected.iter().sum::<f64>()).abs() < 1e-3, "{total:?}");
+            assert_eq!(total[1], 10.0 + counted as f64);
+            // dl and dx are rounded to bf16.
+            assert_close("dx", &found.dx(), &expected_dx, 1e-2, 5e-3);
+            assert_close("dw, added to 1", &found.dw, &expected_dw, 1e-2, 5e-3);
+        }
     }
 }
 
@@ -142,13 +163,15 @@ fn plain_gradients(case: &Case, scale: f64) -> (Vec<f64>, Vec<f64>) {
 fn chunks_and_tiles_meet_at_their_edges() {
     for (shape, objective) in [(shape(300, 24, 256), BOTH), (shape(131, 40, 1032), PLAIN)] {
         let case = Case::new(shape, objective, 128);
-        let (total, nats, dx, dw) = case.run(Some(0.25));
         let expected = plain(shape, &wide(&case.x), &wide(&case.w), &case.targets, objective).0;
-        assert_close("nats", &nats, &expected, 1e-5, 1e-5);
-        assert!((total[0] - 1.0 - expected.iter().sum::<f64>()).abs() < 1e-5 * total[0], "{total:?}");
         let (expected_dx, expected_dw) = plain_gradients(&case, 0.25);
-        assert_close("dx", &dx, &expected_dx, 1e-2, 5e-3);
-        assert_close("dw", &dw, &expected_dw, 1e-2, 2e-2);
+        for found in case.run(Some(0.25)) {
+            assert_close("nats", &found.nats, &expected, 1e-5, 1e-5);
+            let total = &found.total;
+            assert!((total[0] - 1.0 - expected.iter().sum::<f64>()).abs() < 1e-5 * total[0], "{total:?}");
+            assert_close("dx", &found.dx(), &expected_dx, 1e-2, 5e-3);
+            assert_close("dw", &found.dw, &expected_dw, 1e-2, 2e-2);
+        }
     }
 }
 
@@ -156,11 +179,12 @@ fn chunks_and_tiles_meet_at_their_edges() {
 fn evaluation_needs_no_room_for_gradients() {
     let shape = shape(70, 16, 200);
     let case = Case::new(shape, PLAIN, 128);
-    let (total, nats, dx, dw) = case.run(None);
     let expected = plain(shape, &wide(&case.x), &wide(&case.w), &case.targets, PLAIN).0;
-    assert_close("nats", &nats, &expected, 1e-5, 1e-5);
-    assert!((total[0] - 1.0 - expected.iter().sum::<f64>()).abs() < 1e-3);
-    assert!(dx.iter().all(|v| v.is_nan()) && dw.iter().all(|&v| v == 1.0));
+    for found in case.run(None) {
+        assert_close("nats", &found.nats, &expected, 1e-5, 1e-5);
+        assert!((found.total[0] - 1.0 - expected.iter().sum::<f64>()).abs() < 1e-3);
+        assert!(found.dx.iter().all(|&v| v == 0xffff) && found.dw.iter().all(|&v| v == 1.0));
+    }
     let plan = Plan::new(LinearShape { tokens: 65_536, inputs: 768, outputs: 65_536 }, 132);
     assert!(plan.chunk == 4096 && plan.workspace_bytes(true) < 1 << 30, "{plan:?} {}", plan.workspace_bytes(true));
     assert!(plan.workspace_bytes(false) < 64 << 20);
