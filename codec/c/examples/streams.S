@@ -8,6 +8,6 @@ message_begin:
         .incbin "string-7.eqm"
 message_end:
 
-#if defined(__linux__) && defined(__ELF__)
+#if defined(__ELF__)
         .section .note.GNU-stack, "", %progbits
 #endif

@@ -5,7 +5,7 @@
 
 use super::block::BlockHeader;
 use super::checksum::Checksum;
-use super::header::Header;
+use super::header::{Header, Method};
 use crate::error::{DecodeError, Part};
 
 /// What stands in the place of a block's marker after the last block.
@@ -52,7 +52,7 @@ impl IndexEntry {
 /// Computes the index and the trailer while blocks are written or read.
 #[derive(Clone, Debug)]
 pub struct IndexBuilder {
-    header: Header,
+    method: Method,
     next: IndexEntry,
     blocks: u32,
     checksum: Checksum,
@@ -62,7 +62,7 @@ impl IndexBuilder {
     /// For a stream whose first block begins after `start` bytes of header and table.
     pub fn new(header: &Header, start: usize) -> Self {
         let next = IndexEntry { offset: start as u64, text_offset: 0, first_window: 0 };
-        Self { header: *header, next, blocks: 0, checksum: Checksum::new() }
+        Self { method: header.method, next, blocks: 0, checksum: Checksum::new() }
     }
 
     /// Accounts for the next block, and returns where it is. The entries of all blocks but the first are the index,
@@ -75,7 +75,7 @@ impl IndexBuilder {
         self.next = IndexEntry {
             offset: entry.offset.wrapping_add(block.stream_length()),
             text_offset: entry.text_offset.wrapping_add(u64::from(block.text_length)),
-            first_window: entry.first_window.wrapping_add(u64::from(block.windows(self.header.method))),
+            first_window: entry.first_window.wrapping_add(u64::from(block.windows(self.method))),
         };
         self.blocks = self.blocks.wrapping_add(1);
         entry

@@ -89,6 +89,11 @@ impl Decoder {
         }
     }
 
+    /// The profile that it is built with.
+    pub fn profile(self) -> &'static str {
+        if self == Self::Lexicon { "small" } else { "release" }
+    }
+
     /// The stream that it decodes on a board.
     pub fn stream(self, board: Board) -> &'static str {
         match self {

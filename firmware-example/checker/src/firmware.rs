@@ -46,8 +46,17 @@ pub struct Run {
 impl Firmware {
     /// Builds a program, with measurement where the board can.
     pub fn build(decoder: Decoder, board: Board, streams: &Streams) -> Result<Self> {
+        Self::build_with(decoder.profile(), decoder, board, streams)
+    }
+
+    /// Builds the program that decodes nothing, as a decoder is built.
+    pub fn baseline(decoder: Decoder, board: Board) -> Result<Self> {
+        Self::build_with(decoder.profile(), Decoder::Empty, board, &Streams::Intact)
+    }
+
+    fn build_with(profile: &str, decoder: Decoder, board: Board, streams: &Streams) -> Result<Self> {
         let mut cargo = Command::new(std::env::var_os("FIRMWARE_CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["build", "--quiet", "--release", "--package", "equalinfo-firmware-example"]);
+        cargo.args(["build", "--quiet", "--profile", profile, "--package", "equalinfo-firmware-example"]);
         cargo.args(["--target", board.target(), "--bin", decoder.name(), "--features", board.name()]);
         if board.half_nanoseconds_per_tick().is_some() {
             cargo.args(["--features", "measure"]);
@@ -62,7 +71,7 @@ impl Firmware {
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
         let status = cargo.status().context("cargo")?;
         ensure!(status.success(), "{} for {}: the build failed", decoder.name(), board.name());
-        let path = target.join(board.target()).join("release").join(decoder.name());
+        let path = target.join(board.target()).join(profile).join(decoder.name());
         let elf = fs::read(&path).with_context(|| format!("{}: cannot read", path.display()))?;
         Ok(Self { board, path, elf })
     }

@@ -2,7 +2,7 @@
 //! text with the one that was compressed, refuses programs with a path that panics, damages the streams, and prints a
 //! table of what each decoder costs. Any difference, or a budget that is exceeded, is an error.
 //!
-//! Run it after `./prepare`: `cargo run -p equalinfo-firmware-checker [DECODER...]`.
+//! Run it after `./prepare`: `cargo run -p equalinfo-firmware-checker [DECODER|BOARD...]`.
 
 mod boards;
 mod budget;
@@ -39,11 +39,12 @@ fn main() -> Result<()> {
     ensure!(generated.join("nano.eqi").exists(), "firmware-example/generated is missing: run firmware-example/prepare");
 
     let names: Vec<String> = std::env::args().skip(1).collect();
-    let chosen = |decoder: Decoder| names.is_empty() || names.iter().any(|name| name == decoder.name());
+    let chosen =
+        |decoder: Decoder, board: Board| names.iter().all(|name| [decoder.name(), board.name()].contains(&&**name));
     let mut rows = Vec::new();
-    for (decoder, board) in RUNS.into_iter().filter(|&(decoder, _)| chosen(decoder)) {
+    for (decoder, board) in RUNS.into_iter().filter(|&(decoder, board)| chosen(decoder, board)) {
         eprintln!("{} on {}", decoder.name(), board.name());
-        let baseline = Firmware::build(Decoder::Empty, board, &Streams::Intact)?;
+        let baseline = Firmware::baseline(decoder, board)?;
         let firmware = Firmware::build(decoder, board, &Streams::Intact)?;
         firmware.check_no_panic()?;
         let run = firmware.run()?;
@@ -52,7 +53,7 @@ fn main() -> Result<()> {
     }
     table::print(&rows);
     for (decoder, board) in [(Decoder::Nano, Board::Lm3s6965evb), (Decoder::Lexicon, Board::Microbit)] {
-        if chosen(decoder) {
+        if chosen(decoder, board) {
             damage::check(decoder, board)?;
         }
     }

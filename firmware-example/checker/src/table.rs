@@ -22,8 +22,11 @@ pub struct Row {
     pub code: u64,
     /// Bytes of RAM that are taken whatever happens.
     pub static_memory: u64,
-    /// Bytes of RAM in all, stack included, that it adds to a program that prints and logs.
+    /// Bytes of stack at its deepest.
     pub stack: Option<u64>,
+    /// Bytes of RAM, stack included, that it takes beyond what a program takes that prints and logs.
+    pub memory: Option<u64>,
+    /// Instructions of decoding alone.
     pub instructions: Option<u64>,
     /// Bytes of text decoded by these instructions.
     pub text: u64,
@@ -49,6 +52,12 @@ impl Row {
         let flash = firmware.flash()?;
         let code = flash.checked_sub(baseline.flash()? + data).context("the program is smaller than its data")?;
         let measured = run.measured();
+        let memory = |firmware: &Firmware, run: &Run| -> Result<Option<u64>> {
+            let static_memory = firmware.static_memory()?;
+            Ok(run.measured().map(|(_, stack)| static_memory + stack))
+        };
+        let all = memory(firmware, run)?;
+        let without = memory(baseline, &baseline.run()?)?;
         ensure!(measured.is_some() || board.half_nanoseconds_per_tick().is_none(), "nothing was measured");
         let ticks = measured.zip(board.half_nanoseconds_per_tick());
         let multiplications = match decoder {
@@ -65,6 +74,7 @@ impl Row {
             code,
             static_memory: firmware.static_memory()?,
             stack: measured.map(|(_, stack)| stack),
+            memory: all.zip(without).map(|(all, without)| all.saturating_sub(without)),
             instructions: ticks.map(|((ticks, _), length)| ticks * length / 128),
             text: fs::metadata("text.txt")?.len(),
             multiplications,
@@ -75,23 +85,18 @@ impl Row {
     pub fn per_multiplication(&self) -> Option<f64> {
         Some(self.instructions? as f64 / self.multiplications? as f64)
     }
-
-    /// Bytes of RAM in all.
-    pub fn memory(&self) -> Option<u64> {
-        Some(self.static_memory + self.stack?)
-    }
 }
 
 /// Prints the table as Markdown.
 pub fn print(rows: &[Row]) {
     println!(
-        "| decoder | core (board) | flash | of it image | of it decoder | static RAM | stack | instructions a byte | a MAC |"
+        "| decoder | core (board) | flash | of it image | of it decoder | static RAM | stack | RAM of the decoder | instructions a byte | a MAC |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|");
     for row in rows {
         let or_none = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
         println!(
-            "| {} | {} ({}) | {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} ({}) | {} | {} | {} | {} | {} | {} | {} | {} |",
             row.decoder.name(),
             row.board.core(),
             row.board.name(),
@@ -100,6 +105,7 @@ pub fn print(rows: &[Row]) {
             row.code,
             row.static_memory,
             or_none(row.stack.map(|stack| stack.to_string())),
+            or_none(row.memory.map(|memory| memory.to_string())),
             or_none(row.instructions.map(|instructions| format!("{:.0}", instructions as f64 / row.text as f64))),
             or_none(row.per_multiplication().map(|count| format!("{count:.2}"))),
         );

@@ -10,7 +10,7 @@ use core::arch::global_asm;
 
 use equalinfo_codec::m1::{Kernels, Portable, Requantizer};
 
-use super::wide;
+use super::wide::Wide;
 
 /// The widest row that is widened ahead; that of a wider model goes through the portable loop.
 const MAXIMUM: usize = 384;
@@ -18,8 +18,8 @@ const MAXIMUM: usize = 384;
 const STEP: usize = 16;
 
 /// `SMLAD` for sums, `SMMUL` for requantization.
-#[derive(Clone, Copy, Debug)]
-pub struct Dsp;
+#[derive(Debug)]
+pub enum Dsp {}
 
 /// Widened activations.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Kernels for Dsp {
 
     #[inline]
     fn requantize(requantizer: Requantizer, x: i32) -> i32 {
-        wide::requantize(requantizer, x)
+        Wide::requantize(requantizer, x)
     }
 }
 

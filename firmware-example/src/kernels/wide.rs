@@ -3,8 +3,8 @@
 use equalinfo_codec::m1::{Kernels, Portable, Requantizer};
 
 /// The portable loops, with a requantization of fewer instructions.
-#[derive(Clone, Copy, Debug)]
-pub struct Wide;
+#[derive(Debug)]
+pub enum Wide {}
 
 impl Kernels for Wide {
     type Prepared<'a> = &'a [i8];
@@ -21,14 +21,9 @@ impl Kernels for Wide {
 
     #[inline]
     fn requantize(requantizer: Requantizer, x: i32) -> i32 {
-        requantize(requantizer, x)
+        let multiplier = i64::from(requantizer.multiplier()) << 16;
+        // The lower 16 bits of the product never matter to more than the rounding.
+        let product = ((i64::from(x) * multiplier) >> 32) as i32;
+        product.wrapping_shr(u32::from(requantizer.shift()).wrapping_sub(17)).wrapping_add(1) >> 1
     }
-}
-
-/// As `Requantizer::apply`: the lower 16 bits of the product never matter to more than the rounding.
-#[inline]
-pub fn requantize(requantizer: Requantizer, x: i32) -> i32 {
-    let multiplier = i64::from(requantizer.multiplier()) << 16;
-    let product = ((i64::from(x) * multiplier) >> 32) as i32;
-    product.wrapping_shr(u32::from(requantizer.shift()).wrapping_sub(17)).wrapping_add(1) >> 1
 }

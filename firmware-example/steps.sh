@@ -1,0 +1,45 @@
+# Part of tests/run: the firmware examples and the C interface, on boards in QEMU. Sourced there, for its functions.
+
+FIRMWARE_TARGETS=(thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf riscv32imc-unknown-none-elf)
+
+# Sets what the checker and the C example build with: rustup's Rust where it has every target, else Debian's.
+firmware_ready() {
+    { have qemu-system-arm && have qemu-system-riscv32; } || install qemu-system-arm qemu-system-misc || return 1
+    local target debian=false
+    for target in "${FIRMWARE_TARGETS[@]}"; do
+        can_build_for "$target" || return 1
+        has_target "$target" || debian=true
+    done
+    firmware_environment=()
+    if [ "$debian" = true ]; then
+        firmware_environment=(FIRMWARE_CARGO=/usr/bin/cargo FIRMWARE_CARGO_OPTIONS=-Zbuild-std=core
+            CARGO=/usr/bin/cargo CARGO_OPTIONS=-Zbuild-std=core RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc)
+    fi
+}
+
+# What both C examples print.
+decoded_by_c() {
+    cat firmware-example/text.txt
+    sed -n 8p firmware-example/strings.txt
+}
+
+check_c_example() { # host or cortex-m
+    diff <(decoded_by_c) <(env "${firmware_environment[@]}" codec/c/examples/build "$1")
+}
+
+if firmware_ready; then
+    step 'format of the firmware' cargo fmt --manifest-path firmware-example/Cargo.toml --all --check
+    step 'streams and models for the firmware' firmware-example/prepare
+    step 'lints of the firmware' cargo clippy --manifest-path firmware-example/Cargo.toml \
+        -p equalinfo-firmware-checker --quiet -- -D warnings
+    step 'firmware in QEMU: text, panics, damage, budgets' env "${firmware_environment[@]}" \
+        cargo run --quiet --manifest-path firmware-example/Cargo.toml -p equalinfo-firmware-checker
+    step 'C example on this machine' check_c_example host
+    if have arm-none-eabi-gcc || install gcc-arm-none-eabi; then
+        step 'C example on a Cortex-M3 in QEMU' check_c_example cortex-m
+    else
+        skip 'C example on a Cortex-M3' 'needs the package gcc-arm-none-eabi'
+    fi
+else
+    skip 'firmware in QEMU' 'needs qemu-system-arm, qemu-system-misc and a Rust for thumbv6m, thumbv7m, thumbv7em, riscv32imc'
+fi
