@@ -50,6 +50,7 @@ fn build_for_cpu() {
         .include(".")
         .files(files(".", &["cu"]))
         .files(files("cpu", &["cpp"]))
+        .files(files("tests/faults", &["cu"]))
         // Kernels register themselves before `main`; nothing names them, so the linker would leave them out.
         .link_lib_modifier("+whole-archive")
         .compile("equalinfo_kernels_on_cpu");
