@@ -20,7 +20,8 @@ const SHARED_WITHOUT_ASKING: u32 = 48 * 1024;
 
 /// Memory of a GPU.
 pub struct CudaBuffer {
-    slice: CudaSlice<u8>,
+    /// What is freed when the buffer is dropped.
+    _slice: CudaSlice<u8>,
     bytes: usize,
     pointer: CUdeviceptr,
 }
@@ -232,14 +233,14 @@ impl Driver for CudaDriver {
             other => other.during(|| format!("allocating {bytes} bytes"))?,
         };
         let pointer = slice.device_ptr(&self.stream).0;
-        Ok(CudaBuffer { slice, bytes, pointer })
+        Ok(CudaBuffer { _slice: slice, bytes, pointer })
     }
 
     fn upload(&self, to: View<CudaBuffer>, bytes: &[u8]) -> Result<(), CudaError> {
         let pointer = self.pointer(&to, bytes.len());
         self.bind()?;
         // SAFETY: the range was checked. From memory that isn't pinned, the driver has taken the bytes when it returns.
-        unsafe { result::memcpy_htod_async(pointer, bytes, to.buffer.slice.stream().cu_stream()) }
+        unsafe { result::memcpy_htod_async(pointer, bytes, self.stream.cu_stream()) }
             .during(|| format!("uploading {} bytes", bytes.len()))
     }
 
