@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod compress;
 pub mod corpus;
+pub mod cuda;
 pub mod engine;
 pub mod eval;
 pub mod lexicon;

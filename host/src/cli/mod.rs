@@ -4,6 +4,7 @@ mod cat;
 mod compare;
 mod compress;
 mod decompress;
+mod devices;
 mod eval;
 mod export;
 pub mod files;
@@ -65,6 +66,8 @@ enum Command {
     Quantize(train::QuantizeArguments),
     /// Check that this machine computes the same bits as every other, with every instruction set that it has
     Verify(verify::VerifyArguments),
+    /// Show the GPUs and libraries found, and what is missing
+    Devices(devices::DevicesArguments),
     /// Print a completion script for a shell
     Completions(generate::CompletionsArguments),
     /// Print the manual page
@@ -103,6 +106,7 @@ impl Cli {
             }
             Command::Quantize(arguments) => crate::train::quantize::run(&arguments).map(|()| Outcome::Complete),
             Command::Verify(arguments) => verify::run(&arguments).map(|()| Outcome::Complete),
+            Command::Devices(arguments) => devices::run(&arguments).map(|()| Outcome::Complete),
             Command::Completions(arguments) => generate::completions(&arguments).map(|()| Outcome::Complete),
             Command::Man(arguments) => generate::man(&arguments).map(|()| Outcome::Complete),
         }

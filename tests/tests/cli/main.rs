@@ -2,6 +2,7 @@
 
 mod corpora;
 mod damage;
+mod devices;
 mod evaluation;
 mod inspection;
 mod lexicons;
