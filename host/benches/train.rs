@@ -85,7 +85,7 @@ fn peak(precision: Precision, threads: usize, seconds: f64) -> f64 {
 fn training(model: &ModelConfig, precision: Precision, threads: usize, seconds: f64) -> anyhow::Result<f64> {
     let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/alice29.txt");
     let text = Text::read(&Corpus::new(&[sample], CorpusOptions::default())?)?;
-    let mix = Mix { windows: 0.0, messages: 0.0 };
+    let mix = Mix::default();
     let source = Source { text, messages: Text::default(), windows: Vec::new(), mix, seed: 1 };
     let workers = Workers::new(model, threads, SEQUENCE, move || Cpu::new(precision));
     let mut device = Cpu::new(Precision::F32);

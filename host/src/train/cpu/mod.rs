@@ -32,7 +32,7 @@ impl Cpu {
         Self { multiplier: Multiplier::new(precision), scratch: attention::Scratch::default(), logits: Vec::new() }
     }
 
-    fn forward(&mut self, s: LinearShape, x: &Vec<f32>, w: At<Vec<f32>>, y: &mut Vec<f32>, accumulate: bool) {
+    fn forward(&mut self, s: LinearShape, x: &[f32], w: At<Vec<f32>>, y: &mut [f32], accumulate: bool) {
         let w = Operand::rows(&w.0[w.1..], s.inputs).transposed();
         let shape = (s.tokens, s.outputs, s.inputs);
         self.multiplier.multiply(shape, Operand::rows(x, s.inputs), w, y, s.outputs, accumulate);

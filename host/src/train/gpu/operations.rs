@@ -196,7 +196,7 @@ impl<D: Driver> Device for Gpu<D> {
         let rows = symbols.host.iter().max().map_or(0, |most| *most as usize + 1);
         let order = Order::new(&symbols.host, rows);
         let lists = [
-            le_bytes(order.positions.iter().map(|position| *position as u32)),
+            le_bytes(order.positions.iter().copied()),
             le_bytes(order.pieces.iter().flatten().map(|value| *value as u32)),
             le_bytes(order.joined.iter().flatten().map(|value| *value as u32)),
         ];
