@@ -232,8 +232,8 @@ fn read_lexicon_message(
 ) -> Result<Restored> {
     only_16_bits(bits)?;
     let payload = read_payload(input)?;
-    let text: Vec<u8> =
-        lexicon.payload(&payload)?.collect::<Result<_, _>>().context("not a message of this lexicon")?;
+    let text = lexicon.payload(&payload).and_then(|text| text.collect::<Result<Vec<u8>, _>>());
+    let text = text.context("not a message of this lexicon")?;
     output.write_all(&text).context("cannot write")?;
     Ok(Restored { text: text.len() as u64, stream: payload.len() as u64, ..Restored::default() })
 }
