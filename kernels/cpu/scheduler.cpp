@@ -204,7 +204,7 @@ void finish_products(unsigned pending) {
 }
 
 void wait_until(bool (*awaited)(const void *argument), const void *argument, const char *where) {
-    if (awaited(argument)) return;
+    // Others run in any case: what they may do meanwhile, they do.
     fiber->state = State::waiting;
     fiber->where = where;
     fiber->awaited = awaited;

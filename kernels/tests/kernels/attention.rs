@@ -173,6 +173,8 @@ fn short_and_restarting_contexts() {
         (140, 1, 37, &[66, 67, 100]),
         (201, 3, 64, &[3, 4, 17, 50, 63, 64, 65, 127, 128, 150]),
         (130, 1, 1, &[]),
+        // Of the block of keys before it, a block of queries sees the last alone.
+        (130, 1, 2, &[]),
     ] {
         let case = Case::new(tokens, heads, context, restarts);
         let expected = case.plain();

@@ -55,7 +55,7 @@ impl Layer {
 
 /// Less than a tile, whole tiles, and a bit more, in every dimension; depths shorter and longer than the ring of stages.
 fn layers() -> Vec<Layer> {
-    [(1, 8, 8), (37, 40, 24), (128, 128, 128), (131, 72, 136), (129, 264, 16), (200, 136, 200)]
+    [(1, 8, 8), (37, 40, 24), (128, 128, 128), (131, 72, 136), (129, 264, 16), (200, 136, 200), (70, 520, 136)]
         .map(|(tokens, inputs, outputs)| Layer::new(tokens, inputs, outputs))
         .into()
 }
