@@ -29,6 +29,7 @@ fn every_method_is_measured_with_exactly_the_documented_fields() {
         "bits_per_byte",
         "bytes_per_window",
         "bound_bytes_per_window",
+        "same_starts_bytes_per_window",
         "token_ratio",
     ];
     expected.sort_unstable();
