@@ -33,15 +33,20 @@ fn run() -> Result<(), Box<dyn Error>> {
         "NVRTC {major}.{minor}; registers of a thread, bytes of static shared memory of a block, of stack of a thread\n"
     );
     let headings: Vec<String> = architectures.iter().map(|name| format!("{name:>20}")).collect();
-    println!("{:<20}{:<32}{}", "file", "kernel", headings.concat());
+    println!("{:<22}{:<38}{}", "file", "kernel", headings.concat());
 
     let mut spilling = Vec::new();
     for unit in units() {
         let text = source(unit)?;
         // Files leave kernels out where an architecture lacks their instructions.
         let mut kernels: BTreeMap<String, Vec<Option<Resources>>> = BTreeMap::new();
-        for (column, architecture) in architectures.iter().enumerate() {
-            let compiled = nvrtc.compile(&format!("{unit}.cu"), &text, architecture)?;
+        let results = std::thread::scope(|scope| {
+            let compile = |architecture| nvrtc.compile(&format!("{unit}.cu"), &text, architecture);
+            let started: Vec<_> = architectures.iter().map(|name| scope.spawn(move || compile(name))).collect();
+            started.into_iter().map(|thread| thread.join().expect("compiling doesn't panic")).collect::<Vec<_>>()
+        });
+        for (column, (architecture, compiled)) in architectures.iter().zip(results).enumerate() {
+            let compiled = compiled?;
             for warning in compiled.log.lines().filter(|line| line.contains("warning") || line.contains("Warning")) {
                 println!("{architecture}: {warning}");
             }
@@ -56,7 +61,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         }
         for (kernel, row) in &kernels {
             let cells: Vec<String> = row.iter().map(|cell| format!("{:>20}", describe(cell.as_ref()))).collect();
-            println!("{unit:<20}{kernel:<32}{}", cells.concat());
+            println!("{unit:<22}{kernel:<38}{}", cells.concat());
         }
     }
     if spilling.is_empty() {

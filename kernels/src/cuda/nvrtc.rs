@@ -3,6 +3,8 @@
 //! It has to be a release that the driver understands: code of a newer major version doesn't load. So every place where it may lie is
 //! tried, the newest that fits is taken, and an error names the places.
 
+use std::collections::HashSet;
+use std::error::Error as _;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::{Path, PathBuf};
 
@@ -151,7 +153,11 @@ impl Nvrtc {
     }
 
     fn open(path: &Path) -> Result<Self, String> {
-        let reason = |error: libloading::Error| format!("{}: {error}", path.display());
+        // The loader's own words, which name the file, come as the source.
+        let reason = |error: libloading::Error| match error.source() {
+            Some(words) => words.to_string(),
+            None => format!("{}: {error}", path.display()),
+        };
         // SAFETY: NVRTC's initialisation has no precondition; the types of its functions are those of nvrtc.h, unchanged since CUDA 11.1.
         unsafe {
             let library = Library::new(path).map_err(reason)?;
@@ -285,16 +291,21 @@ fn folders() -> Vec<PathBuf> {
     let toolkits =
         ["CUDA_HOME", "CUDA_PATH"].into_iter().filter_map(variable).chain([PathBuf::from("/usr/local/cuda")]);
     let mut folders: Vec<PathBuf> = toolkits.map(|toolkit| toolkit.join(binaries)).collect();
-    for environment in ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(variable) {
-        let libraries = environment.join("lib");
-        for python in entries(&libraries).filter(|path| name_starts_with(path, "python3")) {
-            let packages = python.join("site-packages/nvidia");
-            folders.extend(entries(&packages).map(|package| package.join("lib")).filter(|folder| folder.is_dir()));
+    let chosen: Vec<PathBuf> = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(variable).collect();
+    folders.extend(chosen.iter().map(|environment| environment.join("lib")));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let installed = std::env::split_paths(&path)
+        .filter(|folder| folder.join("python3").exists())
+        .filter_map(|folder| Some(folder.parent()?.to_path_buf()));
+    for environment in chosen.iter().cloned().chain(installed) {
+        for python in entries(&environment.join("lib")).filter(|path| name_starts_with(path, "python3")) {
+            for packages in ["site-packages/nvidia", "dist-packages/nvidia"] {
+                folders.extend(entries(&python.join(packages)).map(|package| package.join("lib")));
+            }
         }
-        folders.push(libraries);
     }
-    folders.retain(|folder| folder.is_dir());
-    folders.dedup();
+    let mut seen = HashSet::new();
+    folders.retain(|folder| folder.is_dir() && seen.insert(folder.clone()));
     folders
 }
 
