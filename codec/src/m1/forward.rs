@@ -10,56 +10,10 @@ use super::error::ModelError;
 use super::image::{
     BOS, BUCKETS, EMBEDDING_SHIFT, HEAD, LOGIT_SHIFT, Layer, Matrix, Model, RESIDUAL_SHIFT, SCORE_SHIFT,
 };
-use super::ops::{PowerTable, Requantizer, clamp_i8, clamp_i16, dot, exp2_neg, norm, reciprocal};
+use super::kernels::{Kernels, Portable};
+use super::ops::{PowerTable, Requantizer, clamp_i8, clamp_i16, exp2_neg, norm, reciprocal};
 use crate::byte_model::ByteModel;
 use crate::frequencies::Frequencies;
-
-/// The inner loops that take nearly all the time, for firmware that has something better than portable code.
-pub trait Kernels {
-    /// Activations in the form that [`Self::dot4`] reads; made once for all rows of a matrix.
-    type Prepared<'a>;
-
-    /// Prepares activations, a multiple of 64.
-    fn prepare(activations: &[i8]) -> Self::Prepared<'_>;
-
-    /// The dot products of activations with four consecutive rows of `i8` weights, each as long as the activations.
-    fn dot4(rows: &[u8], activations: &Self::Prepared<'_>) -> [i32; 4];
-
-    /// What [`Requantizer::apply`] is, however it is computed.
-    #[inline]
-    fn requantize(requantizer: Requantizer, x: i32) -> i32 {
-        requantizer.apply(x)
-    }
-}
-
-/// The loops in portable Rust.
-#[derive(Clone, Copy, Debug)]
-pub struct Portable;
-
-impl Kernels for Portable {
-    type Prepared<'a> = &'a [i8];
-
-    #[inline]
-    fn prepare(activations: &[i8]) -> &[i8] {
-        activations
-    }
-
-    #[inline]
-    fn dot4(rows: &[u8], activations: &&[i8]) -> [i32; 4] {
-        let mut rows = rows.chunks_exact(activations.len().max(1));
-        let mut next = || rows.next().unwrap_or_default();
-        let (rows0, rows1, rows2, rows3) = (next(), next(), next(), next());
-        let mut sums = [0i32; 4];
-        // Four rows share each activation, which halves the loads.
-        for ((((&a, &w0), &w1), &w2), &w3) in activations.iter().zip(rows0).zip(rows1).zip(rows2).zip(rows3) {
-            let a = i32::from(a);
-            for (sum, weight) in sums.iter_mut().zip([w0, w1, w2, w3]) {
-                *sum = sum.wrapping_add(a * i32::from(weight as i8));
-            }
-        }
-        sums
-    }
-}
 
 /// The integer M1 as a [`ByteModel`].
 ///
@@ -216,7 +170,8 @@ impl<'a, 'b, K: Kernels> M1<'a, 'b, K> {
         let memory = &mut self.memory;
         let (d, heads) = (memory.activations.len().max(1), self.model.config().heads.max(1));
         norm(memory.residual, layer.attention_norm, memory.activations);
-        matvec::<0, K, _>(&layer.qkv, memory.activations, memory.qkv, |out, x| *out = clamp_i8(x));
+        let scratch = (&mut *memory.sums, &mut *memory.scores);
+        matvec::<0, K, _>(&layer.qkv, memory.activations, scratch, memory.qkv, |out, x| *out = clamp_i8(x));
 
         let length = self.context * d;
         let keys = memory.keys.get_mut(first..first.wrapping_add(length)).unwrap_or_default();
@@ -248,9 +203,7 @@ impl<'a, 'b, K: Kernels> M1<'a, 'b, K> {
                 let turn = if place > self.newest { self.length } else { 0 };
                 let distance = (self.newest + turn).wrapping_sub(place).min(127);
                 let bucket = self.model.bucket_table()[distance & 127] as usize % BUCKETS;
-                *score = layer
-                    .score
-                    .apply(dot(query, key) << SCORE_SHIFT)
+                *score = K::requantize(layer.score, K::dot(query, key) << SCORE_SHIFT)
                     .wrapping_add(i16::from_le_bytes(bias[bucket]).into());
                 largest = largest.max(*score);
             }
@@ -264,32 +217,40 @@ impl<'a, 'b, K: Kernels> M1<'a, 'b, K> {
                 mixed,
             );
         }
-        matvec::<RESIDUAL_SHIFT, K, _>(&layer.out, memory.mixed, memory.residual, |x, add| *x = x.wrapping_add(add));
+        let scratch = (&mut *memory.sums, &mut *memory.scores);
+        matvec::<RESIDUAL_SHIFT, K, _>(&layer.out, memory.mixed, scratch, memory.residual, add);
     }
 
     /// Steps 2.5 to 2.7 of the contract.
     fn feed_forward(&mut self, layer: &Layer) {
         let memory = &mut self.memory;
         norm(memory.residual, layer.feed_forward_norm, memory.activations);
-        let activations = K::prepare(memory.activations);
-        let rows = blocks(&layer.gate).zip(blocks(&layer.linear)).zip(memory.hidden.as_chunks_mut::<4>().0);
-        for (((gate_rows, gate), (linear_rows, linear)), hidden) in rows {
-            let gates = K::dot4(gate_rows, &activations);
-            let linears = K::dot4(linear_rows, &activations);
-            for (i, hidden) in hidden.iter_mut().enumerate() {
-                let gate = clamp_i16(K::requantize(Requantizer::from_image(gate[i]), gates[i])).max(0);
-                let linear = clamp_i16(K::requantize(Requantizer::from_image(linear[i]), linears[i]));
-                *hidden = clamp_i8(K::requantize(layer.reglu, i32::from(gate) * i32::from(linear)));
+        let activations = K::prepare(memory.activations, memory.sums);
+        let (gates, rest) = memory.scores.split_at_mut(BLOCK.min(memory.scores.len()));
+        let linears = rest.get_mut(..BLOCK).unwrap_or_default();
+        let rows = blocks(&layer.gate).zip(blocks(&layer.linear));
+        for ((gate, linear), hidden) in rows.zip(memory.hidden.as_chunks_mut::<BLOCK>().0) {
+            K::project(&gate, &activations, 0, gates);
+            K::project_gated(&linear, &activations, gates, linears);
+            for ((hidden, &gate), &linear) in hidden.iter_mut().zip(&*gates).zip(&*linears) {
+                *hidden = if gate > 0 {
+                    clamp_i8(K::requantize(layer.reglu, i32::from(clamp_i16(gate)) * i32::from(clamp_i16(linear))))
+                } else {
+                    // Whatever the linear half is, rounding takes zero to zero.
+                    0
+                };
             }
         }
-        matvec::<RESIDUAL_SHIFT, K, _>(&layer.down, memory.hidden, memory.residual, |x, add| *x = x.wrapping_add(add));
+        let (products, prepared) = memory.scores.split_at_mut(BLOCK.min(memory.scores.len()));
+        matvec::<RESIDUAL_SHIFT, K, _>(&layer.down, memory.hidden, (prepared, products), memory.residual, add);
     }
 
     /// Steps 3 and 4 of the contract.
     fn output(&mut self) {
         let memory = &mut self.memory;
         let logits = memory.scores.get_mut(..256).unwrap_or_default();
-        matvec::<LOGIT_SHIFT, K, _>(&self.model.logits(), memory.activations, logits, |logit, x| *logit = x);
+        let activations = K::prepare(memory.activations, memory.sums);
+        K::project(&self.model.logits(), &activations, LOGIT_SHIFT, logits);
         let largest = logits.iter().copied().max().unwrap_or(0);
         let table = self.model.power_table();
         self.frequencies.set_weights(|byte| {
@@ -334,25 +295,39 @@ fn copy(from: &[i8], to: &mut [i8]) {
     to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
 }
 
-/// Four rows of a matrix at a time, with their requantizers; every matrix has a multiple of 64 rows.
-fn blocks<'a>(matrix: &Matrix<'a>) -> impl Iterator<Item = (&'a [u8], &'a [[u8; 4]; 4])> {
-    matrix.weights.chunks_exact(matrix.width.saturating_mul(4).max(1)).zip(matrix.requantizers.as_chunks::<4>().0)
+/// Rows that are projected at a time. Every matrix has a multiple of them.
+const BLOCK: usize = 64;
+
+/// The rows of a matrix, a block at a time.
+fn blocks<'a>(matrix: &Matrix<'a>) -> impl Iterator<Item = Matrix<'a>> {
+    let width = matrix.width;
+    let weights = matrix.weights.chunks_exact(width.saturating_mul(BLOCK).max(1));
+    let blocks = weights.zip(matrix.requantizers.chunks_exact(BLOCK));
+    blocks.map(move |(weights, requantizers)| Matrix { weights, requantizers, width })
 }
 
-/// Hands each row's requantized product with `activations` to `store`.
+/// Hands each row's requantized product with `activations` to `store`. The scratch is for the prepared activations and
+/// for a block of products.
 fn matvec<const SCALE: u32, K: Kernels, T>(
     matrix: &Matrix,
     activations: &[i8],
+    (prepared, products): (&mut [i32], &mut [i32]),
     out: &mut [T],
     store: impl Fn(&mut T, i32),
 ) {
-    let activations = K::prepare(activations);
-    for ((rows, requantizers), out) in blocks(matrix).zip(out.as_chunks_mut::<4>().0) {
-        let sums = K::dot4(rows, &activations);
-        for ((out, sum), requantizer) in out.iter_mut().zip(sums).zip(requantizers) {
-            store(out, K::requantize(Requantizer::from_image(*requantizer), sum << SCALE));
+    let activations = K::prepare(activations, prepared);
+    let products = products.get_mut(..BLOCK).unwrap_or_default();
+    for (rows, out) in blocks(matrix).zip(out.as_chunks_mut::<BLOCK>().0) {
+        K::project(&rows, &activations, SCALE, products);
+        for (out, &product) in out.iter_mut().zip(&*products) {
+            store(out, product);
         }
     }
+}
+
+/// What adds to the residual stream.
+fn add(residual: &mut i32, product: i32) {
+    *residual = residual.wrapping_add(product);
 }
 
 /// Step 1 of the contract.

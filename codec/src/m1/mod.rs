@@ -6,14 +6,17 @@
 //!
 //! * [`ops`]: the primitives of the contract.
 //! * [`image`]: [`Model`], a zero-copy view of a `.m1q` image; loading checks every bound the arithmetic relies on.
+//! * [`kernels`]: the loops that take the time, and how to replace them.
 //! * [`forward`]: [`M1`], the model with its key-value cache over the caller's memory.
 
 mod error;
 pub mod forward;
 pub mod image;
+pub mod kernels;
 pub mod ops;
 
 pub use error::ModelError;
-pub use forward::{Kernels, M1, Portable};
+pub use forward::M1;
 pub use image::{Config, Layer, Matrix, Model};
+pub use kernels::{Kernels, Portable};
 pub use ops::Requantizer;

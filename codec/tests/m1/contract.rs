@@ -1,6 +1,6 @@
 //! The crate's M1 computes what the specification says.
 
-use equalinfo_codec::m1::{Config, Kernels, M1, Model, ModelError, Requantizer};
+use equalinfo_codec::m1::{Config, Kernels, M1, Matrix, Model, ModelError, Requantizer};
 use equalinfo_codec::{ByteModel, Frequencies};
 
 use super::images::{Random, build};
@@ -82,22 +82,40 @@ fn a_reset_forgets_everything() {
 
 #[test]
 fn other_kernels_give_the_same() {
-    /// Sums backwards.
+    /// Sums backwards, and leaves out what need not be computed.
     #[derive(Debug)]
     struct Backwards;
+    impl Backwards {
+        fn row(rows: &Matrix, row: usize, activations: &[i8], scale: u32) -> i32 {
+            let n = activations.len();
+            assert_eq!((rows.width, rows.weights.len()), (n, n * rows.requantizers.len()));
+            let products = (0..n).rev().map(|i| i32::from(rows.weights[row * n + i] as i8) * i32::from(activations[i]));
+            Self::requantize(Requantizer::from_image(rows.requantizers[row]), products.sum::<i32>() << scale)
+        }
+    }
     impl Kernels for Backwards {
         type Prepared<'a> = Vec<i8>;
 
-        fn prepare(activations: &[i8]) -> Vec<i8> {
+        fn prepare(activations: &[i8], scratch: &mut [i32]) -> Vec<i8> {
+            assert!(activations.len().is_multiple_of(64) && scratch.len() >= 64);
+            scratch.fill(-1);
             activations.to_vec()
         }
 
-        fn dot4(rows: &[u8], activations: &Vec<i8>) -> [i32; 4] {
-            let n = activations.len();
-            assert_eq!(rows.len(), 4 * n);
-            core::array::from_fn(|row| {
-                (0..n).rev().map(|i| i32::from(rows[row * n + i] as i8) * i32::from(activations[i])).sum()
-            })
+        fn project(rows: &Matrix, activations: &Vec<i8>, scale: u32, out: &mut [i32]) {
+            assert!(out.len() == rows.requantizers.len() && out.len().is_multiple_of(64));
+            out.iter_mut().enumerate().for_each(|(row, out)| *out = Self::row(rows, row, activations, scale));
+        }
+
+        fn project_gated(rows: &Matrix, activations: &Vec<i8>, gates: &[i32], out: &mut [i32]) {
+            assert_eq!(gates.len(), out.len());
+            for (row, (out, &gate)) in out.iter_mut().zip(gates).enumerate() {
+                *out = if gate > 0 { Self::row(rows, row, activations, 0) } else { i32::MIN };
+            }
+        }
+
+        fn dot(a: &[i8], b: &[i8]) -> i32 {
+            a.iter().zip(b).rev().map(|(&a, &b)| i32::from(a) * i32::from(b)).sum()
         }
 
         fn requantize(requantizer: Requantizer, x: i32) -> i32 {

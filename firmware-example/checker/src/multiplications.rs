@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use equalinfo_codec::container::{Decoder, Header, ModelIdentity};
-use equalinfo_codec::m1::{Kernels, M1, Model, Portable};
+use equalinfo_codec::m1::{Kernels, M1, Matrix, Model, Portable};
 
 thread_local! {
     static COUNT: Cell<u64> = const { Cell::new(0) };
@@ -19,13 +19,13 @@ struct Counting;
 impl Kernels for Counting {
     type Prepared<'a> = &'a [i8];
 
-    fn prepare(activations: &[i8]) -> &[i8] {
+    fn prepare<'a>(activations: &'a [i8], _scratch: &'a mut [i32]) -> &'a [i8] {
         activations
     }
 
-    fn dot4(rows: &[u8], activations: &&[i8]) -> [i32; 4] {
-        COUNT.set(COUNT.get() + 4 * activations.len() as u64);
-        Portable::dot4(rows, activations)
+    fn project(rows: &Matrix, activations: &&[i8], scale: u32, out: &mut [i32]) {
+        COUNT.set(COUNT.get() + rows.weights.len() as u64);
+        Portable::project(rows, activations, scale, out);
     }
 }
 

@@ -2,55 +2,87 @@
 //!
 //! Activations are widened once for all rows of a matrix. A word of four weights is widened by two instructions, its
 //! bytes 0 and 2, then 1 and 3, so the activations lie in that order too: for columns `4i..4i+4` one word with
-//! activations `4i` and `4i+2` and one with `4i+1` and `4i+3`.
+//! activations `4i` and `4i+2` and one with `4i+1` and `4i+3`. Activations that are mostly zeros, as those between the
+//! two halves of the feed-forward layer, become a list of those that are not.
 //!
 //! Invariant: the sums are exact, so their order does not matter and the bits are those of the portable loop.
 
-use core::arch::global_asm;
+use core::arch::{asm, global_asm};
+use core::ptr;
 
-use equalinfo_codec::m1::{Kernels, Portable, Requantizer};
+use equalinfo_codec::m1::{Kernels, Matrix, Portable, Requantizer};
 
 use super::wide::Wide;
-
-/// The widest row that is widened ahead; that of a wider model goes through the portable loop.
-const MAXIMUM: usize = 384;
-/// Columns that the loop takes at a time.
-const STEP: usize = 16;
 
 /// `SMLAD` for sums, `SMMUL` for requantization.
 #[derive(Debug)]
 pub enum Dsp {}
 
-/// Widened activations.
+/// Activations, and how they are multiplied.
 #[derive(Debug)]
-pub struct Widened<'a> {
+pub struct Prepared<'a> {
     activations: &'a [i8],
-    words: [u32; MAXIMUM / 2],
+    form: Form<'a>,
+}
+
+#[derive(Debug)]
+enum Form<'a> {
+    /// Two in a word.
+    Widened(&'a [i32]),
+    /// Those that are not zero: the column in the lower half of a word, the activation in the upper.
+    Listed(&'a [i32]),
+    /// As they are, since the scratch is too small: no model that fits a small device is as wide.
+    Plain,
+}
+
+/// What the assembly works on; it moves the pointers along.
+#[repr(C)]
+struct Job {
+    requantizers: *const [u8; 4],
+    out: *mut i32,
+    out_end: *const i32,
+    scale: u32,
+    activations: *const i32,
+    activations_end: *const i32,
+    weights: *const u8,
+    width: usize,
+    gates: *const i32,
 }
 
 impl Kernels for Dsp {
-    type Prepared<'a> = Widened<'a>;
+    type Prepared<'a> = Prepared<'a>;
 
     #[inline]
-    fn prepare(activations: &[i8]) -> Widened<'_> {
-        let mut words = [0; MAXIMUM / 2];
-        for (pair, four) in words.as_chunks_mut::<2>().0.iter_mut().zip(activations.as_chunks::<4>().0) {
-            let [a, b, c, d] = four.map(|activation| i32::from(activation) as u32);
-            *pair = [(c << 16) | (a & 0xffff), (d << 16) | (b & 0xffff)];
-        }
-        Widened { activations, words }
+    fn prepare<'a>(activations: &'a [i8], scratch: &'a mut [i32]) -> Prepared<'a> {
+        let form = match list(activations, scratch) {
+            Some(length) => Form::Listed(scratch.get(..length).unwrap_or_default()),
+            None if scratch.len() >= activations.len() / 2 => Form::Widened(widen(activations, scratch)),
+            None => Form::Plain,
+        };
+        Prepared { activations, form }
     }
 
     #[inline]
-    fn dot4(rows: &[u8], activations: &Widened<'_>) -> [i32; 4] {
-        let width = activations.activations.len();
-        if width > MAXIMUM || !width.is_multiple_of(STEP) || rows.len() != 4 * width {
-            return Portable::dot4(rows, &activations.activations);
+    fn project(rows: &Matrix, activations: &Prepared<'_>, scale: u32, out: &mut [i32]) {
+        match job(rows, activations, scale, out) {
+            // SAFETY: as `job` says.
+            (Some(mut job), true) => unsafe { equalinfo_project(&mut job) },
+            // SAFETY: as `job` says.
+            (Some(mut job), false) => unsafe { equalinfo_project_listed(&mut job) },
+            (None, _) => Portable::project(rows, &activations.activations, scale, out),
         }
-        let mut sums = [0; 4];
-        // SAFETY: there are `4 * width` weights and `width` widened activations, and the function reads no more.
-        unsafe { equalinfo_dot4(rows.as_ptr(), activations.words.as_ptr(), width, &mut sums) };
-        sums
+    }
+
+    #[inline]
+    fn project_gated(rows: &Matrix, activations: &Prepared<'_>, gates: &[i32], out: &mut [i32]) {
+        match job(rows, activations, 0, out) {
+            (Some(mut job), true) if gates.len() >= out.len() => {
+                job.gates = gates.as_ptr();
+                // SAFETY: as `job` says, and there is a gate for every row.
+                unsafe { equalinfo_project_gated(&mut job) }
+            }
+            _ => Self::project(rows, activations, 0, out),
+        }
     }
 
     #[inline]
@@ -59,61 +91,219 @@ impl Kernels for Dsp {
     }
 }
 
-unsafe extern "C" {
-    /// Four dot products with rows of `width` weights, a multiple of 16. The rows need not be aligned.
-    fn equalinfo_dot4(rows: *const u8, activations: *const u32, width: usize, sums: *mut [i32; 4]);
+/// Two activations in every word, in the order of the module's head.
+fn widen<'a>(activations: &[i8], scratch: &'a mut [i32]) -> &'a [i32] {
+    let words = scratch.get_mut(..activations.len() / 2).unwrap_or_default();
+    for (pair, four) in words.as_chunks_mut::<2>().0.iter_mut().zip(activations.as_chunks::<4>().0) {
+        let four = i32::from_le_bytes(four.map(|activation| activation as u8));
+        let (even, odd): (i32, i32);
+        // SAFETY: the instructions take and give registers only.
+        unsafe {
+            asm!("sxtb16 {}, {}", out(reg) even, in(reg) four, options(pure, nomem, nostack, preserves_flags));
+            asm!("sxtb16 {}, {}, ror #8", out(reg) odd, in(reg) four, options(pure, nomem, nostack, preserves_flags));
+        }
+        *pair = [even, odd];
+    }
+    words
 }
 
-// Two rows at a time, so that all of it fits the registers: r0, r5 weights, r1 activations, r2 their end, r3 sums,
-// r8 and r9 the sums, r4, r6, r7, r10 widened activations, r11, r12 weights, r14 widened weights.
-// For eight columns of two rows, 16 products: 5 loads, 8 widenings, 8 times two products; 2 for the loop.
+/// Lists the activations that are not zero, if they are few enough for that to pay, and says how many there are.
+fn list(activations: &[i8], scratch: &mut [i32]) -> Option<usize> {
+    // A product from the list takes twice the instructions of one of a whole row.
+    let most = scratch.len().min(activations.len() / 2);
+    let mut length = 0;
+    for (column, &activation) in (0..).zip(activations) {
+        if activation != 0 {
+            if length >= most {
+                return None;
+            }
+            *scratch.get_mut(length)? = i32::from(activation) << 16 | column;
+            length += 1;
+        }
+    }
+    Some(length)
+}
+
+/// What the assembly is to do, and whether with widened activations rather than a list. `None`: it cannot.
+///
+/// There are as many weights as rows of `width` bytes, aligned to words, and a requantizer and a place for each row.
+/// `width` is a multiple of 64 and the length of the activations.
+fn job(rows: &Matrix, activations: &Prepared<'_>, scale: u32, out: &mut [i32]) -> (Option<Job>, bool) {
+    let (form, widened) = match activations.form {
+        Form::Widened(words) => (words, true),
+        Form::Listed(words) => (words, false),
+        Form::Plain => return (None, false),
+    };
+    let width = activations.activations.len();
+    let fits = rows.width == width
+        && width != 0
+        && width.is_multiple_of(64)
+        && rows.weights.len() == width.wrapping_mul(out.len())
+        && rows.weights.as_ptr().addr().is_multiple_of(4)
+        && rows.requantizers.len() == out.len()
+        && !out.is_empty()
+        && out.len().is_multiple_of(4)
+        && !form.is_empty();
+    let activations = form.as_ptr_range();
+    let out = out.as_mut_ptr_range();
+    let job = Job {
+        requantizers: rows.requantizers.as_ptr(),
+        out: out.start,
+        out_end: out.end,
+        scale,
+        activations: activations.start,
+        activations_end: activations.end,
+        weights: rows.weights.as_ptr(),
+        width,
+        gates: ptr::null(),
+    };
+    (fits.then_some(job), widened)
+}
+
+unsafe extern "C" {
+    /// Rows times widened activations, requantized.
+    fn equalinfo_project(job: &mut Job);
+    /// The same for rows whose gate is positive.
+    fn equalinfo_project_gated(job: &mut Job);
+    /// Rows times listed activations, four rows at a time, requantized.
+    fn equalinfo_project_listed(job: &mut Job);
+}
+
+// Registers: r0 weights, r1 activations, r2 to r5 four words of activations, r6 to r9 four words of weights, r10 the
+// sum, r11 widened weights, r12 the end of the activations, lr the job. 16 columns take 19 instructions: three loads,
+// and a widening and a product for every two columns.
 global_asm!(
     ".syntax unified",
-    ".macro columns4 sum, weights, even, odd",
-    "sxtb16 lr, \\weights",
+    ".macro columns4 weights, even, odd",
+    "sxtb16 r11, \\weights",
     "sxtb16 \\weights, \\weights, ror #8",
-    "smlad \\sum, lr, \\even, \\sum",
-    "smlad \\sum, \\weights, \\odd, \\sum",
+    "smlad r10, r11, \\even, r10",
+    "smlad r10, \\weights, \\odd, r10",
     ".endm",
-    ".section .text.equalinfo_dot4, \"ax\", %progbits",
-    ".global equalinfo_dot4",
-    ".type equalinfo_dot4, %function",
+    // r10: a row, from r0 on.
+    ".macro row",
+    "ldr r1, [lr, #16]",
+    "mov r10, #0",
+    "1:",
+    ".rept 4",
+    "ldm r1!, {{r2, r3, r4, r5}}",
+    "ldm r0!, {{r6, r7, r8, r9}}",
+    "columns4 r6, r2, r3",
+    "columns4 r7, r4, r5",
+    "ldm r1!, {{r2, r3, r4, r5}}",
+    "columns4 r8, r2, r3",
+    "columns4 r9, r4, r5",
+    ".endr",
+    "cmp r1, r12",
+    "bne 1b",
+    ".endm",
+    // The sum with the requantizer: what the shift moves out last is the half that rounding adds.
+    ".macro requantize sum, requantizer, scale, scratch",
+    "lsl \\sum, \\sum, \\scale",
+    "lsl \\scratch, \\requantizer, #16",
+    "smmul \\sum, \\sum, \\scratch",
+    "lsr \\requantizer, \\requantizer, #16",
+    "sub \\requantizer, \\requantizer, #16",
+    "asrs \\sum, \\sum, \\requantizer",
+    "adc \\sum, \\sum, #0",
+    ".endm",
+    ".macro begin name",
+    ".section .text.\\name, \"ax\", %progbits",
+    ".global \\name",
+    ".type \\name, %function",
     ".thumb_func",
-    "equalinfo_dot4:",
-    "push {{r1, r3, r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
-    "mov r3, r2",
-    "movs r2, #2",
-    "str r2, [sp, #-8]!",
-    "str r3, [sp, #4]",
+    "\\name:",
+    "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+    "mov lr, r0",
+    ".endm",
+    "begin equalinfo_project",
+    "ldr r12, [lr, #20]",
+    "ldr r0, [lr, #24]",
     "0:",
-    "ldr r1, [sp, #8]",
-    "ldr r3, [sp, #4]",
-    "add r5, r0, r3",
-    "add r2, r1, r3, lsl #1",
+    "row",
+    "ldrd r2, r3, [lr]",
+    "ldrd r5, r6, [lr, #8]",
+    "ldr r4, [r2], #4",
+    "requantize r10, r4, r6, r7",
+    "str r10, [r3], #4",
+    "strd r2, r3, [lr]",
+    "cmp r3, r5",
+    "bne 0b",
+    "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+    ".size equalinfo_project, . - equalinfo_project",
+    // Rows without a positive gate are passed over: their weights, their requantizer and their place.
+    "begin equalinfo_project_gated",
+    "ldr r12, [lr, #20]",
+    "ldr r0, [lr, #24]",
+    "0:",
+    "ldr r3, [lr, #32]",
+    "ldr r2, [r3], #4",
+    "str r3, [lr, #32]",
+    "cmp r2, #0",
+    "bgt 2f",
+    "ldrd r2, r3, [lr]",
+    "ldr r4, [lr, #28]",
+    "add r0, r0, r4",
+    "add r2, r2, #4",
+    "add r3, r3, #4",
+    "b 3f",
+    "2:",
+    "row",
+    "ldrd r2, r3, [lr]",
+    "ldr r4, [r2], #4",
+    "ldr r6, [lr, #12]",
+    "requantize r10, r4, r6, r7",
+    "str r10, [r3], #4",
+    "3:",
+    "strd r2, r3, [lr]",
+    "ldr r5, [lr, #8]",
+    "cmp r3, r5",
+    "bne 0b",
+    "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+    ".size equalinfo_project_gated, . - equalinfo_project_gated",
+    // Four rows: r0, r4, r5, r6 their weights, r7 to r10 their sums, r1 the list, r2 its entry and then a weight, r3
+    // the column, r11 the entry, r12 the end of the list.
+    "begin equalinfo_project_listed",
+    "ldr r12, [lr, #20]",
+    "ldr r0, [lr, #24]",
+    "0:",
+    "ldr r1, [lr, #16]",
+    "ldr r2, [lr, #28]",
+    "add r4, r0, r2",
+    "add r5, r4, r2",
+    "add r6, r5, r2",
+    "mov r7, #0",
     "mov r8, #0",
     "mov r9, #0",
+    "mov r10, #0",
     "1:",
-    ".rept 2",
-    "ldm r1!, {{r4, r6, r7, r10}}",
-    "ldr r11, [r0], #4",
-    "ldr r12, [r0], #4",
-    "columns4 r8, r11, r4, r6",
-    "columns4 r8, r12, r7, r10",
-    "ldr r11, [r5], #4",
-    "ldr r12, [r5], #4",
-    "columns4 r9, r11, r4, r6",
-    "columns4 r9, r12, r7, r10",
-    ".endr",
-    "cmp r1, r2",
+    "ldr r11, [r1], #4",
+    "uxth r3, r11",
+    "ldrsb r2, [r0, r3]",
+    "smlabt r7, r2, r11, r7",
+    "ldrsb r2, [r4, r3]",
+    "smlabt r8, r2, r11, r8",
+    "ldrsb r2, [r5, r3]",
+    "smlabt r9, r2, r11, r9",
+    "ldrsb r2, [r6, r3]",
+    "smlabt r10, r2, r11, r10",
+    "cmp r1, r12",
     "bne 1b",
-    "ldr r3, [sp, #12]",
-    "stm r3!, {{r8, r9}}",
-    "str r3, [sp, #12]",
-    "mov r0, r5",
-    "ldr r2, [sp]",
-    "subs r2, #1",
-    "str r2, [sp]",
+    "ldr r2, [lr, #28]",
+    "add r0, r6, r2",
+    "ldr r2, [lr]",
+    "ldr r1, [lr, #12]",
+    "ldm r2!, {{r3, r4, r5, r6}}",
+    "str r2, [lr]",
+    "requantize r7, r3, r1, r2",
+    "requantize r8, r4, r1, r2",
+    "requantize r9, r5, r1, r2",
+    "requantize r10, r6, r1, r2",
+    "ldrd r3, r4, [lr, #4]",
+    "stm r3!, {{r7, r8, r9, r10}}",
+    "str r3, [lr, #4]",
+    "cmp r3, r4",
     "bne 0b",
-    "add sp, #8",
-    "pop {{r1, r3, r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+    "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+    ".size equalinfo_project_listed, . - equalinfo_project_listed",
 );

@@ -1,6 +1,6 @@
 //! Cores whose multiplier gives all 64 bits of a product: Cortex-M3, M4 and above.
 
-use equalinfo_codec::m1::{Kernels, Portable, Requantizer};
+use equalinfo_codec::m1::{Kernels, Matrix, Portable, Requantizer};
 
 /// The portable loops, with a requantization of fewer instructions.
 #[derive(Debug)]
@@ -10,13 +10,13 @@ impl Kernels for Wide {
     type Prepared<'a> = &'a [i8];
 
     #[inline]
-    fn prepare(activations: &[i8]) -> &[i8] {
-        activations
+    fn prepare<'a>(activations: &'a [i8], scratch: &'a mut [i32]) -> &'a [i8] {
+        Portable::prepare(activations, scratch)
     }
 
     #[inline]
-    fn dot4(rows: &[u8], activations: &&[i8]) -> [i32; 4] {
-        Portable::dot4(rows, activations)
+    fn project(rows: &Matrix, activations: &&[i8], scale: u32, out: &mut [i32]) {
+        Portable::project(rows, activations, scale, out);
     }
 
     #[inline]
