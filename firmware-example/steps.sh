@@ -28,8 +28,9 @@ check_c_example() { # host or cortex-m
 }
 
 if firmware_ready; then
-    step 'format of the firmware' cargo fmt --manifest-path firmware-example/Cargo.toml --all --check
+    # Formatting follows modules, and some are made here.
     step 'streams and models for the firmware' firmware-example/prepare
+    step 'format of the firmware' cargo fmt --manifest-path firmware-example/Cargo.toml --all --check
     step 'lints of the firmware' cargo clippy --manifest-path firmware-example/Cargo.toml \
         -p equalinfo-firmware-checker --quiet -- -D warnings
     step 'firmware in QEMU: text, panics, damage, budgets' env "${firmware_environment[@]}" \
