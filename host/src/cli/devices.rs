@@ -72,7 +72,8 @@ fn lines(found: &Found) -> String {
     });
     lines.push(match &found.nvrtc {
         Ok(nvrtc) => format!("NVRTC: {}, {}", version(nvrtc.version()), nvrtc.path()),
-        Err(error) => format!("NVRTC: {error}"),
+        // Its message begins with its name.
+        Err(error) => error.to_string(),
     });
     // Without a driver its line says everything.
     match &found.gpus {
