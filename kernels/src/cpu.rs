@@ -189,6 +189,14 @@ impl Driver for CpuDriver {
         Ok(())
     }
 
+    fn copy(&self, from: View<CpuBuffer>, to: View<CpuBuffer>, bytes: usize) -> Result<(), CpuError> {
+        check_range(&from, bytes);
+        check_range(&to, bytes);
+        // SAFETY: as in `upload`; should the ranges overlap after all, the bytes are still moved.
+        unsafe { std::ptr::copy(from.buffer.start().add(from.offset), to.buffer.start().add(to.offset), bytes) };
+        Ok(())
+    }
+
     fn zero(&self, to: View<CpuBuffer>, bytes: usize) -> Result<(), CpuError> {
         check_range(&to, bytes);
         // SAFETY: as in `upload`.

@@ -204,6 +204,8 @@ pub trait Driver {
     fn upload(&self, to: View<Self::Buffer>, bytes: &[u8]) -> Result<(), Self::Error>;
     /// Fills `bytes` from the start of `from`, after everything launched so far.
     fn download(&self, from: View<Self::Buffer>, bytes: &mut [u8]) -> Result<(), Self::Error>;
+    /// Copies `bytes` from the start of `from` to the start of `to`, which must not overlap.
+    fn copy(&self, from: View<Self::Buffer>, to: View<Self::Buffer>, bytes: usize) -> Result<(), Self::Error>;
     /// Sets `bytes` from the start of `to` to zero.
     fn zero(&self, to: View<Self::Buffer>, bytes: usize) -> Result<(), Self::Error>;
     /// Starts a kernel; it may still run when this returns.

@@ -6,12 +6,14 @@ use anyhow::{Context, Result};
 
 use super::cpu::Cpu;
 use super::cpu::matmul::Precision;
-use super::device::Loss;
+use super::device::{Device, Loss, Report};
 use super::fake_quantize;
+use super::gpu::{Gpu, GpuBackend};
 use super::model::{Batch, Calibration, ModelConfig};
 use super::optimizer::Optimizer;
 use super::run::{DEV_LENGTH, Settings};
 use super::workers::Workers;
+use crate::cuda::Place;
 use crate::quantize::ActivationScales;
 
 /// What a step of the optimizer changes; all that a checkpoint holds in tensors.
@@ -31,6 +33,14 @@ pub type Rounding<'a> = Option<&'a Arc<ActivationScales>>;
 
 /// Runs the model's graph over batches and moves the parameters. Errors are those of a device that fails.
 pub trait Backend {
+    /// Floating-point operations per second that the products could do at most, where that is known.
+    fn peak(&self) -> Option<f64> {
+        None
+    }
+    /// Whether [`Backend::train`] and [`Backend::update`] return while a device is still at work.
+    fn works_ahead(&self) -> bool {
+        false
+    }
     /// How many batches run at once: what [`Backend::nats`] takes at most.
     fn parallel_batches(&self) -> usize;
     /// Steps of the optimizer so far.
@@ -41,15 +51,43 @@ pub trait Backend {
     fn set_state(&mut self, state: TrainingState);
     /// Forgets moments and step count.
     fn restart_optimizer(&mut self);
-    /// Sum of the losses; gradients times `gradient_scale` replace those of the last call.
-    fn train(&mut self, batches: Vec<Batch>, rounding: Rounding, z_loss: f32, gradient_scale: f32) -> Result<Loss>;
-    /// Moves the parameters by the gradients; returns their norm before clipping.
-    fn update(&mut self, learning_rate: f32, clip: f32) -> Result<f64>;
+    /// Adds the loss to the report; gradients times `gradient_scale` replace those of the last call. May return before the work is done.
+    fn train(&mut self, batches: Vec<Batch>, rounding: Rounding, z_loss: f32, gradient_scale: f32) -> Result<()>;
+    /// Moves the parameters by the gradients, clipped. May return before the work is done.
+    fn update(&mut self, learning_rate: f32, clip: f32) -> Result<()>;
+    /// The loss since the last report and the norm of the last update's gradients, once all work is done.
+    fn take_report(&mut self) -> Result<Report>;
     fn evaluate(&mut self, batches: Vec<Batch>, rounding: Rounding) -> Result<Loss>;
     /// Cross-entropy in nats of each position of each batch.
     fn nats(&mut self, batches: Vec<Batch>) -> Result<Vec<Vec<f32>>>;
     /// See [`super::model::Graph::calibration`].
     fn calibrate(&mut self, batch: Batch) -> Result<Calibration>;
+}
+
+/// Positions of a micro-batch on a GPU, at most: enough to keep it busy.
+const GPU_MICRO_BATCH: usize = 1 << 16;
+
+/// Positions that run at once: a row on each thread of the CPU, where a row's activations stay in its cache, and many rows on a GPU.
+pub fn micro_batch(place: &Place, batch: usize, sequence: usize) -> usize {
+    match place {
+        Place::Cpu(_) => sequence,
+        Place::Cuda(_) => sequence * (GPU_MICRO_BATCH / sequence.max(1)).clamp(1, batch.max(1)),
+    }
+}
+
+/// The backend of a place, with parameters as given.
+///
+/// # Errors
+/// Those of the GPU, of which too little memory is the likeliest.
+pub fn open(place: Place, model: &ModelConfig, settings: &Settings, parameters: Vec<f32>) -> Result<Box<dyn Backend>> {
+    Ok(match place {
+        Place::Cpu(_) => Box::new(CpuBackend::new(model, settings, parameters)),
+        Place::Cuda(driver) => {
+            let (multiprocessors, peak) = (driver.device().multiprocessors as usize, driver.device().peak_bf16());
+            let device = Gpu::new(*driver, multiprocessors);
+            Box::new(GpuBackend::new(device, model, settings, &parameters)?.with_peak(peak))
+        }
+    })
 }
 
 /// Threads, each with a graph of its own.
@@ -60,6 +98,7 @@ pub struct CpuBackend {
     optimizer: Optimizer<Cpu>,
     parameters: Vec<f32>,
     gradients: Vec<f32>,
+    loss: Loss,
 }
 
 impl CpuBackend {
@@ -73,6 +112,7 @@ impl CpuBackend {
             device,
             gradients: vec![0.0; parameters.len()],
             parameters,
+            loss: Loss::default(),
         }
     }
 
@@ -123,13 +163,19 @@ impl Backend for CpuBackend {
         self.optimizer.step = 0;
     }
 
-    fn train(&mut self, batches: Vec<Batch>, rounding: Rounding, z_loss: f32, gradient_scale: f32) -> Result<Loss> {
+    fn train(&mut self, batches: Vec<Batch>, rounding: Rounding, z_loss: f32, gradient_scale: f32) -> Result<()> {
         self.share_weights(rounding.is_some());
-        Ok(self.workers.train(batches, rounding, z_loss, gradient_scale, &mut self.gradients))
+        self.loss += self.workers.train(batches, rounding, z_loss, gradient_scale, &mut self.gradients);
+        Ok(())
     }
 
-    fn update(&mut self, learning_rate: f32, clip: f32) -> Result<f64> {
-        Ok(self.optimizer.update(&mut self.device, &mut self.parameters, &self.gradients, learning_rate, clip))
+    fn update(&mut self, learning_rate: f32, clip: f32) -> Result<()> {
+        self.optimizer.update(&mut self.device, &mut self.parameters, &self.gradients, learning_rate, clip);
+        Ok(())
+    }
+
+    fn take_report(&mut self) -> Result<Report> {
+        Ok(Report { loss: std::mem::take(&mut self.loss), ..self.device.take_report() })
     }
 
     fn evaluate(&mut self, batches: Vec<Batch>, rounding: Rounding) -> Result<Loss> {

@@ -50,7 +50,7 @@ impl Text {
     }
 
     /// Documents cut after the line end that follows each `length` bytes.
-    fn cut(&self, length: usize) -> Self {
+    pub fn cut(&self, length: usize) -> Self {
         let mut pieces = Self::default();
         for mut rest in (0..self.documents()).map(|i| self.document(i)) {
             while rest.len() > length {

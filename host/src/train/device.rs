@@ -45,8 +45,6 @@ pub struct AdamW {
     pub epsilon: f32,
     pub weight_decay: f32,
     pub step: u64,
-    /// Factor on the gradient (clipping).
-    pub gradient_scale: f32,
 }
 
 /// One Adafactor update with factored second moments, relative step sizes and update clipping (Shazeer and Stern 2018, as in T5X).
@@ -55,8 +53,6 @@ pub struct Adafactor {
     pub learning_rate: f32,
     /// Weight of the past in the second moment: `1 - step^-0.8` in T5X.
     pub decay: f32,
-    /// Factor on the gradient (clipping).
-    pub gradient_scale: f32,
 }
 
 /// A tensor under Adafactor: factored second moments keep a value a row and a value a column, others one a parameter.
@@ -99,7 +95,17 @@ impl std::ops::AddAssign for Loss {
     }
 }
 
-/// Operations of the training graph. All of them overwrite their output unless they say that they add to it.
+/// What a device has counted since it was last asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Report {
+    /// Of all calls of [`Device::cross_entropy`].
+    pub loss: Loss,
+    /// Of the last call of [`Device::clip_gradients`], before clipping.
+    pub gradient_norm: f64,
+}
+
+/// Operations of the training graph. All of them overwrite their output unless they say that they add to it. A device may still be at work on an
+/// operation when the call returns; [`Device::read`] and [`Device::take_report`] wait.
 pub trait Device {
     type Buffer;
     type Indices;
@@ -117,6 +123,10 @@ pub trait Device {
     fn write(&mut self, buffer: AtMut<Self::Buffer>, values: &[f32]);
     fn read(&self, buffer: At<Self::Buffer>, length: usize) -> Vec<f32>;
     fn indices(&self, values: &[u32]) -> Self::Indices;
+    /// Indices that [`Device::embed_backward`] takes too.
+    fn symbols(&self, values: &[u32]) -> Self::Indices {
+        self.indices(values)
+    }
 
     /// `y = x W^T`: x is `tokens x inputs`, W `outputs x inputs`.
     fn linear(&mut self, shape: LinearShape, x: &Self::Buffer, w: At<Self::Buffer>, y: &mut Self::Buffer);
@@ -245,7 +255,7 @@ pub trait Device {
     );
 
     /// [`Objective`] of `softmax(x W^T)` (W is `outputs x width`) against `targets`, without keeping all logits at once.
-    /// With `gradient`: writes `dx` and adds to `dW`, both times `scale`.
+    /// The loss is added to the report. With `gradient`: writes `dx` and adds to `dW`, both times `scale`.
     fn cross_entropy(
         &mut self,
         shape: LinearShape,
@@ -254,7 +264,7 @@ pub trait Device {
         targets: &Self::Indices,
         objective: Objective,
         gradient: Option<CrossEntropyGradient<Self::Buffer>>,
-    ) -> Loss;
+    );
     /// Cross-entropy in nats of every position (0 where the target is ignored), to `nats`.
     fn token_nats(
         &mut self,
@@ -285,7 +295,10 @@ pub trait Device {
         dx: &mut Self::Buffer,
     );
 
-    fn sum_of_squares(&mut self, values: At<Self::Buffer>, length: usize) -> f64;
+    /// Reports the norm of the gradients; the updates that follow take them times `min(1, clip / norm)`.
+    fn clip_gradients(&mut self, gradients: At<Self::Buffer>, length: usize, clip: f32);
+    /// The sums so far, which begin anew.
+    fn take_report(&mut self) -> Report;
     fn adamw(
         &mut self,
         update: AdamW,

@@ -4,17 +4,18 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::backend;
 use super::checkpoint::Checkpoint;
 use super::cpu::matmul::Precision;
 use super::data::{Mix, Source, Text, held_out};
-use super::model::ModelConfig;
+use super::model::{ModelConfig, initial_parameters};
 use super::optimizer::{LearningRate, OptimizerKind, Schedule};
 use super::quantize::{self, FineTuning};
 use super::run::{Conduct, Directory, Run, Settings};
 use crate::cli::interrupt;
-use crate::cli::options::Device;
 use crate::cli::train::{M1Arguments, Preset};
 use crate::corpus::{Corpus, CorpusOptions};
+use crate::cuda::{self, Place};
 use crate::quantize::dequantize;
 use equalinfo_codec::m1::Model;
 
@@ -56,9 +57,7 @@ const ADAFACTOR_RATE: f32 = 0.01;
 
 /// Runs the command.
 pub fn run(arguments: &M1Arguments) -> Result<()> {
-    if arguments.device == Device::Cuda {
-        bail!("--device cuda: this version trains on the CPU only; use --device cpu or auto");
-    }
+    let place = cuda::choose(arguments.device, 0)?;
     let initial = arguments.init.as_deref().map(starting_point).transpose()?;
     let name = model_name(arguments);
     let directory = Directory(arguments.output.clone().unwrap_or_else(|| Path::new("runs").join(&name)));
@@ -73,10 +72,11 @@ pub fn run(arguments: &M1Arguments) -> Result<()> {
             (name, ModelConfig::preset(preset).with_context(|| format!("no preset {preset}"))?)
         }
     };
-    let settings = match &resumed {
+    let mut settings = match &resumed {
         Some(checkpoint) => extended(checkpoint.state.settings.clone(), arguments),
         None => settings(arguments, initial.is_some()),
     };
+    settings.micro_batch = backend::micro_batch(&place, settings.batch, settings.sequence);
     check(&settings, &model)?;
 
     let text = Text::read(&arguments.reading.corpus(&arguments.corpus)?)?;
@@ -86,17 +86,18 @@ pub fn run(arguments: &M1Arguments) -> Result<()> {
     let quiet = arguments.verbosity.quiet;
     if !quiet {
         eprintln!(
-            "{name}: {} parameters, context {}, {:?} products, {} threads; {:.1} MB of text, {} steps of {} bytes",
+            "{name}: {} parameters, context {}, on {}; {:.1} MB of text, {} steps of {} bytes",
             model.parameters(),
             model.context,
-            settings.precision,
-            settings.workers,
+            described(&place, &settings),
             source.text.bytes.len() as f64 / 1e6,
             settings.learning_rate.steps,
             settings.batch * settings.sequence
         );
     }
-    let mut run = Run::new(&name, model, settings, source, &dev, initial.map(|start| start.parameters));
+    let parameters = initial.map(|start| start.parameters).unwrap_or_else(|| initial_parameters(&model, settings.seed));
+    let backend = backend::open(place, &model, &settings, parameters)?;
+    let mut run = Run::new(&name, model, settings, source, &dev, backend);
     if let Some(checkpoint) = resumed {
         run.restore(checkpoint, &directory)?;
     }
@@ -121,6 +122,14 @@ pub fn run(arguments: &M1Arguments) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Where a run computes, for its first line.
+fn described(place: &Place, settings: &Settings) -> String {
+    match place {
+        Place::Cpu(_) => format!("{place}, {:?} products, {} threads", settings.precision, settings.workers),
+        Place::Cuda(_) => place.to_string(),
+    }
 }
 
 /// What the user calls the model, else the preset's name, or that of the corpus that a shipped model is adapted to.

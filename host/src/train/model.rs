@@ -67,10 +67,16 @@ impl ModelConfig {
 
     /// Floating-point operations of training per token: 6 a weight in a product, and attention at full context.
     pub fn flops_per_token(&self) -> f64 {
+        self.flops(1, self.context as u64)
+    }
+
+    /// Floating-point operations of training on so many tokens, which see so many positions in all: an addition is one, a
+    /// multiplication another; what is computed twice counts once.
+    pub fn flops(&self, tokens: u64, seen: u64) -> f64 {
         let embedding = self.vocabulary * self.width();
         let matrices: usize = self.tensors().iter().filter(|t| t.kind == TensorKind::Matrix).map(Tensor::len).sum();
-        let attention = 2 * self.layers * self.context * self.width();
-        6.0 * (embedding + matrices + attention) as f64
+        let attention = 2 * self.layers * self.width();
+        6.0 * ((embedding + matrices) as f64 * tokens as f64 + attention as f64 * seen as f64)
     }
 }
 
@@ -149,6 +155,13 @@ pub struct Batch {
     pub starts: Vec<u32>,
 }
 
+impl Batch {
+    /// Positions that all positions see, themselves included: the work of attention.
+    pub fn seen(&self) -> u64 {
+        (0..).zip(&self.starts).map(|(position, start): (u64, _)| position + 1 - u64::from(*start)).sum()
+    }
+}
+
 /// A batch in the device's memory.
 pub struct DeviceBatch<D: Device> {
     tokens: usize,
@@ -161,7 +174,7 @@ impl<D: Device> DeviceBatch<D> {
     pub fn new(device: &D, batch: &Batch) -> Self {
         Self {
             tokens: batch.symbols.len(),
-            symbols: device.indices(&batch.symbols),
+            symbols: device.symbols(&batch.symbols),
             targets: device.indices(&batch.targets),
             starts: device.indices(&batch.starts),
         }
@@ -318,17 +331,17 @@ impl<D: Device> Graph<D> {
         }
     }
 
-    /// Loss without gradients.
+    /// Adds the loss to the device's report.
     pub fn evaluate(
         &mut self,
         device: &mut D,
         parameters: &D::Buffer,
         batch: &DeviceBatch<D>,
         scales: Option<&ActivationScales>,
-    ) -> Loss {
+    ) {
         self.forward(device, parameters, batch, scales);
         let (shape, objective) = (self.output_shape(batch.tokens), objective(scales, 0.0));
-        device.cross_entropy(shape, &self.a, At(parameters, 0), &batch.targets, objective, None)
+        device.cross_entropy(shape, &self.a, At(parameters, 0), &batch.targets, objective, None);
     }
 
     /// Cross-entropy in nats of every position.
@@ -344,7 +357,7 @@ impl<D: Device> Graph<D> {
         device.token_nats(self.output_shape(batch.tokens), &self.a, At(parameters, 0), &batch.targets, nats);
     }
 
-    /// Loss, and gradients times `gradient_scale` added to `gradients`.
+    /// Adds the loss to the device's report, and gradients times `gradient_scale` to `gradients`.
     #[allow(clippy::too_many_arguments)]
     pub fn train(
         &mut self,
@@ -355,14 +368,14 @@ impl<D: Device> Graph<D> {
         scales: Option<&ActivationScales>,
         z_loss: f32,
         gradient_scale: f32,
-    ) -> Loss {
+    ) {
         self.forward(device, parameters, batch, scales);
         let tokens = batch.tokens;
         let (d, ff) = (self.config.width(), self.config.feed_forward);
         let output = self.output_shape(tokens);
         let gradient = CrossEntropyGradient { scale: gradient_scale, dx: &mut self.da, dw: AtMut(gradients, 0) };
         let objective = objective(scales, z_loss);
-        let loss = device.cross_entropy(output, &self.a, At(parameters, 0), &batch.targets, objective, Some(gradient));
+        device.cross_entropy(output, &self.a, At(parameters, 0), &batch.targets, objective, Some(gradient));
         if let Some(scales) = scales {
             device.fake_quantize_backward(tokens, d, 0..d, norm_step(scales.output_clip), &self.a, &mut self.da);
         }
@@ -434,7 +447,6 @@ impl<D: Device> Graph<D> {
             device.rms_norm_backward(d, tokens, &layer.x, &layer.inverse, &self.da, &mut self.dx, true);
         }
         device.embed_backward(d, &batch.symbols, &self.dx, (d as f32).sqrt(), AtMut(gradients, 0));
-        loss
     }
 
     /// What the last forward pass tells about its activations.

@@ -85,7 +85,7 @@ impl<D: Device> Optimizer<D> {
         }
     }
 
-    /// Moves the parameters by one step; returns the norm of the gradients before clipping to `clip`.
+    /// Moves the parameters by one step, along gradients that are clipped to the norm `clip`.
     pub fn update(
         &mut self,
         device: &mut D,
@@ -93,11 +93,10 @@ impl<D: Device> Optimizer<D> {
         gradients: &D::Buffer,
         learning_rate: f32,
         clip: f32,
-    ) -> f64 {
+    ) {
         let total = self.tensors.last().map_or(0, |t| t.range().end);
-        let norm = device.sum_of_squares(At(gradients, 0), total).sqrt();
+        device.clip_gradients(At(gradients, 0), total, clip);
         self.step += 1;
-        let gradient_scale = if norm > f64::from(clip) { (f64::from(clip) / norm) as f32 } else { 1.0 };
         let mut state = 0;
         for tensor in &self.tensors {
             let gradient = At(gradients, tensor.offset);
@@ -105,15 +104,8 @@ impl<D: Device> Optimizer<D> {
             match self.kind {
                 OptimizerKind::Adamw => {
                     let weight_decay = if tensor.kind == TensorKind::Matrix { self.weight_decay } else { 0.0 };
-                    let update = AdamW {
-                        learning_rate,
-                        beta1: 0.9,
-                        beta2: 0.98,
-                        epsilon: 1e-9,
-                        weight_decay,
-                        step: self.step,
-                        gradient_scale,
-                    };
+                    let update =
+                        AdamW { learning_rate, beta1: 0.9, beta2: 0.98, epsilon: 1e-9, weight_decay, step: self.step };
                     let moments = [AtMut(&mut self.first, tensor.offset), AtMut(&mut self.second, tensor.offset)];
                     device.adamw(update, tensor.len(), gradient, target, moments);
                 }
@@ -121,13 +113,12 @@ impl<D: Device> Optimizer<D> {
                     let decay = (1.0 - (self.step as f64).powf(-0.8)) as f32;
                     let shape =
                         AdafactorShape { rows: tensor.rows, columns: tensor.columns, factored: factored(tensor) };
-                    let update = super::device::Adafactor { learning_rate, decay, gradient_scale };
+                    let update = super::device::Adafactor { learning_rate, decay };
                     device.adafactor(update, shape, gradient, target, AtMut(&mut self.first, state));
                     state += adafactor_state(tensor);
                 }
             }
         }
-        norm
     }
 }
 

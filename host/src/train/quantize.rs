@@ -11,6 +11,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use equalinfo_codec::m1::Config;
 
+use super::backend::CpuBackend;
 use super::checkpoint::Checkpoint;
 use super::data::{Source, Text, held_out, validation_pieces};
 use super::model::{ModelConfig, TENSORS_PER_LAYER, Tensor};
@@ -138,8 +139,10 @@ pub fn run(arguments: &QuantizeArguments) -> Result<()> {
     let source =
         Source { text, messages: Text::default(), windows: Vec::new(), mix: settings.mix, seed: settings.seed };
     let steps = arguments.steps.unwrap_or(if state.scales.is_some() { 0 } else { STEPS });
-    let mut run = Run::new(&name, state.model.clone(), settings, source, &dev, None);
-    run.start_from(&checkpoint);
+    let parameters = checkpoint.training.parameters;
+    let backend = Box::new(CpuBackend::new(&state.model, &settings, parameters));
+    let mut run = Run::new(&name, state.model, settings, source, &dev, backend);
+    run.scales = state.scales.clone().map(Arc::new);
     if steps > 0 && run.settings.mix.windows > 0.0 {
         run.cut_windows()?;
     }

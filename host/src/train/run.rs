@@ -9,13 +9,13 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::backend::{Backend, CpuBackend};
+use super::backend::Backend;
 use super::checkpoint::{Checkpoint, State};
 use super::cpu::Cpu;
 use super::cpu::matmul::Precision;
 use super::data::{Mix, Source, Text, validation_batches};
-use super::device::Loss;
-use super::model::{Batch, ModelConfig, initial_parameters};
+use super::device::{Loss, Report};
+use super::model::{Batch, ModelConfig};
 use super::optimizer::{LearningRate, Optimizer, OptimizerKind};
 use super::segment;
 use crate::quantize::ActivationScales;
@@ -83,6 +83,11 @@ struct Metrics {
     learning_rate: f32,
     gradient_norm: f64,
     bytes_per_second: f64,
+    /// Operations that the training itself takes, see [`ModelConfig::flops`], over the time of everything.
+    flops_per_second: f64,
+    /// The same over the device's peak.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    utilization: Option<f64>,
 }
 
 /// When a run writes and stops, none of which changes its bits.
@@ -106,20 +111,26 @@ pub struct Run {
     /// The steps of activations in use, once training rounds.
     pub(super) scales: Option<Arc<ActivationScales>>,
     dev: Vec<Batch>,
+    /// The next step's batches, made while a device was at work.
+    prepared: Option<Prepared>,
+}
+
+/// The batches of a step.
+struct Prepared {
+    step: u64,
+    batches: Vec<Batch>,
 }
 
 impl Run {
-    /// A fresh run from `parameters`, or random ones.
+    /// A fresh run with the parameters of `backend`.
     pub fn new(
         name: &str,
         model: ModelConfig,
         settings: Settings,
         source: Source,
         dev: &Text,
-        parameters: Option<Vec<f32>>,
+        backend: Box<dyn Backend>,
     ) -> Self {
-        let parameters = parameters.unwrap_or_else(|| initial_parameters(&model, settings.seed));
-        let backend = CpuBackend::new(&model, &settings, parameters);
         let dev = validation_batches(dev, DEV_BYTES, DEV_LENGTH, model.context, model.start_symbol());
         Self {
             name: name.to_owned(),
@@ -127,18 +138,13 @@ impl Run {
             seconds: 0.0,
             windows_step: 0,
             scales: None,
-            backend: Box::new(backend),
+            prepared: None,
+            backend,
             source,
             dev,
             model,
             settings,
         }
-    }
-
-    /// Starts a fresh run from a checkpoint's model.
-    pub fn start_from(&mut self, checkpoint: &Checkpoint) {
-        self.backend.set_parameters(&checkpoint.training.parameters);
-        self.scales = checkpoint.state.scales.clone().map(Arc::new);
     }
 
     /// Puts a fresh run where a checkpoint was.
@@ -192,13 +198,14 @@ impl Run {
                 bar.set_message("cutting text into windows");
                 self.segment(directory)?;
             }
-            let (loss, norm) = self.advance()?;
+            let (Report { loss, gradient_norm }, flops) = self.advance()?;
             ensure!(
-                loss.nats.is_finite() && norm.is_finite(),
+                loss.nats.is_finite() && gradient_norm.is_finite(),
                 "the loss is no longer a number at step {}: lower --learning-rate",
                 self.step()
             );
             since.loss += loss;
+            since.flops += flops;
             self.seconds = seconds_before + started.elapsed().as_secs_f64();
             let last = self.step() == steps;
             let stop = last
@@ -210,6 +217,8 @@ impl Run {
                 bar.set_message(format!("{:.4} bits/byte, {:.0} KB/s", since.bits_per_byte(), rate / 1e3));
             }
             if stop || self.step().is_multiple_of(conduct.validate_every) {
+                let elapsed = since.started.elapsed().as_secs_f64();
+                let flops_per_second = since.flops / elapsed;
                 let dev = self.validate(self.scales.is_some())?;
                 let line = Metrics {
                     step: self.step(),
@@ -219,18 +228,21 @@ impl Run {
                     dev_bits_per_byte: Some(dev),
                     rounded: self.scales.is_some(),
                     learning_rate: self.settings.learning_rate.at(self.step()),
-                    gradient_norm: norm,
-                    bytes_per_second: (self.bytes - since.bytes) as f64 / since.started.elapsed().as_secs_f64(),
+                    gradient_norm,
+                    bytes_per_second: (self.bytes - since.bytes) as f64 / elapsed,
+                    flops_per_second,
+                    utilization: self.backend.peak().map(|peak| flops_per_second / peak),
                 };
                 serde_json::to_writer(&mut metrics, &line)?;
                 metrics.write_all(b"\n")?;
                 let text = format!(
-                    "{} step {}/{steps}{}: train {:.4}, dev {dev:.4} bits/byte, {:.0} KB/s, learning rate {:.2e}",
+                    "{} step {}/{steps}{}: train {:.4}, dev {dev:.4} bits/byte, {:.0} KB/s{}, learning rate {:.2e}",
                     self.name,
                     line.step,
                     if line.rounded { ", rounded" } else { "" },
                     line.train_bits_per_byte,
                     line.bytes_per_second / 1e3,
+                    line.utilization.map_or(String::new(), |share| format!(" ({:.1}% of the peak)", 100.0 * share)),
                     line.learning_rate
                 );
                 if conduct.quiet {
@@ -252,21 +264,33 @@ impl Run {
         Ok(true)
     }
 
-    /// One step of the optimizer: its loss and the norm of its gradients.
-    fn advance(&mut self) -> Result<(Loss, f64)> {
+    /// One step of the optimizer: its loss, the norm of its gradients, and the floating-point operations that it takes.
+    fn advance(&mut self) -> Result<(Report, f64)> {
         if self.calibration_due() {
             self.calibrate()?;
         }
-        let Settings { batch, sequence, micro_batch, z_loss, clip, learning_rate, .. } = self.settings;
-        let first = self.step() * batch as u64;
-        let rows: Vec<u64> = (first..first + batch as u64).collect();
-        let batches = rows.chunks((micro_batch / sequence).max(1)).map(|rows| self.rows(rows)).collect();
+        let Settings { batch, sequence, z_loss, clip, learning_rate, .. } = self.settings;
+        let step = self.step();
+        let prepared = self.prepared.take().filter(|prepared| prepared.step == step);
+        let batches = prepared.map_or_else(|| self.batches(step), |prepared| prepared.batches);
         let positions = batch * sequence;
-        let loss = self.backend.train(batches, self.scales.as_ref(), z_loss, 1.0 / positions as f32)?;
-        let rate = learning_rate.at(self.step() + 1);
-        let norm = self.backend.update(rate, clip)?;
-        self.bytes += loss.count;
-        Ok((loss, norm))
+        let flops = batches.iter().map(|batch| self.model.flops(batch.symbols.len() as u64, batch.seen())).sum();
+        self.backend.train(batches, self.scales.as_ref(), z_loss, 1.0 / positions as f32)?;
+        self.backend.update(learning_rate.at(step + 1), clip)?;
+        if self.backend.works_ahead() && !self.segmentation_due() {
+            self.prepared = Some(Prepared { step: step + 1, batches: self.batches(step + 1) });
+        }
+        let report = self.backend.take_report()?;
+        self.bytes += report.loss.count;
+        Ok((report, flops))
+    }
+
+    /// The rows of a step, in micro-batches.
+    fn batches(&self, step: u64) -> Vec<Batch> {
+        let Settings { batch, sequence, micro_batch, .. } = self.settings;
+        let first = step * batch as u64;
+        let rows: Vec<u64> = (first..first + batch as u64).collect();
+        rows.chunks((micro_batch / sequence).max(1)).map(|rows| self.rows(rows)).collect()
     }
 
     /// Rows of the training text as one batch.
@@ -317,6 +341,7 @@ impl Run {
     /// Cuts text into windows with the model as it is.
     pub fn cut_windows(&mut self) -> Result<()> {
         let seed = self.settings.seed ^ self.step();
+        self.prepared = None;
         self.source.windows = WINDOW_BITS
             .iter()
             .map(|(bits, weight)| {
@@ -380,11 +405,12 @@ struct Since {
     started: Instant,
     bytes: u64,
     loss: Loss,
+    flops: f64,
 }
 
 impl Since {
     fn new(bytes: u64) -> Self {
-        Self { started: Instant::now(), bytes, loss: Loss::default() }
+        Self { started: Instant::now(), bytes, loss: Loss::default(), flops: 0.0 }
     }
 
     fn bits_per_byte(&self) -> f64 {

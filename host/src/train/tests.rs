@@ -2,18 +2,20 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::backend::TrainingState;
+use super::backend::{Backend, CpuBackend, TrainingState};
 use super::basis;
 use super::checkpoint::Checkpoint;
 use super::cpu::Cpu;
 use super::cpu::matmul::Precision;
 use super::data::{Mix, Source, Text};
 use super::device::Device;
+use super::gpu::{Gpu, GpuBackend};
 use super::model::{Batch, DeviceBatch, Graph, ModelConfig, initial_parameters};
 use super::optimizer::{LearningRate, OptimizerKind, Schedule};
 use super::run::{Conduct, Directory, Run, Settings};
 use super::testing::random;
 use crate::corpus::{Corpus, CorpusOptions};
+use equalinfo_kernels::cpu::CpuDriver;
 
 pub(super) const TINY: ModelConfig =
     ModelConfig { layers: 2, heads: 1, feed_forward: 64, context: 32, vocabulary: 256 };
@@ -39,8 +41,8 @@ fn gradient(precision: Precision, parameters: &Vec<f32>, batch: &Batch) -> (f64,
     let mut graph = Graph::new(&device, &TINY, batch.symbols.len());
     let mut gradients = device.zeros(parameters.len());
     let batch = DeviceBatch::new(&device, batch);
-    let loss = graph.train(&mut device, parameters, &mut gradients, &batch, None, 0.0, 1.0);
-    (loss.nats, gradients)
+    graph.train(&mut device, parameters, &mut gradients, &batch, None, 0.0, 1.0);
+    (device.take_report().loss.nats, gradients)
 }
 
 #[test]
@@ -154,11 +156,24 @@ pub(super) fn settings(steps: u64) -> Settings {
     }
 }
 
+/// A run of a random model, on the CPU unless it is given a kernels' device.
+fn run(settings: Settings, kernels: bool) -> Run {
+    let parameters = initial_parameters(&TINY, settings.seed);
+    let backend: Box<dyn Backend> = if kernels {
+        Box::new(GpuBackend::new(Gpu::new(CpuDriver::default(), 2), &TINY, &settings, &parameters).unwrap())
+    } else {
+        Box::new(CpuBackend::new(&TINY, &settings, parameters))
+    };
+    let source = source(settings.mix);
+    // Kernels are slow on the CPU: they validate on a page.
+    let dev = if kernels { alice().cut(1500).hold_out(1000).0 } else { alice() };
+    Run::new("tiny", TINY, settings, source, &dev, backend)
+}
+
 /// Trains in a directory, interrupted after `stop` steps if given.
 fn train(directory: &Directory, optimizer: OptimizerKind, stop: Option<usize>) -> bool {
-    let settings = Settings { optimizer, ..settings(24) };
-    let (mix, checkpoint) = (settings.mix, directory.checkpoint());
-    let mut run = Run::new("tiny", TINY, settings, source(mix), &alice(), None);
+    let checkpoint = directory.checkpoint();
+    let mut run = run(Settings { optimizer, ..settings(24) }, false);
     if checkpoint.exists() {
         run.restore(Checkpoint::load(&checkpoint).unwrap(), directory).unwrap();
     }
@@ -185,11 +200,38 @@ fn an_interrupted_run_resumes_to_the_same_bits() {
     }
 }
 
+/// Steps of a run that prepares its batches ahead, cuts windows and begins to round, and their checkpoint.
+fn steps_on_kernels(stop: u64) -> Checkpoint {
+    let settings = Settings { batch: 2, rounded_steps: 2, resegment: 1, window_text: 3000, ..settings(6) };
+    let directory = tempfile::tempdir().unwrap();
+    let directory = Directory(directory.path().to_owned());
+    let conduct = Conduct { validate_every: 100, save_every: 100, minutes: None, quiet: true };
+    let resumed = |stop: u64| {
+        let mut run = run(settings.clone(), true);
+        if directory.checkpoint().exists() {
+            run.restore(Checkpoint::load(&directory.checkpoint()).unwrap(), &directory).unwrap();
+        }
+        let calls = AtomicUsize::new(0);
+        let stops = || calls.fetch_add(1, Ordering::Relaxed) as u64 + 1 >= stop;
+        run.train(&directory, &conduct, stops).unwrap();
+    };
+    resumed(stop);
+    resumed(u64::MAX);
+    Checkpoint::load(&directory.checkpoint()).unwrap()
+}
+
+#[test]
+fn runs_on_kernels_resume_to_the_same_bits() {
+    let (whole, parts) = (steps_on_kernels(u64::MAX), steps_on_kernels(3));
+    assert_eq!([whole.state.step, parts.state.step], [6, 6]);
+    assert!(whole.state.scales.is_some() && whole.state.windows_step > 0);
+    assert!(whole.training == parts.training && whole.state.scales == parts.state.scales, "the resumed run differs");
+}
+
 #[test]
 fn training_learns() {
     let settings = Settings { mix: Mix { windows: 0.2, messages: 0.2, layouts: 0.1 }, ..settings(150) };
-    let mut run =
-        Run::new("tiny", TINY, settings, source(Mix { windows: 0.2, messages: 0.2, layouts: 0.1 }), &alice(), None);
+    let mut run = run(settings, false);
     let before = run.validate(false).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let conduct = Conduct { validate_every: 1000, save_every: 1000, minutes: None, quiet: true };

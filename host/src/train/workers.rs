@@ -179,30 +179,21 @@ fn serve<D: Device>(
         let answer = match job {
             Job::Train { batches, scales, z_loss, gradient_scale } => {
                 device.fill_zero(&mut gradients);
-                let mut sum = Loss::default();
                 for batch in batches {
                     let batch = DeviceBatch::new(&device, &batch);
-                    let loss = graph.train(
-                        &mut device,
-                        &weights,
-                        &mut gradients,
-                        &batch,
-                        scales.as_deref(),
-                        z_loss,
-                        gradient_scale,
-                    );
-                    sum += loss;
+                    let scales = scales.as_deref();
+                    graph.train(&mut device, &weights, &mut gradients, &batch, scales, z_loss, gradient_scale);
                 }
                 let values = device.read(At(&gradients, 0), config.parameters());
                 results.lock().unwrap_or_else(PoisonError::into_inner).copy_from_slice(&values);
-                Answer::Loss(sum)
+                Answer::Loss(device.take_report().loss)
             }
             Job::Evaluate { batches, scales } => {
-                let losses = batches.iter().map(|batch| {
+                for batch in &batches {
                     let batch = DeviceBatch::new(&device, batch);
-                    Answer::Loss(graph.evaluate(&mut device, &weights, &batch, scales.as_deref()))
-                });
-                Answer::Loss(total(losses.collect()))
+                    graph.evaluate(&mut device, &weights, &batch, scales.as_deref());
+                }
+                Answer::Loss(device.take_report().loss)
             }
             Job::Nats { batch } => {
                 let mut nats = Vec::new();
@@ -214,6 +205,7 @@ fn serve<D: Device>(
                 let tokens = batch.symbols.len();
                 let batch = DeviceBatch::new(&device, &batch);
                 graph.evaluate(&mut device, &weights, &batch, None);
+                device.take_report();
                 Answer::Calibration(graph.calibration(&device, tokens))
             }
         };

@@ -252,6 +252,17 @@ impl Driver for CudaDriver {
         copied.and_then(|()| self.stream.synchronize()).during(|| format!("downloading {} bytes", bytes.len()))
     }
 
+    fn copy(&self, from: View<CudaBuffer>, to: View<CudaBuffer>, bytes: usize) -> Result<(), CudaError> {
+        let (from, to) = (self.pointer(&from, bytes), self.pointer(&to, bytes));
+        if bytes == 0 {
+            return Ok(());
+        }
+        self.bind()?;
+        // SAFETY: the ranges were checked.
+        unsafe { result::memcpy_dtod_async(to, from, bytes, self.stream.cu_stream()) }
+            .during(|| format!("copying {bytes} bytes"))
+    }
+
     fn zero(&self, to: View<CudaBuffer>, bytes: usize) -> Result<(), CudaError> {
         let pointer = self.pointer(&to, bytes);
         if bytes == 0 {

@@ -126,6 +126,14 @@ impl Driver for TestDriver {
         }
     }
 
+    fn copy(&self, from: View<TestBuffer>, to: View<TestBuffer>, bytes: usize) -> Result<(), TestError> {
+        match self {
+            Self::Cpu(driver) => failed(driver.copy(on_cpu(from), on_cpu(to), bytes)),
+            #[cfg(feature = "cuda")]
+            Self::Gpu(driver) => failed(driver.cuda.copy(gpu::inside(from), gpu::inside(to), bytes)),
+        }
+    }
+
     fn zero(&self, to: View<TestBuffer>, bytes: usize) -> Result<(), TestError> {
         match self {
             Self::Cpu(driver) => failed(driver.zero(on_cpu(to), bytes)),

@@ -35,6 +35,10 @@ impl Driver for OnPath<'_> {
         self.driver.download(from, bytes)
     }
 
+    fn copy(&self, from: View<TestBuffer>, to: View<TestBuffer>, bytes: usize) -> Result<(), TestError> {
+        self.driver.copy(from, to, bytes)
+    }
+
     fn zero(&self, to: View<TestBuffer>, bytes: usize) -> Result<(), TestError> {
         self.driver.zero(to, bytes)
     }

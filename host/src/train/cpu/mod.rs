@@ -24,12 +24,21 @@ pub struct Cpu {
     multiplier: Multiplier,
     scratch: attention::Scratch,
     logits: Vec<f32>,
+    report: Report,
+    /// What clipping leaves of the gradients.
+    gradient_scale: f32,
 }
 
 impl Cpu {
     /// To be made on the thread that uses it.
     pub fn new(precision: Precision) -> Self {
-        Self { multiplier: Multiplier::new(precision), scratch: attention::Scratch::default(), logits: Vec::new() }
+        Self {
+            multiplier: Multiplier::new(precision),
+            scratch: attention::Scratch::default(),
+            logits: Vec::new(),
+            report: Report::default(),
+            gradient_scale: 1.0,
+        }
     }
 
     fn forward(&mut self, s: LinearShape, x: &[f32], w: At<Vec<f32>>, y: &mut [f32], accumulate: bool) {
@@ -164,9 +173,10 @@ impl Device for Cpu {
         targets: &Vec<u32>,
         objective: Objective,
         gradient: Option<CrossEntropyGradient<Vec<f32>>>,
-    ) -> Loss {
+    ) {
         let w = &w.0[w.1..][..shape.outputs * shape.inputs];
-        loss::cross_entropy(&mut self.multiplier, &mut self.logits, shape, x, w, targets, objective, gradient)
+        self.report.loss +=
+            loss::cross_entropy(&mut self.multiplier, &mut self.logits, shape, x, w, targets, objective, gradient);
     }
 
     fn token_nats(
@@ -197,8 +207,14 @@ impl Device for Cpu {
         elementwise::fake_quantize_backward(&x[..rows * stride], stride, columns, step, dx);
     }
 
-    fn sum_of_squares(&mut self, values: At<Vec<f32>>, length: usize) -> f64 {
-        updates::sum_of_squares(&values.0[values.1..][..length])
+    fn clip_gradients(&mut self, gradients: At<Vec<f32>>, length: usize, clip: f32) {
+        let norm = updates::sum_of_squares(&gradients.0[gradients.1..][..length]).sqrt();
+        self.report.gradient_norm = norm;
+        self.gradient_scale = if norm > f64::from(clip) { (f64::from(clip) / norm) as f32 } else { 1.0 };
+    }
+
+    fn take_report(&mut self) -> Report {
+        std::mem::take(&mut self.report)
     }
 
     fn adamw(
@@ -212,7 +228,7 @@ impl Device for Cpu {
         let [first, second] = moments.map(|m| &mut m.0[m.1..][..length]);
         let (gradients, parameters) =
             (&gradients.0[gradients.1..][..length], &mut parameters.0[parameters.1..][..length]);
-        updates::adamw(update, gradients, parameters, first, second);
+        updates::adamw(update, self.gradient_scale, gradients, parameters, first, second);
     }
 
     fn adafactor(
@@ -226,7 +242,7 @@ impl Device for Cpu {
         let length = shape.rows * shape.columns;
         let (gradients, parameters) =
             (&gradients.0[gradients.1..][..length], &mut parameters.0[parameters.1..][..length]);
-        updates::adafactor(update, shape, gradients, parameters, &mut state.0[state.1..]);
+        updates::adafactor(update, self.gradient_scale, shape, gradients, parameters, &mut state.0[state.1..]);
     }
 }
 

@@ -231,7 +231,8 @@ fn cross_entropy() {
     for floor in [0.0, 0.02f32] {
         let (mut dx, mut dw) = (vec![f32::NAN; 1500], vec![0.0; 55]);
         let gradient = CrossEntropyGradient { scale: 0.5, dx: &mut dx, dw: AtMut(&mut dw, 0) };
-        let loss = device.cross_entropy(s, &x, At(&w, 0), &targets, Objective { z_loss, floor }, Some(gradient));
+        device.cross_entropy(s, &x, At(&w, 0), &targets, Objective { z_loss, floor }, Some(gradient));
+        let loss = device.take_report().loss;
         assert_eq!(loss.count, targets.iter().filter(|t| **t != IGNORE).count() as u64);
         let expected = plain(&wide(&x), &wide(&w), 0.0, floor.into());
         assert!((loss.nats - expected).abs() < 1e-4 * expected, "{} nats, expected {expected}", loss.nats);
@@ -275,16 +276,12 @@ fn adamw_follows_its_definition() {
     let mut device = cpu();
     let (mut parameters, mut first, mut second) = (start.clone(), vec![0.0; 37], vec![0.0; 37]);
     let (mut p, mut m, mut v) = (wide(&start), vec![0f64; 37], vec![0f64; 37]);
+    // Half the norm is let through.
+    let norm = gradients.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+    device.clip_gradients(At(&gradients, 0), 37, (0.5 * norm) as f32);
+    assert!((device.take_report().gradient_norm - norm).abs() < 1e-5 * norm);
     for step in 1..=5u64 {
-        let update = AdamW {
-            learning_rate: 0.01,
-            beta1: 0.9,
-            beta2: 0.98,
-            epsilon: 1e-9,
-            weight_decay: 0.1,
-            step,
-            gradient_scale: 0.5,
-        };
+        let update = AdamW { learning_rate: 0.01, beta1: 0.9, beta2: 0.98, epsilon: 1e-9, weight_decay: 0.1, step };
         device.adamw(
             update,
             37,
@@ -312,7 +309,7 @@ fn adafactor_follows_its_definition() {
         let mut device = cpu();
         let (mut parameters, mut state) = (start.clone(), vec![0.0; if factored { 25 } else { 114 }]);
         device.adafactor(
-            Adafactor { learning_rate: 0.1, decay: 0.0, gradient_scale: 1.0 },
+            Adafactor { learning_rate: 0.1, decay: 0.0 },
             shape,
             At(&gradients, 0),
             AtMut(&mut parameters, 0),

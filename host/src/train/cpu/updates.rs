@@ -6,8 +6,15 @@ use super::vector;
 use crate::train::device::{Adafactor, AdafactorShape, AdamW};
 
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
-pub fn adamw(update: AdamW, gradients: &[f32], parameters: &mut [f32], first: &mut [f32], second: &mut [f32]) {
-    let AdamW { learning_rate, beta1, beta2, epsilon, weight_decay, step, gradient_scale } = update;
+pub fn adamw(
+    update: AdamW,
+    gradient_scale: f32,
+    gradients: &[f32],
+    parameters: &mut [f32],
+    first: &mut [f32],
+    second: &mut [f32],
+) {
+    let AdamW { learning_rate, beta1, beta2, epsilon, weight_decay, step } = update;
     let correct = |beta: f32| (1.0 - f64::from(beta).powi(step.min(1 << 30) as i32)) as f32;
     let (rate, inverse_second) = (learning_rate / correct(beta1), 1.0 / correct(beta2));
     let keep = 1.0 - learning_rate * weight_decay;
@@ -23,12 +30,13 @@ pub fn adamw(update: AdamW, gradients: &[f32], parameters: &mut [f32], first: &m
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
 pub fn adafactor(
     update: Adafactor,
+    gradient_scale: f32,
     shape: AdafactorShape,
     gradients: &[f32],
     parameters: &mut [f32],
     state: &mut [f32],
 ) {
-    let Adafactor { learning_rate, decay, gradient_scale } = update;
+    let Adafactor { learning_rate, decay } = update;
     let AdafactorShape { rows, columns, factored } = shape;
     let square = |g: f32| (g * gradient_scale) * (g * gradient_scale) + 1e-30;
     let mut step = vec![0f32; rows * columns];

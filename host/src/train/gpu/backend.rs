@@ -5,7 +5,7 @@ use equalinfo_kernels::{Driver, rounding};
 
 use super::{Gpu, GpuBuffer};
 use crate::train::backend::{Backend, Rounding, TrainingState};
-use crate::train::device::{At, AtMut, Device, Loss};
+use crate::train::device::{At, AtMut, Device, Loss, Report};
 use crate::train::model::{Batch, Calibration, DeviceBatch, Graph, ModelConfig, TensorKind};
 use crate::train::optimizer::Optimizer;
 use crate::train::run::{DEV_LENGTH, Settings};
@@ -20,6 +20,7 @@ pub struct GpuBackend<D: Driver> {
     gradients: GpuBuffer<D::Buffer>,
     /// The weights as the integer model will hold them, once they are asked for.
     rounded: Option<GpuBuffer<D::Buffer>>,
+    peak: Option<f64>,
 }
 
 impl<D: Driver> GpuBackend<D> {
@@ -32,7 +33,13 @@ impl<D: Driver> GpuBackend<D> {
         device.write(AtMut(&mut values, 0), parameters);
         let gradients = device.zeros(parameters.len());
         device.check()?;
-        Ok(Self { device, model: model.clone(), graph, optimizer, parameters: values, gradients, rounded: None })
+        let (model, parameters) = (model.clone(), values);
+        Ok(Self { device, model, graph, optimizer, parameters, gradients, rounded: None, peak: None })
+    }
+
+    /// For a device that does at most so many floating-point operations per second.
+    pub fn with_peak(self, peak: f64) -> Self {
+        Self { peak: Some(peak), ..self }
     }
 
     /// Makes `self.rounded` hold the weights as they are now.
@@ -41,16 +48,13 @@ impl<D: Driver> GpuBackend<D> {
         let rounded = self.rounded.take().unwrap_or_else(|| self.device.paired(length));
         for tensor in self.model.tensors() {
             let offset = tensor.offset;
-            if tensor.kind == TensorKind::Bias {
-                let values = self.device.read(At(&self.parameters, offset), tensor.len());
-                self.device
-                    .upload(rounded.f32(offset), &values.iter().flat_map(|v| v.to_ne_bytes()).collect::<Vec<_>>());
-                continue;
-            }
             self.device.run(|driver| {
-                let (single, product) = (Some(rounded.f32(offset)), rounded.bf16(offset));
-                let weights = self.parameters.f32(offset);
-                rounding::round_weights(driver, tensor.rows, tensor.columns, weights, single, product)
+                let (weights, single) = (self.parameters.f32(offset), rounded.f32(offset));
+                if tensor.kind == TensorKind::Bias {
+                    return driver.copy(weights, single, 4 * tensor.len());
+                }
+                let product = rounded.bf16(offset);
+                rounding::round_weights(driver, tensor.rows, tensor.columns, weights, Some(single), product)
             });
         }
         self.rounded = Some(rounded);
@@ -73,6 +77,14 @@ impl<D: Driver> GpuBackend<D> {
 }
 
 impl<D: Driver> Backend for GpuBackend<D> {
+    fn peak(&self) -> Option<f64> {
+        self.peak
+    }
+
+    fn works_ahead(&self) -> bool {
+        true
+    }
+
     fn parallel_batches(&self) -> usize {
         1
     }
@@ -108,33 +120,35 @@ impl<D: Driver> Backend for GpuBackend<D> {
         self.optimizer.step = 0;
     }
 
-    fn train(&mut self, batches: Vec<Batch>, rounding: Rounding, z_loss: f32, gradient_scale: f32) -> Result<Loss> {
+    fn train(&mut self, batches: Vec<Batch>, rounding: Rounding, z_loss: f32, gradient_scale: f32) -> Result<()> {
         self.with_weights(rounding, |graph, device, weights, gradients| {
             device.fill_zero(gradients);
             let scales = rounding.map(AsRef::as_ref);
-            let mut sum = Loss::default();
             for batch in &batches {
                 let batch = DeviceBatch::new(device, batch);
-                sum += graph.train(device, weights, gradients, &batch, scales, z_loss, gradient_scale);
+                graph.train(device, weights, gradients, &batch, scales, z_loss, gradient_scale);
             }
-            sum
         })
     }
 
-    fn update(&mut self, learning_rate: f32, clip: f32) -> Result<f64> {
-        let norm = self.optimizer.update(&mut self.device, &mut self.parameters, &self.gradients, learning_rate, clip);
+    fn update(&mut self, learning_rate: f32, clip: f32) -> Result<()> {
+        self.optimizer.update(&mut self.device, &mut self.parameters, &self.gradients, learning_rate, clip);
+        self.device.check()
+    }
+
+    fn take_report(&mut self) -> Result<Report> {
+        let report = self.device.take_report();
         self.device.check()?;
-        Ok(norm)
+        Ok(report)
     }
 
     fn evaluate(&mut self, batches: Vec<Batch>, rounding: Rounding) -> Result<Loss> {
         self.with_weights(rounding, |graph, device, weights, _| {
-            let mut sum = Loss::default();
             for batch in &batches {
                 let batch = DeviceBatch::new(device, batch);
-                sum += graph.evaluate(device, weights, &batch, rounding.map(AsRef::as_ref));
+                graph.evaluate(device, weights, &batch, rounding.map(AsRef::as_ref));
             }
-            sum
+            device.take_report().loss
         })
     }
 
@@ -155,6 +169,7 @@ impl<D: Driver> Backend for GpuBackend<D> {
             let tokens = batch.symbols.len();
             let batch = DeviceBatch::new(device, &batch);
             graph.evaluate(device, weights, &batch, None);
+            device.take_report();
             graph.calibration(device, tokens)
         })
     }

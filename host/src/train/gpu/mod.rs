@@ -12,17 +12,37 @@ mod tests;
 
 use std::cell::RefCell;
 
+#[cfg(doc)]
+use crate::train::device::Report;
 use anyhow::{Result, anyhow};
+#[cfg(doc)]
+use equalinfo_kernels::embedding;
 use equalinfo_kernels::{Driver, Memory, View, convert};
 
 pub use backend::GpuBackend;
 pub use buffer::GpuBuffer;
 
-/// Indices in the device's memory, and on the host, where backward passes are planned.
+/// Indices in the device's memory.
 pub struct GpuIndices<M> {
     memory: Option<M>,
-    host: Vec<u32>,
+    length: usize,
+    /// Of symbols: the order in which their gradients are added, behind the indices themselves.
+    order: Option<PlacedOrder>,
 }
+
+/// Where an [`embedding::Order`] lies behind its symbols, in bytes, and how long its parts are.
+struct PlacedOrder {
+    positions: usize,
+    pieces: usize,
+    joined: usize,
+    piece_count: usize,
+    joined_count: usize,
+    workspace_rows: usize,
+}
+
+/// Bytes of a report on the device, and those of its sums, which begin anew when they were read.
+const REPORT_BYTES: usize = 24;
+const SUM_BYTES: usize = 16;
 
 /// A device made of a driver and the kernels.
 pub struct Gpu<D: Driver> {
@@ -31,12 +51,17 @@ pub struct Gpu<D: Driver> {
     multiprocessors: usize,
     /// Memory of no consequence between operations, as large as any has needed.
     workspace: RefCell<Option<D::Buffer>>,
+    /// A [`Report`] in the making, and the factor that clipping leaves: f64 nats, f64 positions, f32 norm, f32 factor.
+    report: Option<D::Buffer>,
     failure: RefCell<Option<D::Error>>,
 }
 
 impl<D: Driver> Gpu<D> {
     pub fn new(driver: D, multiprocessors: usize) -> Self {
-        Self { driver, multiprocessors, workspace: RefCell::new(None), failure: RefCell::new(None) }
+        let (workspace, failure) = (RefCell::new(None), RefCell::new(None));
+        let mut device = Self { driver, multiprocessors, workspace, report: None, failure };
+        device.report = device.allocate(REPORT_BYTES);
+        device
     }
 
     /// # Errors
@@ -77,8 +102,13 @@ impl<D: Driver> Gpu<D> {
         }
     }
 
-    fn upload(&self, to: View<D::Buffer>, bytes: &[u8]) {
-        self.run(|driver| driver.upload(to, bytes));
+    /// New memory that holds `bytes`.
+    fn uploaded(&self, bytes: &[u8]) -> Option<D::Buffer> {
+        self.run(|driver| {
+            let memory = driver.allocate(bytes.len())?;
+            driver.upload(View::new(&memory), bytes)?;
+            Ok(memory)
+        })
     }
 
     /// `length` values of 4 bytes; zeros after a failure.

@@ -6,10 +6,10 @@ use equalinfo_kernels::embedding::{self, DeviceOrder, Order};
 use equalinfo_kernels::gemm::{self, TokenParts};
 use equalinfo_kernels::{Driver, Memory, View, norm, optimizer, reglu, rounding};
 
-use super::{Gpu, GpuBuffer, GpuIndices};
+use super::{Gpu, GpuBuffer, GpuIndices, PlacedOrder, REPORT_BYTES, SUM_BYTES};
 use crate::train::device::{
     Adafactor, AdafactorShape, AdamW, At, AtMut, AttentionInput, AttentionShape, CrossEntropyGradient, Device,
-    LinearShape, Loss, Objective,
+    LinearShape, Loss, Objective, Report,
 };
 
 fn linear_shape(shape: LinearShape) -> gemm::LinearShape {
@@ -40,28 +40,40 @@ impl<D: Driver> Gpu<D> {
         })
     }
 
-    /// Cross-entropy of a whole batch: its sum, and what `nats` and `gradient` ask for.
+    /// Cross-entropy of a whole batch: its sum, added to `total`, and what `nats` and `gradient` ask for.
+    #[allow(clippy::too_many_arguments)]
     fn loss(
-        &mut self,
+        &self,
         shape: LinearShape,
         [x, w]: [View<D::Buffer>; 2],
         targets: &Indices<D>,
         objective: Objective,
+        total: &D::Buffer,
         nats: Option<View<D::Buffer>>,
         gradient: Option<cross_entropy::Gradient<D::Buffer>>,
-    ) -> Loss {
-        let (Some(targets), Some(total)) = (&targets.memory, self.allocate(2 * size_of::<f64>())) else {
-            return Loss::default();
-        };
+    ) {
+        let Some(targets) = &targets.memory else { return };
         let plan = Plan::new(linear_shape(shape), self.multiprocessors);
         let objective = cross_entropy::Objective { z_loss: objective.z_loss, floor: objective.floor };
         let input = cross_entropy::Input { x, w, targets: View::new(targets) };
-        let output = cross_entropy::Output { total: View::new(&total), nats, gradient };
+        let output = cross_entropy::Output { total: View::new(total), nats, gradient };
         self.run_with(plan.workspace_bytes(output.gradient.is_some()), |driver, workspace| {
             cross_entropy::cross_entropy(driver, plan, objective, &input, &output, workspace)
         });
-        let sums: Vec<f64> = self.download(View::new(&total), 2).into_iter().map(f64::from_ne_bytes).collect();
-        Loss { nats: sums[0], count: sums[1] as u64 }
+    }
+
+    /// What an update moves; all of it begins at the same offset.
+    fn updated<'a>(
+        report: &'a D::Buffer,
+        gradients: At<'a, Buffer<D>>,
+        parameters: &'a AtMut<'a, Buffer<D>>,
+    ) -> optimizer::Parameters<'a, D::Buffer> {
+        optimizer::Parameters {
+            gradients: gradients.0.f32(gradients.1),
+            parameters: parameters.0.f32(parameters.1),
+            product: parameters.0.bf16(parameters.1),
+            norm_and_factor: View::new(report).skip::<u8>(SUM_BYTES),
+        }
     }
 }
 
@@ -106,11 +118,28 @@ impl<D: Driver> Device for Gpu<D> {
     }
 
     fn indices(&self, values: &[u32]) -> Indices<D> {
-        let memory = self.allocate(4 * values.len());
-        if let Some(memory) = &memory {
-            self.upload(View::new(memory), &le_bytes(values.iter().copied()));
-        }
-        GpuIndices { memory, host: values.to_vec() }
+        GpuIndices { memory: self.uploaded(&le_bytes(values.iter().copied())), length: values.len(), order: None }
+    }
+
+    fn symbols(&self, values: &[u32]) -> Indices<D> {
+        let rows = values.iter().max().map_or(0, |most| *most as usize + 1);
+        let order = Order::new(values, rows);
+        let mut bytes = le_bytes(values.iter().copied());
+        let mut place = |list: Vec<u8>| {
+            bytes.resize(bytes.len().next_multiple_of(256), 0);
+            let start = bytes.len();
+            bytes.extend(list);
+            start
+        };
+        let order = PlacedOrder {
+            positions: place(le_bytes(order.positions.iter().copied())),
+            pieces: place(le_bytes(order.pieces.iter().flatten().map(|value| value.cast_unsigned()))),
+            joined: place(le_bytes(order.joined.iter().flatten().map(|value| value.cast_unsigned()))),
+            piece_count: order.pieces.len(),
+            joined_count: order.joined.len(),
+            workspace_rows: order.workspace_rows(),
+        };
+        GpuIndices { memory: self.uploaded(&bytes), length: values.len(), order: Some(order) }
     }
 
     fn linear(&mut self, shape: LinearShape, x: &Buffer<D>, w: At<Buffer<D>>, y: &mut Buffer<D>) {
@@ -178,7 +207,7 @@ impl<D: Driver> Device for Gpu<D> {
     }
 
     fn embed(&mut self, width: usize, symbols: &Indices<D>, table: At<Buffer<D>>, scale: f32, x: &mut Buffer<D>) {
-        let (tokens, Some(symbols)) = (symbols.host.len(), &symbols.memory) else { return };
+        let (tokens, Some(symbols)) = (symbols.length, &symbols.memory) else { return };
         self.run(|driver| {
             let (symbols, table) = (View::new(symbols), table.0.f32(table.1));
             embedding::embedding(driver, tokens, width, scale, symbols, table, x.f32(0))
@@ -193,34 +222,18 @@ impl<D: Driver> Device for Gpu<D> {
         scale: f32,
         dtable: AtMut<Buffer<D>>,
     ) {
-        let rows = symbols.host.iter().max().map_or(0, |most| *most as usize + 1);
-        let order = Order::new(&symbols.host, rows);
-        let lists = [
-            le_bytes(order.positions.iter().copied()),
-            le_bytes(order.pieces.iter().flatten().map(|value| *value as u32)),
-            le_bytes(order.joined.iter().flatten().map(|value| *value as u32)),
-        ];
-        let ends: Vec<usize> = lists
-            .iter()
-            .scan(0, |end, list| {
-                *end = (*end + list.len()).next_multiple_of(256);
-                Some(*end)
-            })
-            .collect();
-        self.run_with(ends[2] + 4 * order.workspace_rows() * width, |driver, workspace| {
-            let [positions, pieces, joined, sums] =
-                [0, ends[0], ends[1], ends[2]].map(|offset| workspace.skip::<u8>(offset));
-            for (view, list) in [positions, pieces, joined].into_iter().zip(&lists) {
-                driver.upload(view, list)?;
-            }
+        let (Some(memory), Some(order)) = (&symbols.memory, &symbols.order) else { return };
+        self.run_with(4 * order.workspace_rows * width, |driver, workspace| {
+            let [positions, pieces, joined] =
+                [order.positions, order.pieces, order.joined].map(|offset| View::new(memory).skip::<u8>(offset));
             let device_order = DeviceOrder {
                 positions,
                 pieces,
-                piece_count: order.pieces.len(),
+                piece_count: order.piece_count,
                 joined,
-                joined_count: order.joined.len(),
-                workspace: sums,
-                workspace_rows: order.workspace_rows(),
+                joined_count: order.joined_count,
+                workspace,
+                workspace_rows: order.workspace_rows,
             };
             embedding::embedding_backward(driver, width, scale, &device_order, dx.f32(0), dtable.0.f32(dtable.1))
         });
@@ -315,16 +328,17 @@ impl<D: Driver> Device for Gpu<D> {
         targets: &Indices<D>,
         objective: Objective,
         gradient: Option<CrossEntropyGradient<Buffer<D>>>,
-    ) -> Loss {
+    ) {
         if self.failure.borrow().is_some() {
-            return Loss::default();
+            return;
         }
+        let Some(total) = &self.report else { return };
         let gradient = gradient.as_ref().map(|CrossEntropyGradient { scale, dx, dw }| cross_entropy::Gradient {
             scale: *scale,
             dx: dx.bf16(0),
             dw: dw.0.f32(dw.1),
         });
-        self.loss(shape, [x.bf16(0), w.0.bf16(w.1)], targets, objective, None, gradient)
+        self.loss(shape, [x.bf16(0), w.0.bf16(w.1)], targets, objective, total, None, gradient);
     }
 
     fn token_nats(
@@ -335,10 +349,10 @@ impl<D: Driver> Device for Gpu<D> {
         targets: &Indices<D>,
         nats: &mut Vec<f32>,
     ) {
-        let places = self.zeros(shape.tokens);
-        if self.failure.borrow().is_none() {
+        let (places, total) = (self.zeros(shape.tokens), self.allocate(SUM_BYTES));
+        if let (None, Some(total)) = (self.failure.borrow().as_ref(), &total) {
             let matrices = [x.bf16(0), w.0.bf16(w.1)];
-            self.loss(shape, matrices, targets, Objective::default(), Some(places.f32(0)), None);
+            self.loss(shape, matrices, targets, Objective::default(), total, Some(places.f32(0)), None);
         }
         *nats = self.read(At(&places, 0), shape.tokens);
     }
@@ -366,16 +380,26 @@ impl<D: Driver> Device for Gpu<D> {
         self.run(|driver| rounding::fake_quantize_backward(driver, rows, stride, columns, step, x.bf16(0), dx.bf16(0)));
     }
 
-    fn sum_of_squares(&mut self, values: At<Buffer<D>>, length: usize) -> f64 {
+    fn clip_gradients(&mut self, gradients: At<Buffer<D>>, length: usize, clip: f32) {
+        let Some(report) = &self.report else { return };
         let partials = optimizer::partials(length);
-        let mut sum = [0; 8];
-        self.run_with(8 * (partials + 1), |driver, workspace| {
-            let total = workspace.skip::<f64>(partials);
-            optimizer::sum_of_squares(driver, length, values.0.f32(values.1), workspace)?;
-            optimizer::add_squares(driver, partials, workspace, total)?;
-            driver.download(total, &mut sum)
+        self.run_with(8 * partials, |driver, workspace| {
+            optimizer::sum_of_squares(driver, length, gradients.0.f32(gradients.1), workspace)?;
+            let norm_and_factor = View::new(report).skip::<u8>(SUM_BYTES);
+            optimizer::clip_factor(driver, partials, clip, workspace, norm_and_factor)
         });
-        f64::from_ne_bytes(sum)
+    }
+
+    fn take_report(&mut self) -> Report {
+        let Some(report) = &self.report else { return Report::default() };
+        let mut bytes = [0; REPORT_BYTES];
+        self.run(|driver| {
+            driver.download(View::new(report), &mut bytes)?;
+            driver.zero(View::new(report), SUM_BYTES)
+        });
+        let double = |at: usize| f64::from_ne_bytes(std::array::from_fn(|i| bytes[at + i]));
+        let norm = f32::from_ne_bytes(std::array::from_fn(|i| bytes[SUM_BYTES + i]));
+        Report { loss: Loss { nats: double(0), count: double(8) as u64 }, gradient_norm: norm.into() }
     }
 
     fn adamw(
@@ -386,18 +410,12 @@ impl<D: Driver> Device for Gpu<D> {
         parameters: AtMut<Buffer<D>>,
         moments: [AtMut<Buffer<D>>; 2],
     ) {
-        let AdamW { learning_rate, beta1, beta2, epsilon, weight_decay, step, gradient_scale } = update;
-        let rates = optimizer::AdamW { learning_rate, beta1, beta2, epsilon, weight_decay, step };
-        self.run_with(8, |driver, workspace| {
-            driver.upload(workspace, &le_bytes([0.0, gradient_scale].map(f32::to_bits)))?;
-            let tensor = optimizer::Parameters {
-                gradients: gradients.0.f32(gradients.1),
-                parameters: parameters.0.f32(parameters.1),
-                product: parameters.0.bf16(parameters.1),
-                norm_and_factor: workspace,
-            };
+        let AdamW { learning_rate, beta1, beta2, epsilon, weight_decay, step } = update;
+        let update = optimizer::AdamW { learning_rate, beta1, beta2, epsilon, weight_decay, step };
+        let Some(report) = &self.report else { return };
+        self.run(|driver| {
             let moments = moments.each_ref().map(|moment| moment.0.f32(moment.1));
-            optimizer::adamw(driver, length, rates, tensor, moments)
+            optimizer::adamw(driver, length, update, Self::updated(report, gradients, &parameters), moments)
         });
     }
 
@@ -410,17 +428,12 @@ impl<D: Driver> Device for Gpu<D> {
         state: AtMut<Buffer<D>>,
     ) {
         let AdafactorShape { rows, columns, factored } = shape;
-        let Adafactor { learning_rate, decay, gradient_scale } = update;
+        let Adafactor { learning_rate, decay } = update;
         let update = optimizer::Adafactor { rows, columns, factored, learning_rate, decay };
-        self.run_with(256 + update.workspace_bytes(), |driver, workspace| {
-            driver.upload(workspace, &le_bytes([0.0, gradient_scale].map(f32::to_bits)))?;
-            let tensor = optimizer::Parameters {
-                gradients: gradients.0.f32(gradients.1),
-                parameters: parameters.0.f32(parameters.1),
-                product: parameters.0.bf16(parameters.1),
-                norm_and_factor: workspace,
-            };
-            optimizer::adafactor(driver, update, tensor, state.0.f32(state.1), workspace.skip::<u8>(256))
+        let Some(report) = &self.report else { return };
+        self.run_with(update.workspace_bytes(), |driver, workspace| {
+            let tensor = Self::updated(report, gradients, &parameters);
+            optimizer::adafactor(driver, update, tensor, state.0.f32(state.1), workspace)
         });
     }
 }
