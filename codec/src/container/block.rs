@@ -74,13 +74,18 @@ impl BlockHeader {
 
     /// Reads the start of a block, which should be that of block `expected` of a stream.
     pub fn parse(bytes: &[u8], header: &Header, expected: u32) -> Result<Self, DecodeError> {
+        Self::parse_sized(bytes, header.block_size, expected)
+    }
+
+    /// [`Self::parse`] for a stream with blocks of at most `block_size` bytes of text.
+    pub(crate) fn parse_sized(bytes: &[u8], block_size: u32, expected: u32) -> Result<Self, DecodeError> {
         let truncated = DecodeError::Truncated { part: Part::BlockHeader, block: expected };
         let bytes = bytes.first_chunk().ok_or(truncated)?;
         let block = Self::parse_any(bytes, expected)?;
         if block.number != expected {
             return Err(DecodeError::BlockOrder { expected, found: block.number });
         }
-        if !block.has_possible_lengths(header) {
+        if !block.has_possible_lengths(block_size) {
             let (text, payload) = (block.text_length, block.payload_length);
             return Err(DecodeError::BlockLengths { block: expected, text, payload });
         }
@@ -115,8 +120,8 @@ impl BlockHeader {
         }
     }
 
-    fn has_possible_lengths(&self, header: &Header) -> bool {
-        (1..=header.block_size).contains(&self.text_length)
+    fn has_possible_lengths(&self, block_size: u32) -> bool {
+        (1..=block_size).contains(&self.text_length)
             && match self.kind {
                 BlockKind::Coded => self.payload_length < self.text_length,
                 BlockKind::Stored => self.payload_length == self.text_length,
@@ -371,6 +376,6 @@ pub fn find_block(stream: &[u8], header: &Header, from: usize) -> Option<(usize,
     let candidates = stream.get(from..)?.windows(BlockHeader::LENGTH);
     (from..).zip(candidates).find_map(|(offset, bytes)| {
         let block = BlockHeader::parse_any(bytes.first_chunk()?, 0).ok()?;
-        block.has_possible_lengths(header).then_some((offset, block))
+        block.has_possible_lengths(header.block_size).then_some((offset, block))
     })
 }

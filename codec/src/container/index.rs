@@ -70,7 +70,10 @@ impl IndexBuilder {
     pub fn add(&mut self, block: &BlockHeader) -> IndexEntry {
         let entry = self.next;
         if self.blocks > 0 {
-            self.checksum.update(&entry.to_bytes());
+            // Field by field: a device with little memory need not hold all of its bytes.
+            for field in [entry.offset, entry.text_offset, entry.first_window] {
+                self.checksum.update(&field.to_le_bytes());
+            }
         }
         self.next = IndexEntry {
             offset: entry.offset.wrapping_add(block.stream_length()),

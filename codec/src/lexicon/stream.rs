@@ -11,7 +11,7 @@ use crate::error::{DecodeError, Part};
 #[derive(Clone, Debug)]
 pub struct StreamText<'l, 'a, 's> {
     lexicon: &'l Lexicon<'a>,
-    header: Header,
+    block_size: u32,
     rest: &'s [u8],
     index: IndexBuilder,
     block: Option<BlockText<'l, 'a, 's>>,
@@ -28,7 +28,7 @@ impl<'a> Lexicon<'a> {
         self.check_stream(&header)?;
         Ok(StreamText {
             lexicon: self,
-            header,
+            block_size: header.block_size,
             rest: stream.get(Header::LENGTH..).unwrap_or_default(),
             index: IndexBuilder::new(&header, Header::LENGTH),
             block: None,
@@ -50,7 +50,7 @@ impl<'s> StreamText<'_, '_, 's> {
             return Ok(false);
         }
         let number = self.index.blocks();
-        let block = BlockHeader::parse(self.rest, &self.header, number)?;
+        let block = BlockHeader::parse_sized(self.rest, self.block_size, number)?;
         let payload = self.rest.get(BlockHeader::LENGTH..).unwrap_or_default();
         self.block = Some(self.lexicon.block(&block, payload)?);
         self.rest = payload.get(block.payload_length as usize..).unwrap_or_default();

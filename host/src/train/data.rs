@@ -222,12 +222,12 @@ pub fn validation_pieces(text: &Text, bytes: usize, length: usize) -> Vec<&[u8]>
         .collect()
 }
 
-/// The pieces of [`validation_pieces`] as one context each, packed into batches of up to `length` positions.
-pub fn validation_batches(text: &Text, bytes: usize, length: usize, context: usize, start_symbol: u32) -> Vec<Batch> {
+/// Pieces of [`validation_pieces`] as one context each, packed into batches of up to `capacity` positions.
+pub fn validation_batches(pieces: &[&[u8]], capacity: usize, context: usize, start_symbol: u32) -> Vec<Batch> {
     let mut batches = Vec::new();
     let mut batch = Batch::default();
-    for piece in validation_pieces(text, bytes, length) {
-        if batch.symbols.len() + piece.len() > length {
+    for piece in pieces {
+        if batch.symbols.len() + piece.len() > capacity {
             batches.push(std::mem::take(&mut batch));
         }
         Rows { batch: &mut batch, left: piece.len(), context, start_symbol }.context(piece, None);

@@ -198,10 +198,12 @@ fn settings(arguments: &M1Arguments, adaptation: bool) -> Settings {
     });
     let windows = arguments.window_share.unwrap_or(if adaptation { 0.1 } else { 0.25 });
     let messages = if arguments.messages.is_empty() { 0.0 } else { arguments.message_share };
+    let batch = arguments.batch.unwrap_or(defaults.batch);
+    let seen = steps as f64 * (batch * sequence) as f64;
     let decay_steps = arguments.decay_steps.unwrap_or(steps / 4);
     let rounded_steps = if arguments.schedule == Schedule::Constant { decay_steps } else { steps / 3 };
     Settings {
-        batch: arguments.batch.unwrap_or(defaults.batch),
+        batch,
         sequence,
         micro_batch: sequence,
         workers: arguments.threads.count(),
@@ -228,12 +230,12 @@ fn settings(arguments: &M1Arguments, adaptation: bool) -> Settings {
         },
         rounded_steps: if arguments.no_quantize { 0 } else { arguments.rounded_steps.unwrap_or(rounded_steps) },
         resegment: arguments.resegment.unwrap_or(if adaptation { 1 } else { 3 }),
-        window_text: WINDOW_TEXT,
+        window_text: WINDOW_TEXT.min((windows * seen) as usize),
         seed: arguments.seed,
     }
 }
 
-/// Text that is cut into windows each time, in bytes.
+/// Text that is cut into windows each time, in bytes: as much as training makes of windows, so that short runs aren't spent on cutting, and this at most.
 const WINDOW_TEXT: usize = 16_000_000;
 
 /// A resumed run keeps its settings; its end may be moved.

@@ -13,7 +13,7 @@ use super::backend::Backend;
 use super::checkpoint::{Checkpoint, State};
 use super::cpu::Cpu;
 use super::cpu::matmul::Precision;
-use super::data::{Mix, Source, Text, validation_batches};
+use super::data::{Mix, Source, Text, validation_batches, validation_pieces};
 use super::device::{Loss, Report};
 use super::model::{Batch, ModelConfig};
 use super::optimizer::{LearningRate, Optimizer, OptimizerKind};
@@ -131,7 +131,9 @@ impl Run {
         dev: &Text,
         backend: Box<dyn Backend>,
     ) -> Self {
-        let dev = validation_batches(dev, DEV_BYTES, DEV_LENGTH, model.context, model.start_symbol());
+        let pieces = validation_pieces(dev, DEV_BYTES, DEV_LENGTH);
+        let capacity = settings.micro_batch.max(DEV_LENGTH);
+        let dev = validation_batches(&pieces, capacity, model.context, model.start_symbol());
         Self {
             name: name.to_owned(),
             bytes: 0,
