@@ -1,0 +1,277 @@
+//! Cortex-M0: four rows share each activation.
+//!
+//! Its instructions reach eight registers, and add to the sums in four others. A column of four rows takes 14 instructions: one loads the
+//! activation, widened to a word once for all rows, one moves to the next column, and three a row load a weight, multiply and add.
+//! Activations that are mostly zeros become a list of those that are not. A row that a gate closes is passed over.
+//!
+//! Invariant: the sums are exact, so their order does not matter and the bits are those of the portable loop.
+
+use core::arch::global_asm;
+
+use equalinfo_codec::m1::{Kernels, Matrix, Portable, Requantizer};
+
+use super::rows::{Form, Job, Prepared, job, list};
+
+/// Sums in assembly, requantized in portable code.
+#[derive(Debug)]
+pub enum Small {}
+
+impl Kernels for Small {
+    type Prepared<'a> = Prepared<'a>;
+
+    #[inline]
+    fn prepare<'a>(activations: &'a [i8], scratch: &'a mut [i32]) -> Prepared<'a> {
+        let form = match list(activations, scratch) {
+            Some(length) => Form::Listed(scratch.get(..length).unwrap_or_default()),
+            None => match scratch.get_mut(..activations.len()) {
+                Some(words) => {
+                    words.iter_mut().zip(activations).for_each(|(word, &activation)| *word = activation.into());
+                    Form::Widened(words)
+                }
+                None => Form::Plain,
+            },
+        };
+        Prepared { activations, form }
+    }
+
+    #[inline]
+    fn project(rows: &Matrix, activations: &Prepared<'_>, scale: u32, out: &mut [i32]) {
+        match job(rows, activations, scale, out) {
+            // SAFETY: as `job` says.
+            (Some(mut job), true) => unsafe { equalinfo_sums(&mut job) },
+            // SAFETY: as `job` says.
+            (Some(mut job), false) => unsafe { equalinfo_sums_listed(&mut job) },
+            (None, _) => return Portable::project(rows, &activations.activations, scale, out),
+        }
+        requantize(rows, scale, out);
+    }
+
+    #[inline]
+    fn project_gated(rows: &Matrix, activations: &Prepared<'_>, gates: &[i32], out: &mut [i32]) {
+        match job(rows, activations, 0, out) {
+            (Some(mut job), true) if gates.len() >= out.len() => {
+                job.gates = gates.as_ptr();
+                // SAFETY: as `job` says, and there is a gate for every row.
+                unsafe { equalinfo_sums_gated(&mut job) };
+                requantize(rows, 0, out);
+            }
+            _ => Self::project(rows, activations, 0, out),
+        }
+    }
+
+    #[inline]
+    fn dot(a: &[i8], b: &[i8]) -> i32 {
+        if a.len() == b.len() && a.len().is_multiple_of(4) && !a.is_empty() {
+            // SAFETY: both have as many bytes, a multiple of 4.
+            unsafe { equalinfo_dot(a.as_ptr(), b.as_ptr(), a.as_ptr_range().end) }
+        } else {
+            Portable::dot(a, b)
+        }
+    }
+}
+
+/// Puts the numbers that rows give in the place of their sums.
+#[inline(never)]
+fn requantize(rows: &Matrix, scale: u32, out: &mut [i32]) {
+    for (out, requantizer) in out.iter_mut().zip(rows.requantizers) {
+        *out = Requantizer::from_image(*requantizer).apply(*out << scale);
+    }
+}
+
+unsafe extern "C" {
+    /// Rows times widened activations, four rows at a time.
+    fn equalinfo_sums(job: &mut Job);
+    /// The same for rows whose gate is positive, one at a time; other places keep what they hold.
+    fn equalinfo_sums_gated(job: &mut Job);
+    /// Rows times listed activations, four rows at a time.
+    fn equalinfo_sums_listed(job: &mut Job);
+    /// The dot product of two vectors.
+    fn equalinfo_dot(a: *const i8, b: *const i8, a_end: *const i8) -> i32;
+}
+
+// Registers, unless said otherwise: r0 weights, r1 activations, r2 the activation, r3 a weight, r4 to r7 where the four rows begin, r8 to r11
+// their sums, lr the end of the activations; the job lies on the stack.
+global_asm!(
+    ".syntax unified",
+    ".macro begin name",
+    ".section .text.\\name, \"ax\", %progbits",
+    ".global \\name",
+    ".type \\name, %function",
+    ".thumb_func",
+    "\\name:",
+    "push {{r4, r5, r6, r7, lr}}",
+    "mov r4, r8",
+    "mov r5, r9",
+    "mov r6, r10",
+    "mov r7, r11",
+    "push {{r0, r4, r5, r6, r7}}",
+    "ldr r1, [r0, #20]",
+    "mov lr, r1",
+    ".endm",
+    ".macro end name",
+    "pop {{r0, r4, r5, r6, r7}}",
+    "mov r8, r4",
+    "mov r9, r5",
+    "mov r10, r6",
+    "mov r11, r7",
+    "pop {{r4, r5, r6, r7, pc}}",
+    ".size \\name, . - \\name",
+    ".endm",
+    // Of a job in r0: the rows' beginnings, and its weights in r0.
+    ".macro four_rows",
+    "ldr r5, [r0, #28]",
+    "movs r4, #0",
+    "adds r6, r5, r5",
+    "adds r7, r6, r5",
+    "ldr r0, [r0, #24]",
+    ".endm",
+    ".macro no_sums",
+    "movs r2, #0",
+    "mov r8, r2",
+    "mov r9, r2",
+    "mov r10, r2",
+    "mov r11, r2",
+    ".endm",
+    ".macro weight row, sum",
+    "ldrsb r3, [r0, \\row]",
+    "muls r3, r2, r3",
+    "add \\sum, r3",
+    ".endm",
+    ".macro column",
+    "weight r4, r8",
+    "weight r5, r9",
+    "weight r6, r10",
+    "weight r7, r11",
+    ".endm",
+    // Stores the sums, with the job in r3, and leaves the comparison of the place with the last.
+    ".macro store",
+    "ldr r2, [r3, #4]",
+    "mov r1, r8",
+    "stm r2!, {{r1}}",
+    "mov r1, r9",
+    "stm r2!, {{r1}}",
+    "mov r1, r10",
+    "stm r2!, {{r1}}",
+    "mov r1, r11",
+    "stm r2!, {{r1}}",
+    "str r2, [r3, #4]",
+    "ldr r1, [r3, #8]",
+    "cmp r2, r1",
+    ".endm",
+    "begin equalinfo_sums",
+    "four_rows",
+    "0:",
+    "ldr r3, [sp]",
+    "ldr r1, [r3, #16]",
+    "no_sums",
+    "1:",
+    ".rept 16",
+    "ldm r1!, {{r2}}",
+    "column",
+    "adds r0, #1",
+    ".endr",
+    "cmp r1, lr",
+    "beq 2f",
+    "b 1b",
+    "2:",
+    "adds r0, r0, r7",
+    "ldr r3, [sp]",
+    "store",
+    "beq 3f",
+    "b 0b",
+    "3:",
+    "end equalinfo_sums",
+    // r2 and r3 two activations, r4 a weight, r5 and r6 where two columns are, r7 the sum.
+    "begin equalinfo_sums_gated",
+    "movs r5, #0",
+    "movs r6, #1",
+    "ldr r0, [r0, #24]",
+    "0:",
+    "ldr r3, [sp]",
+    "ldr r2, [r3, #32]",
+    "ldm r2!, {{r4}}",
+    "str r2, [r3, #32]",
+    "cmp r4, #0",
+    "bgt 2f",
+    "ldr r4, [r3, #28]",
+    "add r0, r4",
+    "ldr r2, [r3, #4]",
+    "adds r2, #4",
+    "b 3f",
+    "2:",
+    "ldr r1, [r3, #16]",
+    "movs r7, #0",
+    "1:",
+    ".rept 8",
+    "ldm r1!, {{r2, r3}}",
+    "ldrsb r4, [r0, r5]",
+    "muls r4, r2, r4",
+    "adds r7, r7, r4",
+    "ldrsb r4, [r0, r6]",
+    "muls r4, r3, r4",
+    "adds r7, r7, r4",
+    "adds r0, #2",
+    ".endr",
+    "cmp r1, lr",
+    "bne 1b",
+    "ldr r3, [sp]",
+    "ldr r2, [r3, #4]",
+    "stm r2!, {{r7}}",
+    "3:",
+    "str r2, [r3, #4]",
+    "ldr r1, [r3, #8]",
+    "cmp r2, r1",
+    "bne 0b",
+    "end equalinfo_sums_gated",
+    // r2 an entry and then its activation, r12 the weights.
+    "begin equalinfo_sums_listed",
+    "four_rows",
+    "mov r12, r0",
+    "0:",
+    "ldr r3, [sp]",
+    "ldr r1, [r3, #16]",
+    "no_sums",
+    "1:",
+    "ldm r1!, {{r2}}",
+    "uxth r0, r2",
+    "add r0, r12",
+    "asrs r2, r2, #16",
+    "column",
+    "cmp r1, lr",
+    "bne 1b",
+    "add r12, r5",
+    "add r12, r7",
+    "ldr r3, [sp]",
+    "store",
+    "bne 0b",
+    "end equalinfo_sums_listed",
+    // r2 a number of the first vector, r3 one of the second and then their product, r4 and r5 where two columns are, r7 the sum, r12 the end.
+    ".section .text.equalinfo_dot, \"ax\", %progbits",
+    ".global equalinfo_dot",
+    ".type equalinfo_dot, %function",
+    ".thumb_func",
+    "equalinfo_dot:",
+    "push {{r4, r5, r6, r7, lr}}",
+    "mov r12, r2",
+    "movs r4, #0",
+    "movs r5, #1",
+    "movs r7, #0",
+    "1:",
+    ".rept 2",
+    "ldrsb r2, [r0, r4]",
+    "ldrsb r3, [r1, r4]",
+    "muls r3, r2, r3",
+    "adds r7, r7, r3",
+    "ldrsb r2, [r0, r5]",
+    "ldrsb r3, [r1, r5]",
+    "muls r3, r2, r3",
+    "adds r7, r7, r3",
+    "adds r0, #2",
+    "adds r1, #2",
+    ".endr",
+    "cmp r0, r12",
+    "bne 1b",
+    "mov r0, r7",
+    "pop {{r4, r5, r6, r7, pc}}",
+    ".size equalinfo_dot, . - equalinfo_dot",
+);
