@@ -10,5 +10,6 @@ pub mod lexicon;
 pub mod model;
 pub mod quantize;
 pub mod static_model;
+pub mod tokenize;
 pub mod train;
 pub mod verify;

@@ -12,10 +12,12 @@ mod generate;
 mod inspect;
 pub mod interrupt;
 mod lexicon;
+pub mod m2;
 pub mod options;
 pub mod progress;
 mod segmentation;
 mod table;
+mod tokenize;
 pub mod train;
 mod train_static;
 mod verify;
@@ -52,8 +54,13 @@ enum Command {
     Inspect(inspect::InspectArguments),
     /// Measure every method on a file or corpus: bits/byte, bytes/window, token ratio
     Eval(eval::EvalArguments),
+    /// Measure a trained M2 on tokens: bits/byte, FLOPs/byte
+    #[command(name = "eval-m2")]
+    EvalM2(m2::EvalArguments),
     /// Compare with general-purpose compressors on the same text
     Compare(compare::CompareArguments),
+    /// Turn a corpus into token shards (.npy) for training M2
+    Tokenize(Box<tokenize::TokenizeArguments>),
     /// Write a model as an .m1q image, C header or Rust module
     Export(export::ExportArguments),
     /// Compile a model into the texts of all codes of 16 bits
@@ -95,7 +102,9 @@ impl Cli {
             Command::Cat(arguments) => cat::run(&arguments),
             Command::Inspect(arguments) => inspect::run(&arguments),
             Command::Eval(arguments) => eval::run(&arguments).map(|()| Outcome::Complete),
+            Command::EvalM2(arguments) => m2::eval(&arguments).map(|()| Outcome::Complete),
             Command::Compare(arguments) => compare::run(&arguments).map(|()| Outcome::Complete),
+            Command::Tokenize(arguments) => tokenize::run(&arguments).map(|()| Outcome::Complete),
             Command::Export(arguments) => export::run(&arguments).map(|()| Outcome::Complete),
             Command::Lexicon(command) => lexicon::run(&command).map(|()| Outcome::Complete),
             Command::Train(train::Train::Static(arguments)) => {
@@ -103,6 +112,9 @@ impl Cli {
             }
             Command::Train(train::Train::M1(arguments)) => {
                 crate::train::m1::run(&arguments).map(|()| Outcome::Complete)
+            }
+            Command::Train(train::Train::M2(arguments)) => {
+                crate::train::m2::train(&arguments).map(|()| Outcome::Complete)
             }
             Command::Quantize(arguments) => crate::train::quantize::run(&arguments).map(|()| Outcome::Complete),
             Command::Verify(arguments) => verify::run(&arguments).map(|()| Outcome::Complete),

@@ -13,6 +13,8 @@ use crate::train::optimizer::{OptimizerKind, Schedule};
 pub enum Train {
     /// Train the byte language model M1 on text, or adapt a shipped one to a domain
     M1(Box<M1Arguments>),
+    /// Train M2, a language model of the tokens of compressed text
+    M2(Box<super::m2::TrainArguments>),
     /// Count bytes: the frequencies of method static-ac
     Static(super::train_static::StaticArguments),
 }

@@ -1,7 +1,8 @@
 //! [`Tokenizer`]: what turns an example of text into tokens, for every row of the paper's tables and a few more.
 
 use anyhow::{Context, Result, bail};
-use equalinfo_codec::{ByteModel, WindowBits, WindowCode, WindowEncoder};
+use equalinfo_codec::window::{Window, WindowEncoder};
+use equalinfo_codec::{ByteModel, WindowBits, WindowCode};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{LoadedModel, Session};
@@ -143,7 +144,8 @@ impl<'a> Tokenizer<'a> {
     pub fn new(method: Method, model: &'a LoadedModel, context: usize) -> Result<Self> {
         let window = match &method {
             Method::EqualInfo { window_bits, code, .. } => {
-                let bits = WindowBits::from_bits(*window_bits).with_context(|| format!("no windows of {window_bits} bits"))?;
+                let bits =
+                    WindowBits::from_bits(*window_bits).with_context(|| format!("no windows of {window_bits} bits"))?;
                 let code = match code.as_str() {
                     "default" => WindowCode::Default,
                     "paper" => WindowCode::Paper,
@@ -167,7 +169,11 @@ impl<'a> Tokenizer<'a> {
     /// # Errors
     /// The context is longer than the model's.
     pub fn session(&self) -> Result<Option<Session>> {
-        if matches!(self.method, Method::EqualInfo { .. }) { self.model.session(self.context).map(Some) } else { Ok(None) }
+        if matches!(self.method, Method::EqualInfo { .. }) {
+            self.model.session(self.context).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     /// The first tokens of a text, `most` at most.
@@ -184,7 +190,10 @@ impl<'a> Tokenizer<'a> {
             Method::StaticAc { token_bits } | Method::Ac { token_bits } => {
                 // Two bytes of code for a byte of text is more than any frequencies can ask: a byte costs at most 15 bits.
                 let mut code = vec![0; 2 * text.len() + 16];
-                let length = self.model.range_encode(self.context, text, &mut code)?.context("the code is longer than 16 bits a byte")?;
+                let length = self
+                    .model
+                    .range_encode(self.context, text, &mut code)?
+                    .context("the code is longer than 16 bits a byte")?;
                 code.truncate(length);
                 proportional(&code, *token_bits, text.len(), most)
             }
@@ -249,7 +258,7 @@ fn encode(
     context: usize,
     text: &[u8],
     starts_anew: bool,
-) -> equalinfo_codec::Window {
+) -> Window {
     if starts_anew {
         session.reset();
     }

@@ -11,7 +11,7 @@ use super::data::{Mix, Source, Text, held_out};
 use super::model::{ModelConfig, initial_parameters};
 use super::optimizer::{LearningRate, OptimizerKind, Schedule};
 use super::quantize::{self, FineTuning};
-use super::run::{Conduct, Directory, Run, Settings};
+use super::run::{Conduct, Directory, Material, Run, Settings, Validation};
 use crate::cli::interrupt;
 use crate::cli::train::{M1Arguments, Preset};
 use crate::corpus::{Corpus, CorpusOptions};
@@ -63,7 +63,7 @@ pub fn run(arguments: &M1Arguments) -> Result<()> {
     let directory = Directory(arguments.output.clone().unwrap_or_else(|| Path::new("runs").join(&name)));
     std::fs::create_dir_all(&directory.0)
         .with_context(|| format!("cannot make the run's directory {}", directory.0.display()))?;
-    let resumed = resumed(arguments, &directory)?;
+    let resumed = resumed(arguments.resume, &directory)?;
     let (name, model) = match (&resumed, &initial) {
         (Some(checkpoint), _) => (checkpoint.state.name.clone(), checkpoint.state.model.clone()),
         (None, Some(start)) => (name, start.model.clone()),
@@ -97,7 +97,8 @@ pub fn run(arguments: &M1Arguments) -> Result<()> {
     }
     let parameters = initial.map(|start| start.parameters).unwrap_or_else(|| initial_parameters(&model, settings.seed));
     let backend = backend::open(place, &model, &settings, parameters)?;
-    let mut run = Run::new(&name, model, settings, source, &dev, backend);
+    let validation = Validation::of_text(&dev, &model, &settings);
+    let mut run = Run::new(&name, model, settings, Material::Text(source), validation, backend);
     if let Some(checkpoint) = resumed {
         run.restore(checkpoint, &directory)?;
     }
@@ -145,9 +146,9 @@ fn model_name(arguments: &M1Arguments) -> String {
 }
 
 /// The checkpoint to continue from. A directory with a checkpoint is never overwritten by accident.
-fn resumed(arguments: &M1Arguments, directory: &Directory) -> Result<Option<Checkpoint>> {
+pub(super) fn resumed(resume: bool, directory: &Directory) -> Result<Option<Checkpoint>> {
     let path = directory.checkpoint();
-    match (arguments.resume, path.exists()) {
+    match (resume, path.exists()) {
         (true, true) => Checkpoint::load(&path).map(Some),
         (true, false) => bail!("--resume: there is no {}", path.display()),
         (false, true) => bail!("{} exists: continue it with --resume or choose another --output", path.display()),

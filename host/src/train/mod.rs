@@ -1,7 +1,8 @@
 //! Training of the one architecture of this project: explicit forward and backward passes over a small set of device operations.
 //!
 //! Data flow: [`data`] cuts a corpus into rows of tokens, [`model`] runs them forward and back over a [`device`], [`optimizer`] moves the
-//! parameters, [`checkpoint`] keeps everything that a [`run`] needs to resume to the same bits. [`m1`] and [`quantize`] are the commands.
+//! parameters, [`checkpoint`] keeps everything that a [`run`] needs to resume to the same bits. [`m1`], [`m2`] and [`quantize`] are the commands;
+//! M2 trains on the rows of [`tokens`].
 
 mod backend;
 mod basis;
@@ -13,6 +14,7 @@ mod fake_quantize;
 pub mod gpu;
 mod layout;
 pub mod m1;
+pub mod m2;
 pub mod model;
 pub mod optimizer;
 pub mod quantize;
@@ -24,4 +26,5 @@ mod segment;
 mod testing;
 #[cfg(test)]
 mod tests;
+pub mod tokens;
 pub mod workers;

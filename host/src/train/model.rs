@@ -21,7 +21,7 @@ pub struct ModelConfig {
 }
 
 impl ModelConfig {
-    /// The named sizes of M1 and M2: layers, heads, feed-forward width, context in bytes (M1) or tokens (M2).
+    /// The named sizes of M1: layers, heads, feed-forward width, context in bytes.
     pub fn preset(name: &str) -> Option<Self> {
         let (layers, heads, feed_forward, context) = match name {
             "nano" => (2, 1, 192, 128),

@@ -16,7 +16,7 @@ use super::checkpoint::Checkpoint;
 use super::data::{Source, Text, held_out, validation_pieces};
 use super::model::{ModelConfig, TENSORS_PER_LAYER, Tensor};
 use super::optimizer::{LearningRate, Schedule};
-use super::run::{DEV_BYTES, DEV_LENGTH, Run};
+use super::run::{DEV_BYTES, DEV_LENGTH, Material, Run, Validation};
 use crate::cli::files::{Destination, Output};
 use crate::cli::train::QuantizeArguments;
 use crate::engine::{Engine, Image};
@@ -141,7 +141,8 @@ pub fn run(arguments: &QuantizeArguments) -> Result<()> {
     let steps = arguments.steps.unwrap_or(if state.scales.is_some() { 0 } else { STEPS });
     let parameters = checkpoint.training.parameters;
     let backend = Box::new(CpuBackend::new(&state.model, &settings, parameters));
-    let mut run = Run::new(&name, state.model, settings, source, &dev, backend);
+    let validation = Validation::of_text(&dev, &state.model, &settings);
+    let mut run = Run::new(&name, state.model, settings, Material::Text(source), validation, backend);
     run.scales = state.scales.clone().map(Arc::new);
     if steps > 0 && run.settings.mix.windows > 0.0 {
         run.cut_windows()?;

@@ -37,7 +37,7 @@ impl Run {
 
     /// Chooses steps of the activations that suit some rows of the training text.
     pub(super) fn calibrate(&mut self) -> Result<()> {
-        let batches = self.calibration_batches();
+        let batches = self.calibration_batches()?;
         let first = batches.first().cloned().unwrap_or_default();
         if self.scales.is_none() {
             let hidden = self.backend.calibrate(first.clone())?.hidden;
@@ -48,7 +48,7 @@ impl Run {
         Ok(())
     }
 
-    fn calibration_batches(&self) -> Vec<Batch> {
+    fn calibration_batches(&self) -> Result<Vec<Batch>> {
         let Settings { sequence, micro_batch, batch, .. } = self.settings;
         let rows = (CALIBRATION_BYTES / sequence).clamp(1, 2 * batch) as u64;
         let rows: Vec<u64> = (0..rows).map(|row| u64::MAX - row).collect();
@@ -84,7 +84,7 @@ impl Run {
     pub fn activation_scales(&mut self) -> Result<Arc<ActivationScales>> {
         match self.scales.clone() {
             Some(scales) => {
-                let batches = self.calibration_batches();
+                let batches = self.calibration_batches()?;
                 self.scales = Some(Arc::new(self.refined(ActivationScales::clone(&scales), &batches)?));
             }
             None => self.calibrate()?,

@@ -18,6 +18,7 @@ use super::device::{Loss, Report};
 use super::model::{Batch, ModelConfig};
 use super::optimizer::{LearningRate, Optimizer, OptimizerKind};
 use super::segment;
+use super::tokens::TokenRows;
 use crate::quantize::ActivationScales;
 
 /// What decides the course of a run; kept in its checkpoints.
@@ -73,7 +74,10 @@ impl Directory {
 #[derive(Serialize)]
 struct Metrics {
     step: u64,
+    /// Text seen.
     bytes: u64,
+    /// Positions with a loss: bytes, or tokens.
+    positions: u64,
     seconds: f64,
     train_bits_per_byte: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,19 +102,55 @@ pub struct Conduct {
     pub quiet: bool,
 }
 
+/// What rows are drawn from.
+pub enum Material {
+    /// Text, for a byte model.
+    Text(Source),
+    /// Rows of tokens.
+    Tokens(TokenRows),
+}
+
+impl Material {
+    fn push_row(&self, row: u64, length: usize, context: usize, start_symbol: u32, batch: &mut Batch) -> Result<()> {
+        match self {
+            Self::Text(source) => {
+                source.push_row(row, length, context, start_symbol, batch);
+                Ok(())
+            }
+            Self::Tokens(rows) => rows.push_row(row, start_symbol, batch),
+        }
+    }
+}
+
+/// Text that a run is validated on.
+pub struct Validation {
+    pub batches: Vec<Batch>,
+    /// Bytes of text that a position stands for.
+    pub ratio: f64,
+}
+
+impl Validation {
+    /// Documents, each a context of its own that slides.
+    pub fn of_text(text: &Text, model: &ModelConfig, settings: &Settings) -> Self {
+        let pieces = validation_pieces(text, DEV_BYTES, DEV_LENGTH);
+        let capacity = settings.micro_batch.max(DEV_LENGTH);
+        Self { batches: validation_batches(&pieces, capacity, model.context, model.start_symbol()), ratio: 1.0 }
+    }
+}
+
 /// A training run in memory.
 pub struct Run {
     pub name: String,
     pub model: ModelConfig,
     pub settings: Settings,
-    pub source: Source,
+    pub source: Material,
     pub(super) backend: Box<dyn Backend>,
     bytes: u64,
     seconds: f64,
     windows_step: u64,
     /// The steps of activations in use, once training rounds.
     pub(super) scales: Option<Arc<ActivationScales>>,
-    dev: Vec<Batch>,
+    dev: Validation,
     /// The next step's batches, made while a device was at work.
     prepared: Option<Prepared>,
 }
@@ -127,13 +167,10 @@ impl Run {
         name: &str,
         model: ModelConfig,
         settings: Settings,
-        source: Source,
-        dev: &Text,
+        source: Material,
+        dev: Validation,
         backend: Box<dyn Backend>,
     ) -> Self {
-        let pieces = validation_pieces(dev, DEV_BYTES, DEV_LENGTH);
-        let capacity = settings.micro_batch.max(DEV_LENGTH);
-        let dev = validation_batches(&pieces, capacity, model.context, model.start_symbol());
         Self {
             name: name.to_owned(),
             bytes: 0,
@@ -171,14 +208,24 @@ impl Run {
         if self.windows_step > 0 {
             let path = directory.windows(self.windows_step);
             let file = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            self.source.windows = serde_json::from_reader(zstd::Decoder::new(file)?)
-                .with_context(|| format!("{} is damaged", path.display()))?;
+            if let Material::Text(source) = &mut self.source {
+                source.windows = serde_json::from_reader(zstd::Decoder::new(file)?)
+                    .with_context(|| format!("{} is damaged", path.display()))?;
+            }
         }
         Ok(())
     }
 
     pub fn step(&self) -> u64 {
         self.backend.step()
+    }
+
+    /// Bytes of training text that a position stands for.
+    fn ratio(&self) -> f64 {
+        match &self.source {
+            Material::Text(_) => 1.0,
+            Material::Tokens(rows) => rows.ratio(),
+        }
     }
 
     /// Trains until the last step, `minutes` or an interrupt; saves at the end. True when the last step was done.
@@ -195,6 +242,7 @@ impl Run {
         let started = Instant::now();
         let seconds_before = self.seconds;
         let mut since = Since::new(self.bytes);
+        let ratio = self.ratio();
         while self.step() < steps {
             if self.segmentation_due() {
                 bar.set_message("cutting text into windows");
@@ -215,8 +263,8 @@ impl Run {
                 || conduct.minutes.is_some_and(|minutes| started.elapsed().as_secs_f64() > 60.0 * minutes);
             bar.set_position(self.step());
             if self.step().is_multiple_of(20) {
-                let rate = (self.bytes - since.bytes) as f64 / since.started.elapsed().as_secs_f64();
-                bar.set_message(format!("{:.4} bits/byte, {:.0} KB/s", since.bits_per_byte(), rate / 1e3));
+                let rate = ratio * (self.bytes - since.bytes) as f64 / since.started.elapsed().as_secs_f64();
+                bar.set_message(format!("{:.4} bits/byte, {:.0} KB/s", since.bits_per_byte(ratio), rate / 1e3));
             }
             if stop || self.step().is_multiple_of(conduct.validate_every) {
                 let elapsed = since.started.elapsed().as_secs_f64();
@@ -224,14 +272,15 @@ impl Run {
                 let dev = self.validate(self.scales.is_some())?;
                 let line = Metrics {
                     step: self.step(),
-                    bytes: self.bytes,
+                    bytes: (ratio * self.bytes as f64) as u64,
+                    positions: self.bytes,
                     seconds: self.seconds,
-                    train_bits_per_byte: since.bits_per_byte(),
+                    train_bits_per_byte: since.bits_per_byte(ratio),
                     dev_bits_per_byte: Some(dev),
                     rounded: self.scales.is_some(),
                     learning_rate: self.settings.learning_rate.at(self.step()),
                     gradient_norm,
-                    bytes_per_second: (self.bytes - since.bytes) as f64 / elapsed,
+                    bytes_per_second: ratio * (self.bytes - since.bytes) as f64 / elapsed,
                     flops_per_second,
                     utilization: self.backend.peak().map(|peak| flops_per_second / peak),
                 };
@@ -274,13 +323,13 @@ impl Run {
         let Settings { batch, sequence, z_loss, clip, learning_rate, .. } = self.settings;
         let step = self.step();
         let prepared = self.prepared.take().filter(|prepared| prepared.step == step);
-        let batches = prepared.map_or_else(|| self.batches(step), |prepared| prepared.batches);
+        let batches = prepared.map_or_else(|| self.batches(step), |prepared| Ok(prepared.batches))?;
         let positions = batch * sequence;
         let flops = batches.iter().map(|batch| self.model.flops(batch.symbols.len() as u64, batch.seen())).sum();
         self.backend.train(batches, self.scales.as_ref(), z_loss, 1.0 / positions as f32)?;
         self.backend.update(learning_rate.at(step + 1), clip)?;
         if self.backend.works_ahead() && !self.segmentation_due() {
-            self.prepared = Some(Prepared { step: step + 1, batches: self.batches(step + 1) });
+            self.prepared = Some(Prepared { step: step + 1, batches: self.batches(step + 1)? });
         }
         let report = self.backend.take_report()?;
         self.bytes += report.loss.count;
@@ -288,7 +337,7 @@ impl Run {
     }
 
     /// The rows of a step, in micro-batches.
-    fn batches(&self, step: u64) -> Vec<Batch> {
+    fn batches(&self, step: u64) -> Result<Vec<Batch>> {
         let Settings { batch, sequence, micro_batch, .. } = self.settings;
         let first = step * batch as u64;
         let rows: Vec<u64> = (first..first + batch as u64).collect();
@@ -296,20 +345,20 @@ impl Run {
     }
 
     /// Rows of the training text as one batch.
-    pub(super) fn rows(&self, rows: &[u64]) -> Batch {
+    pub(super) fn rows(&self, rows: &[u64]) -> Result<Batch> {
         let ModelConfig { context, .. } = self.model;
         let mut batch = Batch::default();
         for row in rows {
-            self.source.push_row(*row, self.settings.sequence, context, self.model.start_symbol(), &mut batch);
+            self.source.push_row(*row, self.settings.sequence, context, self.model.start_symbol(), &mut batch)?;
         }
-        batch
+        Ok(batch)
     }
 
     /// Bits/byte on the held-out documents, each a context of its own that slides; rounded as the integer model does if it has been calibrated and that is asked for.
     pub fn validate(&mut self, rounded: bool) -> Result<f64> {
         let scales = self.scales.as_ref().filter(|_| rounded).cloned();
-        let loss = self.backend.evaluate(self.dev.clone(), scales.as_ref())?;
-        Ok(loss.nats / loss.count.max(1) as f64 / LN_2)
+        let loss = self.backend.evaluate(self.dev.batches.clone(), scales.as_ref())?;
+        Ok(loss.nats / loss.count.max(1) as f64 / LN_2 / self.dev.ratio)
     }
 
     fn segmentation_due(&self) -> bool {
@@ -344,16 +393,17 @@ impl Run {
     pub fn cut_windows(&mut self) -> Result<()> {
         let seed = self.settings.seed ^ self.step();
         self.prepared = None;
-        self.source.windows = WINDOW_BITS
+        let Material::Text(source) = &mut self.source else { return Ok(()) };
+        source.windows = WINDOW_BITS
             .iter()
             .map(|(bits, weight)| {
                 // Twice over a small text gives it different phases; more would only repeat.
-                let bytes = (self.settings.window_text.min(2 * self.source.text.bytes.len()) as f32 * weight) as usize;
+                let bytes = (self.settings.window_text.min(2 * source.text.bytes.len()) as f32 * weight) as usize;
                 let windows = segment::segment(
                     self.backend.as_mut(),
                     &self.model,
                     self.settings.micro_batch,
-                    &self.source.text,
+                    &source.text,
                     *bits,
                     bytes,
                     seed,
@@ -372,7 +422,9 @@ impl Run {
         let path = directory.windows(self.windows_step);
         let mut encoder =
             zstd::Encoder::new(File::create(&path).with_context(|| format!("cannot write {}", path.display()))?, 1)?;
-        serde_json::to_writer(&mut encoder, &self.source.windows)?;
+        if let Material::Text(source) = &self.source {
+            serde_json::to_writer(&mut encoder, &source.windows)?;
+        }
         encoder.finish()?;
         // The checkpoint must never point at windows that are gone.
         self.save(directory)?;
@@ -415,7 +467,8 @@ impl Since {
         Self { started: Instant::now(), bytes, loss: Loss::default(), flops: 0.0 }
     }
 
-    fn bits_per_byte(&self) -> f64 {
-        self.loss.nats / self.loss.count.max(1) as f64 / LN_2
+    /// Of text that has `ratio` bytes for a position.
+    fn bits_per_byte(&self, ratio: f64) -> f64 {
+        self.loss.nats / self.loss.count.max(1) as f64 / LN_2 / ratio
     }
 }

@@ -1,0 +1,58 @@
+//! The text of token shards: documents joined and cut into examples, as in the paper.
+
+use anyhow::Result;
+
+/// Documents that are joined before they are cut.
+pub const DOCUMENTS: usize = 128;
+/// Bytes in an example.
+pub const EXAMPLE: usize = 10_240;
+
+/// Joins documents and cuts them: every example has [`EXAMPLE`] bytes but the last of each joined sequence.
+pub struct Examples<I> {
+    documents: I,
+    /// What is left of the joined documents.
+    joined: Vec<u8>,
+    taken: usize,
+}
+
+impl<I: Iterator<Item = Result<Vec<u8>>>> Examples<I> {
+    /// The examples of these documents.
+    pub fn new(documents: I) -> Self {
+        Self { documents, joined: Vec::new(), taken: 0 }
+    }
+}
+
+impl<I: Iterator<Item = Result<Vec<u8>>>> Iterator for Examples<I> {
+    type Item = Result<Vec<u8>>;
+
+    fn next(&mut self) -> Option<Result<Vec<u8>>> {
+        if self.taken == self.joined.len() {
+            (self.joined, self.taken) = (Vec::new(), 0);
+            for document in self.documents.by_ref().take(DOCUMENTS) {
+                match document {
+                    Ok(document) => self.joined.extend_from_slice(&document),
+                    Err(error) => return Some(Err(error)),
+                }
+            }
+        }
+        let end = (self.taken + EXAMPLE).min(self.joined.len());
+        let example = self.joined[self.taken..end].to_vec();
+        self.taken = end;
+        (!example.is_empty()).then_some(Ok(example))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn examples_cross_documents_and_end_with_a_joined_sequence() {
+        let documents: Vec<Vec<u8>> = (0..DOCUMENTS as u8 + 2).map(|i| vec![i; 100]).collect();
+        let examples: Vec<Vec<u8>> = Examples::new(documents.iter().cloned().map(Ok)).collect::<Result<_>>().unwrap();
+        let lengths: Vec<usize> = examples.iter().map(Vec::len).collect();
+        assert_eq!(lengths, [10_240, 100 * DOCUMENTS - 10_240, 200]);
+        assert!(examples.concat() == documents.concat());
+        assert_eq!(Examples::new(std::iter::empty()).count(), 0);
+    }
+}

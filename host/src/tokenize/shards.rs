@@ -1,0 +1,328 @@
+//! Token shards: `.npy` matrices of tokens, a row an example, and `manifest.json`, which says what they are.
+//!
+//! Invariant: the manifest names only shards that are complete, and is replaced as a whole, so a run that was killed at any moment continues behind the last
+//! shard that it names and ends in the same files as one that was not.
+
+use std::fs;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use npyz::WriterBuilder;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::method::{Method, Tokens};
+use crate::cli::files::{Destination, Output};
+
+const FORMAT: &str = "equalinfo-tokens-1";
+/// The manifest's name in the directory of a corpus.
+pub const MANIFEST: &str = "manifest.json";
+
+/// What a directory of shards was made of. Shards of other settings are not continued.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    #[serde(flatten)]
+    pub method: Method,
+    /// The method's name in the paper's tables.
+    pub name: String,
+    /// Different tokens.
+    pub vocabulary: usize,
+    /// Name and id of M1, the lexicon or the frequencies, for methods that have one.
+    pub model: Option<String>,
+    pub model_id: Option<String>,
+    /// Bytes of M1's context.
+    pub context: usize,
+    /// Tokens in a row.
+    pub sequence: usize,
+    /// Rows in a shard.
+    pub rows_per_shard: usize,
+    /// The input, as it was named, and the part of it that was read.
+    pub corpus: Vec<String>,
+    pub shard: Option<String>,
+    pub text_field: String,
+    pub lines: bool,
+    pub limit: Option<u64>,
+    /// Tokens after which no more rows were made.
+    pub tokens: Option<u64>,
+}
+
+/// A file of tokens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shard {
+    /// Tokens, `[rows, sequence]`, little-endian; a row is filled up with zeros.
+    pub file: String,
+    /// Tokens in each row, `[rows]`.
+    pub lengths: String,
+    pub rows: usize,
+    /// Tokens that are not padding.
+    pub tokens: u64,
+    /// Bytes of text that they stand for.
+    pub text: u64,
+    /// Of the two files' content.
+    pub sha256: String,
+}
+
+/// The contents of `manifest.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    pub format: String,
+    pub settings: Settings,
+    /// Whether all that was asked for is there.
+    pub complete: bool,
+    pub shards: Vec<Shard>,
+}
+
+impl Manifest {
+    /// Reads the manifest of a directory, if it has one.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not a manifest.
+    pub fn load(directory: &Path) -> Result<Option<Self>> {
+        let path = directory.join(MANIFEST);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = fs::read(&path).with_context(|| format!("{}: cannot read", path.display()))?;
+        let manifest: Self = serde_json::from_slice(&text)
+            .with_context(|| format!("{}: expected what 'equalinfo tokenize' writes", path.display()))?;
+        ensure!(manifest.format == FORMAT, "{}: expected format {FORMAT}, found {}", path.display(), manifest.format);
+        Ok(Some(manifest))
+    }
+
+    /// Reads the manifest of a complete directory.
+    ///
+    /// # Errors
+    /// There is none, or it is of a run that has not ended.
+    pub fn complete(directory: &Path) -> Result<Self> {
+        let Some(manifest) = Self::load(directory)? else {
+            bail!("{}: no {MANIFEST}; expected a directory that 'equalinfo tokenize' wrote", directory.display());
+        };
+        ensure!(manifest.complete, "{}: not complete; run 'equalinfo tokenize' again to continue", directory.display());
+        Ok(manifest)
+    }
+
+    /// Tokens that are not padding.
+    pub fn tokens(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.tokens).sum()
+    }
+
+    /// Bytes of text that they stand for.
+    pub fn text(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.text).sum()
+    }
+
+    /// Rows in all shards.
+    pub fn rows(&self) -> usize {
+        self.shards.iter().map(|shard| shard.rows).sum()
+    }
+
+    /// Bytes of text a token.
+    pub fn token_ratio(&self) -> f64 {
+        self.text() as f64 / self.tokens().max(1) as f64
+    }
+
+    fn save(&self, directory: &Path) -> Result<()> {
+        let mut text = serde_json::to_vec_pretty(self)?;
+        text.push(b'\n');
+        write(&directory.join(MANIFEST), &text)
+    }
+}
+
+/// Writes a whole file under its name or not at all.
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut output = Output::create(&Destination::File(path.to_owned()), true, true)?;
+    output.write_all(bytes).with_context(|| format!("{}: cannot write", path.display()))?;
+    output.finish(None)
+}
+
+/// Writes shards into a directory.
+pub struct Writer {
+    directory: PathBuf,
+    manifest: Manifest,
+    rows: Vec<Tokens>,
+}
+
+impl Writer {
+    /// Begins, or continues what was begun with the same settings.
+    ///
+    /// # Errors
+    /// The directory cannot be made, or holds tokens of other settings.
+    pub fn open(directory: &Path, settings: Settings) -> Result<Self> {
+        fs::create_dir_all(directory)
+            .with_context(|| format!("{}: cannot make this directory", directory.display()))?;
+        let manifest = match Manifest::load(directory)? {
+            Some(manifest) => {
+                ensure!(
+                    manifest.settings == settings,
+                    "{}: holds tokens of other settings: {}",
+                    directory.display(),
+                    serde_json::to_string(&manifest.settings)?
+                );
+                manifest
+            }
+            None => Manifest { format: FORMAT.to_owned(), settings, complete: false, shards: Vec::new() },
+        };
+        Ok(Self { directory: directory.to_owned(), manifest, rows: Vec::new() })
+    }
+
+    /// Rows that are on disk: so many examples can be passed over.
+    pub fn rows_done(&self) -> usize {
+        self.manifest.rows()
+    }
+
+    /// What has been written.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Tokens so far, those on their way to disk included.
+    pub fn tokens(&self) -> u64 {
+        self.manifest.tokens() + self.rows.iter().map(|row| row.ids.len() as u64).sum::<u64>()
+    }
+
+    /// Adds a row, of at most a sequence.
+    ///
+    /// # Errors
+    /// A shard is full and cannot be written.
+    pub fn push(&mut self, row: Tokens) -> Result<()> {
+        self.rows.push(row);
+        if self.rows.len() == self.manifest.settings.rows_per_shard { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        let Settings { sequence, vocabulary, .. } = self.manifest.settings;
+        let number = self.manifest.shards.len();
+        let (file, lengths) = (format!("tokens-{number:05}.npy"), format!("lengths-{number:05}.npy"));
+        let shape = [self.rows.len() as u64, sequence as u64];
+        let padded = self.rows.iter().flat_map(|row| (0..sequence).map(|i| row.ids.get(i).copied().unwrap_or(0)));
+        let tokens = if vocabulary <= 256 { array(padded.map(|id| id as u8), &shape)? } else { array(padded, &shape)? };
+        let counts = array(self.rows.iter().map(|row| row.ids.len() as u32), &shape[..1])?;
+        write(&self.directory.join(&file), &tokens)?;
+        write(&self.directory.join(&lengths), &counts)?;
+        let digest = Sha256::new().chain_update(&tokens).chain_update(&counts).finalize();
+        self.manifest.shards.push(Shard {
+            file,
+            lengths,
+            rows: self.rows.len(),
+            tokens: self.rows.iter().map(|row| row.ids.len() as u64).sum(),
+            text: self.rows.iter().map(|row| row.text).sum(),
+            sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        });
+        self.rows.clear();
+        self.manifest.save(&self.directory)
+    }
+
+    /// Writes what is left and marks the directory as complete.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn finish(mut self) -> Result<Manifest> {
+        self.flush()?;
+        self.manifest.complete = true;
+        self.manifest.save(&self.directory)?;
+        Ok(self.manifest)
+    }
+}
+
+fn array<T: npyz::AutoSerialize>(values: impl Iterator<Item = T>, shape: &[u64]) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut writer = npyz::WriteOptions::new().default_dtype().shape(shape).writer(&mut bytes).begin_nd()?;
+    writer.extend(values)?;
+    writer.finish()?;
+    Ok(bytes)
+}
+
+/// Rows of all shards of a directory, read where they lie: a corpus may be larger than memory.
+pub struct Rows {
+    shards: Vec<OpenShard>,
+    sequence: usize,
+    wide: bool,
+}
+
+struct OpenShard {
+    file: fs::File,
+    path: PathBuf,
+    /// Where the first row lies.
+    start: u64,
+    lengths: Vec<u32>,
+}
+
+impl Rows {
+    /// Opens the shards of a complete directory.
+    ///
+    /// # Errors
+    /// A file is missing or is not what the manifest says.
+    pub fn open(directory: &Path, manifest: &Manifest) -> Result<Self> {
+        let Settings { sequence, vocabulary, .. } = manifest.settings;
+        let wide = vocabulary > 256;
+        let open = |shard: &Shard| -> Result<OpenShard> {
+            let path = directory.join(&shard.file);
+            let what = || format!("{}: expected tokens of 'equalinfo tokenize'", path.display());
+            let mut file = fs::File::open(&path).with_context(what)?;
+            let header = npyz::NpyHeader::from_reader(&mut file).with_context(what)?;
+            ensure!(
+                header.shape() == [shard.rows as u64, sequence as u64],
+                "{}: its shape is {:?}",
+                what(),
+                header.shape()
+            );
+            let start = file.stream_position()?;
+            let width = 1 + u64::from(wide);
+            ensure!(
+                file.metadata()?.len() == start + width * (shard.rows * sequence) as u64,
+                "{}: its length is not that of its shape",
+                what()
+            );
+            let path_of_lengths = directory.join(&shard.lengths);
+            let lengths =
+                fs::read(&path_of_lengths).with_context(|| format!("{}: cannot read", path_of_lengths.display()))?;
+            let lengths: Vec<u32> = npyz::NpyFile::new(&lengths[..])?.into_vec()?;
+            ensure!(
+                lengths.len() == shard.rows && lengths.iter().all(|&length| length as usize <= sequence),
+                "{}: not the lengths of {} rows",
+                path_of_lengths.display(),
+                shard.rows
+            );
+            Ok(OpenShard { file, path, start, lengths })
+        };
+        Ok(Self { shards: manifest.shards.iter().map(open).collect::<Result<_>>()?, sequence, wide })
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lengths.len()).sum()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The tokens of a row, without padding.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn row(&mut self, mut index: usize) -> Result<Vec<u16>> {
+        for shard in &mut self.shards {
+            let Some(&length) = shard.lengths.get(index) else {
+                index -= shard.lengths.len();
+                continue;
+            };
+            let width = if self.wide { 2 } else { 1 };
+            let mut bytes = vec![0; width * length as usize];
+            let place = shard.start + (width * index * self.sequence) as u64;
+            let read = shard.file.seek(SeekFrom::Start(place)).and_then(|_| shard.file.read_exact(&mut bytes));
+            read.with_context(|| format!("{}: cannot read row {index}", shard.path.display()))?;
+            return Ok(if self.wide {
+                bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect()
+            } else {
+                bytes.into_iter().map(u16::from).collect()
+            });
+        }
+        bail!("there is no row {index} more")
+    }
+}

@@ -1,0 +1,153 @@
+//! Tokens against the coders that they come from, and shards against interruptions.
+
+use std::path::Path;
+
+use equalinfo_codec::{WindowBits, WindowCode, decode_window};
+
+use super::examples::EXAMPLE;
+use super::method::{Align, Method, Reset, Tokenizer, Tokens};
+use super::shards::{Manifest, Rows, Settings, Writer};
+use crate::model::LoadedModel;
+
+fn alice() -> Vec<u8> {
+    std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/alice29.txt")).unwrap()
+}
+
+fn windows(window_bits: u32, token_bits: u32, reset: Reset, align: Align) -> Method {
+    Method::EqualInfo { window_bits, token_bits, code: "default".into(), reset, align }
+}
+
+fn tokens(method: Method, text: &[u8], most: usize) -> Tokens {
+    let model = match method {
+        Method::StaticAc { .. } => LoadedModel::english().unwrap(),
+        _ => LoadedModel::m1(Some("nano")).unwrap(),
+    };
+    let tokenizer = Tokenizer::new(method, &model, model.context().min(128)).unwrap();
+    tokenizer.tokenize(&mut tokenizer.session().unwrap(), text, most).unwrap()
+}
+
+/// The texts of tokens that are windows of 16 bits.
+fn texts(tokens: &Tokens) -> Vec<Vec<u8>> {
+    let model = LoadedModel::m1(Some("nano")).unwrap();
+    let mut session = model.session(128).unwrap();
+    let text_of = |&id: &u16| {
+        let mut text = Vec::new();
+        decode_window(&mut session, WindowBits::B16, WindowCode::Default, 128, u128::from(id), |byte| text.push(byte));
+        text
+    };
+    tokens.ids.iter().map(text_of).collect()
+}
+
+#[test]
+fn windows_of_a_token_decode_to_their_text() {
+    let text = &alice()[..EXAMPLE];
+    for align in [Align::None, Align::Word] {
+        let tokens = tokens(windows(16, 16, Reset::Every, align), text, 512);
+        assert_eq!(tokens.ids.len(), 512);
+        assert_eq!(texts(&tokens).concat(), text[..tokens.text as usize]);
+    }
+}
+
+#[test]
+fn aligned_windows_cut_fewer_words() {
+    let text = &alice()[20_000..20_000 + EXAMPLE];
+    let cut = |align| {
+        let tokens = tokens(windows(16, 16, Reset::Every, align), text, 512);
+        let texts = texts(&tokens);
+        let letter = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+        let cuts = texts.windows(2).filter(|pair| letter(pair[0].last()) && letter(pair[1].first())).count();
+        (cuts as f64 / texts.len() as f64, tokens.text)
+    };
+    let ((anywhere, more), (aligned, less)) = (cut(Align::None), cut(Align::Word));
+    assert!(aligned < 0.8 * anywhere && less < more, "{aligned} after {anywhere}, {less} bytes after {more}");
+}
+
+#[test]
+fn narrow_tokens_are_the_bytes_of_wide_ones() {
+    let text = &alice()[..EXAMPLE];
+    for method in [
+        |token_bits| windows(24, token_bits, Reset::Every, Align::None),
+        |token_bits| windows(64, token_bits, Reset::EveryOther, Align::None),
+        |token_bits| Method::Ac { token_bits },
+        |token_bits| Method::StaticAc { token_bits },
+        |token_bits| Method::Gzip { token_bits },
+    ] {
+        let (narrow, wide) = (tokens(method(8), text, 512), tokens(method(16), text, 256));
+        let bytes: Vec<u16> = wide.ids.iter().flat_map(|id| id.to_be_bytes().map(u16::from)).collect();
+        assert_eq!(narrow.ids, bytes);
+        assert!(narrow.text.abs_diff(wide.text) <= 8, "{} and {}", narrow.text, wide.text);
+    }
+}
+
+#[test]
+fn more_context_holds_more_text() {
+    let text = &alice()[..EXAMPLE];
+    let taken = [Reset::Every, Reset::EveryOther, Reset::Never]
+        .map(|reset| tokens(windows(16, 16, reset, Align::None), text, 256).text);
+    assert!(taken[0] < taken[1] && taken[1] < taken[2], "{taken:?}");
+    let ac = tokens(Method::Ac { token_bits: 16 }, text, 256).text;
+    assert!(taken[2] <= ac, "{taken:?} and {ac}");
+}
+
+#[test]
+fn names_are_those_of_the_paper() {
+    assert_eq!(Method::Bytes.to_string(), "Bytes");
+    assert_eq!(Method::Gzip { token_bits: 16 }.to_string(), "GZip[v=65k]");
+    assert_eq!(windows(16, 8, Reset::Every, Align::None).to_string(), "EqualInfoAC[b=16,v=256]");
+    assert_eq!(windows(16, 16, Reset::Never, Align::None).to_string(), "EqualInfoAC[b=16,v=65k,reset=never]");
+    assert!(windows(16, 16, Reset::Every, Align::Word).is_transparent());
+    assert!(!windows(16, 8, Reset::Every, Align::None).is_transparent());
+}
+
+/// Writes rows of a text of three examples into a directory; fails before row `stop`.
+fn write(directory: &Path, stop: usize) -> anyhow::Result<Manifest> {
+    let model = LoadedModel::m1(Some("nano"))?;
+    let method = windows(16, 16, Reset::Every, Align::None);
+    let settings = Settings {
+        name: method.to_string(),
+        vocabulary: method.vocabulary(),
+        model: None,
+        model_id: None,
+        context: 128,
+        sequence: 100,
+        rows_per_shard: 2,
+        corpus: Vec::new(),
+        shard: None,
+        text_field: "text".into(),
+        lines: false,
+        limit: None,
+        tokens: None,
+        method: method.clone(),
+    };
+    let tokenizer = Tokenizer::new(method, &model, 128)?;
+    let text = alice();
+    let documents: Vec<Vec<u8>> = text.chunks(EXAMPLE).take(9).map(<[u8]>::to_vec).collect();
+    // The documents end in an error where the work is interrupted.
+    let broken = documents.into_iter().enumerate();
+    let broken =
+        broken.map(|(number, document)| if number < stop { Ok(document) } else { Err(anyhow::anyhow!("stop")) });
+    let one_by_one = broken.flat_map(|document| {
+        // So that each is a joined sequence of its own.
+        std::iter::once(document).chain((1..super::examples::DOCUMENTS).map(|_| Ok(Vec::new())))
+    });
+    super::tokenize(&tokenizer, one_by_one, Writer::open(directory, settings)?, 2, |_| ())
+}
+
+#[test]
+fn an_interrupted_run_ends_in_the_same_files() {
+    let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let manifest = write(whole.path(), usize::MAX).unwrap();
+    assert_eq!((manifest.rows(), manifest.shards.len()), (9, 5));
+    assert!(write(parts.path(), 3).is_err());
+    assert!(Manifest::complete(parts.path()).is_err());
+    assert!(write(parts.path(), 6).is_err());
+    assert_eq!(write(parts.path(), usize::MAX).unwrap(), manifest);
+    for entry in std::fs::read_dir(whole.path()).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(std::fs::read(entry.path()).unwrap(), std::fs::read(parts.path().join(entry.file_name())).unwrap());
+    }
+    let mut rows = Rows::open(whole.path(), &manifest).unwrap();
+    assert_eq!(rows.len(), 9);
+    assert_eq!((0..9).map(|row| rows.row(row).unwrap().len() as u64).sum::<u64>(), manifest.tokens());
+    assert!(rows.row(9).is_err());
+}
