@@ -6,6 +6,7 @@ pub mod corpus;
 pub mod cuda;
 pub mod engine;
 pub mod eval;
+pub mod experiment;
 pub mod lexicon;
 pub mod model;
 pub mod quantize;

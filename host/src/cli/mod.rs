@@ -6,6 +6,7 @@ mod compress;
 mod decompress;
 mod devices;
 mod eval;
+mod experiment;
 mod export;
 pub mod files;
 mod generate;
@@ -17,7 +18,7 @@ pub mod options;
 pub mod progress;
 mod segmentation;
 mod table;
-mod tokenize;
+pub mod tokenize;
 pub mod train;
 mod train_static;
 mod verify;
@@ -57,6 +58,8 @@ enum Command {
     /// Measure a trained M2 on tokens: bits/byte, FLOPs/byte
     #[command(name = "eval-m2")]
     EvalM2(m2::EvalArguments),
+    /// Compare methods and sizes of M2: run a whole experiment and write its report
+    Experiment(experiment::ExperimentArguments),
     /// Compare with general-purpose compressors on the same text
     Compare(compare::CompareArguments),
     /// Turn a corpus into token shards (.npy) for training M2
@@ -103,6 +106,7 @@ impl Cli {
             Command::Inspect(arguments) => inspect::run(&arguments),
             Command::Eval(arguments) => eval::run(&arguments).map(|()| Outcome::Complete),
             Command::EvalM2(arguments) => m2::eval(&arguments).map(|()| Outcome::Complete),
+            Command::Experiment(arguments) => experiment::run(&arguments).map(|()| Outcome::Complete),
             Command::Compare(arguments) => compare::run(&arguments).map(|()| Outcome::Complete),
             Command::Tokenize(arguments) => tokenize::run(&arguments).map(|()| Outcome::Complete),
             Command::Export(arguments) => export::run(&arguments).map(|()| Outcome::Complete),

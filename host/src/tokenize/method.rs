@@ -209,7 +209,7 @@ impl<'a> Tokenizer<'a> {
                 while taken < text.len() && written.len() < bytes_wanted {
                     let starts_anew = match reset {
                         Reset::Every => true,
-                        Reset::EveryOther => number % 2 == 0,
+                        Reset::EveryOther => number.is_multiple_of(2),
                         Reset::Never => number == 0,
                     };
                     let rest = &text[taken..];

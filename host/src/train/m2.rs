@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::backend::{self, Backend};
 use super::checkpoint::Checkpoint;
@@ -130,7 +130,7 @@ pub fn train(arguments: &TrainArguments) -> Result<()> {
     }
     let parameters = initial_parameters(&model, settings.seed);
     let backend = backend::open(place, &model, &settings, parameters)?;
-    let mut run = Run::new(&name, model, settings, Material::Tokens(rows), validation, backend);
+    let mut run = Run::new(&name, model, settings, Material::Tokens(Box::new(rows)), validation, backend);
     if let Some(checkpoint) = resumed {
         run.restore(checkpoint, &directory)?;
     }
@@ -195,7 +195,7 @@ fn matrices(model: &ModelConfig) -> usize {
 }
 
 /// What `eval m2` prints.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Figures {
     /// The method's name in the paper's tables.
     pub method: String,
@@ -220,7 +220,7 @@ pub struct Figures {
     /// With those of M1, for methods that need it.
     pub flops_per_byte_with_m1: f64,
     /// Bits of each token of a window, by its place in the window.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bits_by_place: Vec<f64>,
 }
 

@@ -107,7 +107,7 @@ pub enum Material {
     /// Text, for a byte model.
     Text(Source),
     /// Rows of tokens.
-    Tokens(TokenRows),
+    Tokens(Box<TokenRows>),
 }
 
 impl Material {

@@ -1,0 +1,209 @@
+//! `experiment`: the paper's comparison as one command.
+//!
+//! Data flow: a [`plan`] becomes a list of commands, the very ones that a user would type (`tokenize`, `train m2`, `eval-m2`); those whose results are
+//! there are passed over, interrupted ones go on. All results together become a [`report`].
+
+pub mod paper;
+pub mod plan;
+pub mod report;
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Parser};
+use serde::{Deserialize, Serialize};
+
+use crate::cli::files::{Destination, Output};
+use crate::cli::interrupt;
+use crate::cli::m2::{EvalArguments, TrainArguments};
+use crate::cli::tokenize::{self, TokenizeArguments};
+use crate::tokenize::method::Method;
+use crate::tokenize::shards::Manifest;
+use crate::train::checkpoint::Checkpoint;
+use crate::train::m2::{self, Figures};
+use plan::Plan;
+
+/// An experiment in its directory.
+pub struct Experiment {
+    pub plan: Plan,
+    /// Where everything goes.
+    pub directory: PathBuf,
+    /// Training text and held-out text.
+    pub corpus: Vec<String>,
+    pub test: Vec<String>,
+    /// As on the command line.
+    pub device: String,
+    pub quiet: bool,
+}
+
+/// A measured M2.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Outcome {
+    pub preset: String,
+    pub method: Method,
+    pub figures: Figures,
+    /// The commands that made it, in order.
+    pub commands: Vec<String>,
+    pub seed: u64,
+    /// Of the training and the held-out tokens.
+    pub sha256: [String; 2],
+}
+
+/// Options of a command, read as from the command line.
+#[derive(Parser)]
+struct Line<A: Args> {
+    #[command(flatten)]
+    arguments: A,
+}
+
+fn parse<A: Args>(line: &[String]) -> Result<A> {
+    let words = std::iter::once("equalinfo").chain(line.iter().map(String::as_str));
+    Ok(Line::<A>::try_parse_from(words).with_context(|| line.join(" "))?.arguments)
+}
+
+fn words(line: &[&str]) -> Vec<String> {
+    line.iter().map(|&word| word.to_owned()).collect()
+}
+
+/// A name for files: letters, digits and hyphens of a method's name.
+fn file_name(method: &Method) -> String {
+    let name = method.to_string().to_lowercase();
+    let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    name.trim_matches('-').to_owned()
+}
+
+fn digest(manifest: &Manifest) -> String {
+    use sha2::{Digest, Sha256};
+    let all = manifest.shards.iter().fold(Sha256::new(), |all, shard| all.chain_update(&shard.sha256)).finalize();
+    all.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Experiment {
+    /// Runs what is missing, and returns all outcomes in the order of the plan. `None`: interrupted.
+    ///
+    /// # Errors
+    /// Those of the commands.
+    pub fn run(&self) -> Result<Option<Vec<Outcome>>> {
+        fs::create_dir_all(&self.directory)
+            .with_context(|| format!("{}: cannot make this directory", self.directory.display()))?;
+        self.keep_plan()?;
+        interrupt::make_graceful();
+        let mut outcomes = Vec::new();
+        for preset in &self.plan.presets {
+            for method in &self.plan.methods {
+                let path = self.directory.join("results").join(format!("{}-{preset}.json", file_name(method)));
+                if let Ok(text) = fs::read(&path) {
+                    outcomes
+                        .push(serde_json::from_slice(&text).with_context(|| format!("{}: damaged", path.display()))?);
+                    continue;
+                }
+                self.say(&format!("{method}, {preset}"));
+                let Some(outcome) = self.measure(preset, method)? else { return Ok(None) };
+                write(&path, &serde_json::to_vec_pretty(&outcome)?)?;
+                outcomes.push(outcome);
+            }
+        }
+        Ok(Some(outcomes))
+    }
+
+    fn say(&self, text: &str) {
+        if !self.quiet {
+            eprintln!("experiment: {text}");
+        }
+    }
+
+    /// A directory holds one experiment.
+    fn keep_plan(&self) -> Result<()> {
+        let path = self.directory.join("plan.toml");
+        let lines = |paths: &[String]| paths.join(" ");
+        let text = format!(
+            "# corpus: {}\n# test: {}\n{}",
+            lines(&self.corpus),
+            lines(&self.test),
+            toml::to_string_pretty(&self.plan)?
+        );
+        match fs::read_to_string(&path) {
+            Ok(found) if found == text => Ok(()),
+            Ok(_) => bail!("{}: holds another experiment; choose another --output", self.directory.display()),
+            Err(_) => write(&path, text.as_bytes()),
+        }
+    }
+
+    fn measure(&self, preset: &str, method: &Method) -> Result<Option<Outcome>> {
+        let Plan { m1, steps, batch, sequence, seed, measured_rows, optimizer, .. } = &self.plan;
+        let directory = |kind: &str| self.directory.join(kind).join(file_name(method)).display().to_string();
+        let (train, test) = (directory("train"), directory("test"));
+        let wanted = steps * *batch as u64 * u64::from(*sequence);
+        let mut commands = Vec::new();
+
+        let mut manifests = Vec::new();
+        for (output, files, tokens) in
+            [(&train, &self.corpus, wanted), (&test, &self.test, measured_rows * u64::from(*sequence))]
+        {
+            let mut line: Vec<String> = files.clone();
+            line.extend(plan::options(method));
+            if method.needs_m1() {
+                line.extend(words(&["--model", m1]));
+            }
+            line.extend(words(&["--sequence", &sequence.to_string(), "--tokens", &tokens.to_string(), "-o", output]));
+            commands.push(format!("equalinfo tokenize {}", line.join(" ")));
+            line.push("-q".to_owned());
+            tokenize::run(&parse::<TokenizeArguments>(&line)?)?;
+            if interrupt::requested() {
+                return Ok(None);
+            }
+            manifests.push(Manifest::complete(Path::new(output))?);
+        }
+
+        let run = self.directory.join("runs").join(format!("{}-{preset}", file_name(method)));
+        let output = run.display().to_string();
+        let steps = self.plan.steps(manifests[0].token_ratio());
+        let schedule = if optimizer == "adamw" { "cosine" } else { "rsqrt" };
+        #[rustfmt::skip]
+        let mut line = words(&[
+            "--data", &train, "--dev", &test, "--preset", preset, "--steps", &steps.to_string(), "--batch", &batch.to_string(),
+            "--optimizer", optimizer, "--schedule", schedule, "--seed", &seed.to_string(), "--device", &self.device, "-o", &output,
+        ]);
+        commands.push(format!("equalinfo train m2 {}", line.join(" ")));
+        let every = (steps / 5).max(1).to_string();
+        line.extend(words(&["--validate-every", &every, "--save-every", &every]));
+        if self.quiet {
+            line.push("-q".to_owned());
+        }
+        let checkpoint = run.join("checkpoint.safetensors");
+        let done = if checkpoint.exists() {
+            line.push("--resume".to_owned());
+            Checkpoint::load(&checkpoint)?.state.step
+        } else {
+            0
+        };
+        if done < steps {
+            m2::train(&parse::<TrainArguments>(&line)?)?;
+        }
+        if interrupt::requested() {
+            return Ok(None);
+        }
+
+        let mut line = words(&[&checkpoint.display().to_string(), "--data", &test, "--device", &self.device]);
+        if method.needs_m1() {
+            line.extend(words(&["--model", m1]));
+        }
+        commands.push(format!("equalinfo eval-m2 {}", line.join(" ")));
+        let figures = m2::measure(&parse::<EvalArguments>(&line)?)?;
+        let sha256 = [digest(&manifests[0]), digest(&manifests[1])];
+        Ok(Some(Outcome { preset: preset.to_owned(), method: method.clone(), figures, commands, seed: *seed, sha256 }))
+    }
+}
+
+/// Writes a whole file under its name or not at all, in a directory that is made if need be.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)
+            .with_context(|| format!("{}: cannot make this directory", directory.display()))?;
+    }
+    let mut output = Output::create(&Destination::File(path.to_owned()), true, true)?;
+    output.write_all(bytes).with_context(|| format!("{}: cannot write", path.display()))?;
+    output.finish(None)
+}
