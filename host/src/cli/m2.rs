@@ -14,7 +14,7 @@ use crate::train::optimizer::{OptimizerKind, Schedule};
 /// Sizes of M2, named by their weights without the embedding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Preset {
-    /// 0.3 M parameters: minutes on a few cores
+    /// 0.1 M parameters: minutes on a few cores
     Tiny,
     /// 25 M parameters: 6 layers of 512
     #[value(name = "25m")]

@@ -34,7 +34,7 @@ impl Preset {
     /// The paper's Table 4, and a smaller one.
     pub fn config(self, vocabulary: usize, sequence: usize) -> ModelConfig {
         let (layers, heads, feed_forward) = match self {
-            Self::Tiny => (2, 2, 256),
+            Self::Tiny => (2, 1, 256),
             Self::M25 => (6, 8, 2048),
             Self::M113 => (12, 12, 3072),
             Self::M403 => (24, 16, 4096),

@@ -13,6 +13,8 @@ mod round_trips;
 #[cfg(unix)]
 mod terminal;
 
+mod tokens;
+
 use equalinfo_tests::Sandbox;
 
 fn sandbox() -> Sandbox {

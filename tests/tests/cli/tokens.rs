@@ -1,0 +1,189 @@
+//! Token shards, M2 and experiments: what is written, and that a process killed at any moment ends in the same files when it is started again.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use equalinfo_tests::{ALICE, Sandbox};
+use serde_json::Value;
+
+use crate::sandbox;
+
+/// A sandbox with training and held-out text.
+fn with_text() -> Sandbox {
+    let sandbox = sandbox();
+    sandbox.write("text.txt", &ALICE[..60_000]);
+    sandbox.write("test.txt", &ALICE[100_000..130_000]);
+    sandbox
+}
+
+/// Starts the tool, kills it with SIGKILL once `moment` has come, and returns whether it came in time.
+fn kill(sandbox: &Sandbox, arguments: &[&str], moment: impl Fn() -> bool) -> bool {
+    let mut child = sandbox.command(arguments).spawn().expect("run the tool");
+    let started = Instant::now();
+    loop {
+        if child.try_wait().expect("wait").is_some() {
+            return false;
+        }
+        if moment() || started.elapsed() > Duration::from_secs(60) {
+            child.kill().expect("kill");
+            child.wait().expect("wait");
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The content of all files below a directory, by their names.
+fn contents(directory: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory).expect("list") {
+        let path = entry.expect("entry").path();
+        files.push((path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(&path).expect("read")));
+    }
+    files.sort();
+    files
+}
+
+fn manifest(sandbox: &Sandbox, directory: &str) -> Value {
+    serde_json::from_slice(&sandbox.read(&format!("{directory}/manifest.json"))).expect("JSON")
+}
+
+#[test]
+fn shards_are_what_the_manifest_says() {
+    let sandbox = with_text();
+    let run = sandbox.run(&["tokenize", "text.txt", "--model", "tiny.m1q", "--sequence", "64", "-o", "t"]).ok();
+    assert!(run.stderr.contains("EqualInfoAC[b=16,v=65k]"), "{}", run.stderr);
+    let manifest = manifest(&sandbox, "t");
+    assert_eq!(manifest["complete"], true);
+    assert_eq!(manifest["settings"]["vocabulary"], 65_536);
+    let shard = &manifest["shards"][0];
+    assert_eq!(shard["rows"], 60_000u64.div_ceil(10_240));
+    let bytes = sandbox.read("t/tokens-00000.npy");
+    assert!(bytes.starts_with(b"\x93NUMPY"));
+    let header = String::from_utf8_lossy(&bytes[..128]).into_owned();
+    assert!(header.contains("'<u2'") && header.contains("(6, 64)"), "{header}");
+    // The first token is the first window, whose text `cat` gives.
+    sandbox.run(&["compress", "text.txt", "--model", "tiny.m1q", "--method", "equal-info", "--window-bits", "16"]).ok();
+    let window = sandbox.run(&["cat", "text.txt.eqi", "--model", "tiny.m1q", "--window", "0"]).ok();
+    assert!(!window.stdout.is_empty() && ALICE.starts_with(&window.stdout));
+}
+
+#[test]
+fn other_settings_are_not_mixed_into_a_directory() {
+    let sandbox = with_text();
+    sandbox.run(&["tokenize", "text.txt", "--method", "bytes", "-o", "t"]).ok();
+    sandbox.run(&["tokenize", "text.txt", "--method", "bytes", "-o", "t"]).ok();
+    sandbox.run(&["tokenize", "text.txt", "--method", "gzip", "-o", "t"]).fails(1, &["other settings", "Bytes"]);
+    sandbox.run(&["train", "m2", "--data", "nowhere"]).fails(1, &["nowhere", "tokenize"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn tokenize_goes_on_after_a_kill() {
+    let sandbox = sandbox();
+    sandbox.write("text.txt", &ALICE.repeat(3));
+    let arguments = |output| {
+        let options =
+            ["--model", "tiny.m1q", "--window-bits", "64", "--sequence", "512", "--rows-per-shard", "1", "-T", "1"];
+        [&["tokenize", "text.txt", "-o", output][..], &options].concat()
+    };
+    sandbox.run(&arguments("whole")).ok();
+    let mut kills = 0;
+    for shard in ["parts/tokens-00001.npy", "parts/tokens-00004.npy", "parts/tokens-00009.npy"] {
+        kills += usize::from(kill(&sandbox, &arguments("parts"), || sandbox.has(shard)));
+    }
+    assert!(kills > 0);
+    sandbox.run(&arguments("parts")).ok();
+    // What a killed process had begun to write lies beside the shards.
+    let parts: Vec<_> =
+        contents(&sandbox.path("parts")).into_iter().filter(|(name, _)| !name.ends_with(".partial")).collect();
+    assert!(contents(&sandbox.path("whole")) == parts);
+}
+
+/// Options of the smallest training run.
+const TRAINING: [&str; 14] = [
+    "train",
+    "m2",
+    "--data",
+    "t",
+    "--dev",
+    "d",
+    "--preset",
+    "tiny",
+    "--batch",
+    "2",
+    "--steps",
+    "8",
+    "--save-every",
+    "2",
+];
+
+#[cfg(unix)]
+#[test]
+fn m2_trains_and_goes_on_after_a_kill() {
+    let sandbox = with_text();
+    for (text, output) in [("text.txt", "t"), ("test.txt", "d")] {
+        sandbox.run(&["tokenize", text, "--method", "bytes", "--sequence", "64", "-o", output]).ok();
+    }
+    let arguments = |more: &[&'static str]| [&TRAINING[..], &["-q", "-T", "2", "--device", "cpu"], more].concat();
+    sandbox.run(&arguments(&["-o", "whole"])).ok();
+    kill(&sandbox, &arguments(&["-o", "parts"]), || sandbox.has("parts/checkpoint.safetensors"));
+    sandbox.run(&arguments(&["-o", "parts"])).fails(1, &["--resume"]);
+    sandbox.run(&arguments(&["-o", "parts", "--resume"])).ok();
+    let figures = |run: &str| {
+        let checkpoint = format!("{run}/checkpoint.safetensors");
+        let run = sandbox.run(&["eval-m2", &checkpoint, "--data", "d", "--device", "cpu", "--json"]).ok();
+        serde_json::from_slice::<Value>(&run.stdout).expect("JSON")
+    };
+    let (whole, parts) = (figures("whole"), figures("parts"));
+    assert_eq!(whole, parts);
+    assert_eq!(whole["steps"], 8);
+    assert_eq!(whole["uniform_bits_per_byte"], 8.0);
+    let bits = whole["bits_per_byte"].as_f64().expect("a number");
+    assert!(bits < 8.0, "{bits} bits/byte");
+    sandbox
+        .run(&["tokenize", "test.txt", "--method", "gzip", "--token-bits", "16", "--sequence", "64", "-o", "g"])
+        .ok();
+    let other = ["eval-m2", "whole/checkpoint.safetensors", "--data", "g", "--device", "cpu"];
+    sandbox.run(&other).fails(1, &["65536", "256"]);
+}
+
+const PLAN: &str = r#"
+title = "Two methods"
+m1 = "tiny.m1q"
+presets = ["tiny"]
+steps = 4
+batch = 2
+sequence = 64
+optimizer = "adamw"
+measured_rows = 4
+methods = [
+    { method = "bytes" },
+    { method = "equal-info", window_bits = 16, token_bits = 8, code = "default" },
+]
+"#;
+
+#[cfg(unix)]
+#[test]
+fn an_experiment_goes_on_after_a_kill() {
+    let sandbox = with_text();
+    sandbox.write("plan.toml", PLAN.as_bytes());
+    let arguments = |output| {
+        let files = ["--corpus", "text.txt", "--test", "test.txt", "--device", "cpu", "-q", "-o", output];
+        [&["experiment", "plan.toml"][..], &files].concat()
+    };
+    sandbox.run(&arguments("whole")).ok();
+    let results = "results/bytes-tiny.json";
+    kill(&sandbox, &arguments("parts"), || sandbox.has(&format!("parts/{results}")));
+    sandbox.run(&arguments("parts")).ok();
+    let csv = |directory: &str| String::from_utf8(sandbox.read(&format!("{directory}/results.csv"))).expect("UTF-8");
+    assert_eq!(csv("whole"), csv("parts"));
+    assert_eq!(csv("whole").lines().count(), 3);
+    let html = String::from_utf8(sandbox.read("whole/report.html")).expect("UTF-8");
+    assert!(html.contains("EqualInfoAC[b=16,v=256]") && html.matches("<svg").count() == 2, "{html}");
+    assert!(!html.contains("src=") && !html.contains("<link"), "the page fetches nothing");
+    let markdown = String::from_utf8(sandbox.read("whole/report.md")).expect("UTF-8");
+    assert!(markdown.contains("equalinfo train m2"), "{markdown}");
+    sandbox.write("plan.toml", PLAN.replace("steps = 4", "steps = 5").as_bytes());
+    sandbox.run(&arguments("whole")).fails(1, &["another experiment"]);
+}
