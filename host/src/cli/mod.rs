@@ -16,6 +16,7 @@ mod lexicon;
 pub mod m2;
 pub mod options;
 pub mod progress;
+mod sample;
 mod segmentation;
 mod table;
 pub mod tokenize;
@@ -58,6 +59,8 @@ enum Command {
     /// Measure a trained M2 on tokens: bits/byte, FLOPs/byte
     #[command(name = "eval-m2")]
     EvalM2(m2::EvalArguments),
+    /// Generate text with M2, decoded as its tokens come
+    Generate(sample::GenerateArguments),
     /// Compare methods and sizes of M2: run a whole experiment and write its report
     Experiment(experiment::ExperimentArguments),
     /// Compare with general-purpose compressors on the same text
@@ -106,6 +109,7 @@ impl Cli {
             Command::Inspect(arguments) => inspect::run(&arguments),
             Command::Eval(arguments) => eval::run(&arguments).map(|()| Outcome::Complete),
             Command::EvalM2(arguments) => m2::eval(&arguments).map(|()| Outcome::Complete),
+            Command::Generate(arguments) => sample::run(&arguments).map(|()| Outcome::Complete),
             Command::Experiment(arguments) => experiment::run(&arguments).map(|()| Outcome::Complete),
             Command::Compare(arguments) => compare::run(&arguments).map(|()| Outcome::Complete),
             Command::Tokenize(arguments) => tokenize::run(&arguments).map(|()| Outcome::Complete),

@@ -21,6 +21,7 @@ pub mod quantize;
 pub mod random;
 mod rounding;
 pub mod run;
+pub mod sampler;
 mod segment;
 #[cfg(test)]
 mod testing;

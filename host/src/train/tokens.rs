@@ -97,13 +97,11 @@ fn push(tokens: &[u16], sequence: usize, start_symbol: u32, batch: &mut Batch) {
     batch.starts.extend(std::iter::repeat_n(first, sequence));
 }
 
-/// The numbers below `count` in random order (Fisher and Yates 1938).
+/// The numbers below `count` in the random order of a pass.
 fn shuffled(count: usize, seed: u64, pass: u64) -> Vec<u32> {
     let mut random = Random::new(seed ^ pass.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let mut order: Vec<u32> = (0..count as u32).collect();
-    for i in (1..count).rev() {
-        order.swap(i, random.below(i + 1));
-    }
+    random.shuffle(&mut order);
     order
 }
 

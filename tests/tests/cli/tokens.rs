@@ -61,7 +61,7 @@ fn shards_are_what_the_manifest_says() {
     let bytes = sandbox.read("t/tokens-00000.npy");
     assert!(bytes.starts_with(b"\x93NUMPY"));
     let header = String::from_utf8_lossy(&bytes[..128]).into_owned();
-    assert!(header.contains("'<u2'") && header.contains("(6, 64)"), "{header}");
+    assert!(header.contains("'<u2'") && header.contains("(6, 64"), "{header}");
     // The first token is the first window, whose text `cat` gives.
     sandbox.run(&["compress", "text.txt", "--model", "tiny.m1q", "--method", "equal-info", "--window-bits", "16"]).ok();
     let window = sandbox.run(&["cat", "text.txt.eqi", "--model", "tiny.m1q", "--window", "0"]).ok();
@@ -146,6 +146,35 @@ fn m2_trains_and_goes_on_after_a_kill() {
         .ok();
     let other = ["eval-m2", "whole/checkpoint.safetensors", "--data", "g", "--device", "cpu"];
     sandbox.run(&other).fails(1, &["65536", "256"]);
+}
+
+#[test]
+fn m2_generates_text_of_whole_windows() {
+    let sandbox = with_text();
+    sandbox
+        .run(&["tokenize", "text.txt", "--model", "tiny.m1q", "--token-bits", "8", "--sequence", "64", "-o", "t"])
+        .ok();
+    sandbox
+        .run(
+            &[
+                &TRAINING[..2],
+                &["--data", "t", "--preset", "tiny", "--batch", "2", "--steps", "2", "--device", "cpu", "-o", "r"],
+            ]
+            .concat(),
+        )
+        .ok();
+    let generate = |more: &[&'static str]| {
+        let arguments = ["generate", "r/checkpoint.safetensors", "--data", "t", "--prompt", "Alice", "--tokens", "20"];
+        sandbox.run(&[&arguments[..], more].concat())
+    };
+    let tiny = ["--model", "tiny.m1q"];
+    let first = generate(&tiny).ok();
+    assert!(first.stdout.starts_with(b"Alice") && first.stderr.contains("bytes a step"), "{}", first.stderr);
+    assert!(generate(&tiny).ok().stdout == first.stdout);
+    assert!(generate(&[&tiny[..], &["--seed", "2"]].concat()).ok().stdout != first.stdout);
+    let likeliest = generate(&[&tiny[..], &["--temperature", "0"]].concat()).ok().stdout;
+    assert!(generate(&[&tiny[..], &["--top-k", "1", "--seed", "3"]].concat()).ok().stdout == likeliest);
+    generate(&["--model", "nano"]).fails(1, &["made with model"]);
 }
 
 const PLAN: &str = r#"
