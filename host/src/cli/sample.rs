@@ -165,7 +165,7 @@ pub fn run(arguments: &GenerateArguments) -> Result<()> {
     let choice = Choice { temperature: arguments.temperature, top_k: arguments.top_k, top_p: arguments.top_p };
 
     let tokenizer = Tokenizer::new(settings.method.clone(), &model, settings.context)?;
-    let prompt = tokenizer.tokenize(&mut tokenizer.session()?, arguments.prompt.as_bytes(), usize::MAX / 64)?;
+    let prompt = tokenizer.tokenize(&mut tokenizer.session()?, arguments.prompt.as_bytes(), sampler.room())?;
     ensure!(
         prompt.ids.len() < sampler.room(),
         "--prompt: {} tokens, and the model sees {}",

@@ -196,6 +196,7 @@ fn cost_plot(outcomes: &[Outcome]) -> Result<String> {
                 .light_line_style(TRANSPARENT)
                 .bold_line_style(BLACK.mix(0.15))
                 .x_desc("million operations a byte, M1 included")
+                .x_label_formatter(&|x| format!("{}", (x * 1000.0).round() / 1000.0))
                 .y_desc("bits/byte")
                 .label_style(("sans-serif", 13))
                 .draw()
@@ -205,7 +206,8 @@ fn cost_plot(outcomes: &[Outcome]) -> Result<String> {
                 let (colour, wide) = (colour(method), method.vocabulary() > 256);
                 let style = if wide { colour.filled() } else { colour.stroke_width(2) };
                 chart.draw_series([Circle::new(point, 5, style)]).map_err(plot_error)?;
-                let name = Text::new(method.to_string(), (8, -5), ("sans-serif", 11).into_font());
+                let name = method.to_string().replace("EqualInfoAC", "");
+                let name = Text::new(name, (8, -5), ("sans-serif", 11).into_font());
                 chart.draw_series([EmptyElement::at(point) + name]).map_err(plot_error)?;
             }
             Ok(())
@@ -236,24 +238,17 @@ fn learned_plot(outcomes: &[Outcome]) -> Result<String> {
                 .bold_line_style(BLACK.mix(0.15))
                 .y_labels(outcomes.len())
                 .y_label_formatter(&name)
-                .x_desc("bits/byte: M2 (filled) within what a uniform model spends (outlined)")
+                .x_desc("bits/byte of M2, over those of a uniform model (pale)")
                 .label_style(("sans-serif", 12))
                 .draw()
                 .map_err(plot_error)?;
             for (line, outcome) in outcomes.iter().enumerate() {
                 let colour = colour(&outcome.method);
-                let bar = |value: f64, style: ShapeStyle| {
-                    let mut bar = Rectangle::new([(0.0, line), (value, line)], style);
-                    bar.set_margin(6, 6, 0, 0);
-                    bar
-                };
+                let bar = |value: f64, style: ShapeStyle| PathElement::new([(0.0, line), (value, line)], style);
                 let figures = &outcome.figures;
-                chart
-                    .draw_series([
-                        bar(figures.uniform_bits_per_byte, colour.stroke_width(1)),
-                        bar(figures.bits_per_byte, colour.filled()),
-                    ])
-                    .map_err(plot_error)?;
+                let uniform = bar(figures.uniform_bits_per_byte, colour.mix(0.3).stroke_width(14));
+                let ours = bar(figures.bits_per_byte, colour.stroke_width(8));
+                chart.draw_series([uniform, ours]).map_err(plot_error)?;
             }
             Ok(())
         },
