@@ -39,10 +39,11 @@ class Layer(torch.nn.Module):
 
 
 class Model(torch.nn.Module):
-    def __init__(self, layers, heads, ff, context):
+    def __init__(self, layers, heads, ff, context, vocabulary=256):
         super().__init__()
         d = HEAD * heads
-        self.embedding = torch.nn.Embedding(257, d)
+        self.vocabulary = vocabulary
+        self.embedding = torch.nn.Embedding(vocabulary + 1, d)
         self.layers = torch.nn.ModuleList(Layer(d, heads, ff) for _ in range(layers))
         distance = torch.arange(SEQUENCE)[:, None] - torch.arange(SEQUENCE)[None, :]
         table = torch.tensor([bucket(n) for n in range(SEQUENCE)])
@@ -54,7 +55,7 @@ class Model(torch.nn.Module):
         x = self.embedding(symbols) * self.embedding.embedding_dim**0.5
         for layer in self.layers:
             x = layer(x, self.buckets, self.mask)
-        logits = F.linear(F.rms_norm(x, x.shape[-1:]), self.embedding.weight[:256]).float()
+        logits = F.linear(F.rms_norm(x, x.shape[-1:]), self.embedding.weight[: self.vocabulary]).float()
         loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
         return loss + 1e-4 * logits.logsumexp(-1).square().mean()
 
