@@ -16,6 +16,8 @@ fn texts(seed: u64, reach: u64, letters: u64) -> Vec<Vec<u8>> {
     let mut texts: Vec<Vec<u8>> = std::iter::once(vec![]).chain((0..=255).map(|byte| vec![byte])).collect();
     let mut known: HashSet<Vec<u8>> = texts.iter().cloned().collect();
     while texts.len() < 65536 {
+        // Now and then from anywhere: the last ones may all be as long as texts become.
+        let reach = if random.below(16) == 0 { u64::MAX } else { reach };
         let back = 1 + random.below(reach.min(texts.len() as u64));
         let mut text = texts[texts.len() - back as usize].clone();
         let byte = if random.below(8) == 0 { random.next() as u8 } else { random.below(letters) as u8 };
