@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::cpu::Cpu;
 use super::cpu::matmul::Precision;
@@ -10,7 +10,7 @@ use super::device::{Device, Loss, Report};
 use super::fake_quantize;
 use super::gpu::{Gpu, GpuBackend};
 use super::model::{Batch, Calibration, ModelConfig};
-use super::optimizer::Optimizer;
+use super::optimizer::{Optimizer, OptimizerKind};
 use super::run::{DEV_LENGTH, Settings};
 use super::workers::Workers;
 use crate::cuda::Place;
@@ -66,13 +66,59 @@ pub trait Backend {
 
 /// Positions of a micro-batch on a GPU, at most: enough to keep it busy.
 const GPU_MICRO_BATCH: usize = 1 << 16;
+/// Share of a GPU's memory that training plans with; the rest is for what the driver, batches and the output's chunks take.
+const USABLE_MEMORY: f64 = 0.85;
 
-/// Positions that run at once: a row on each thread of the CPU, where a row's activations stay in its cache, and many rows on a GPU.
-pub fn micro_batch(place: &Place, batch: usize, sequence: usize) -> usize {
-    match place {
-        Place::Cpu(_) => sequence,
-        Place::Cuda(_) => sequence * (GPU_MICRO_BATCH / sequence.max(1)).clamp(1, batch.max(1)),
+/// Bytes that training on a GPU takes: with all that there is for each parameter, and for each position that runs at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryEstimate {
+    pub parameters: usize,
+    pub position: usize,
+}
+
+impl MemoryEstimate {
+    /// Counts what [`super::model::Graph`], the optimizer and [`GpuBackend`] allocate.
+    pub fn new(model: &ModelConfig, optimizer: OptimizerKind) -> Self {
+        let (d, ff, heads) = (model.width(), model.feed_forward, model.heads);
+        // f32 masters with a copy in bf16, f32 gradients, and moments.
+        let moments: usize = Optimizer::<Cpu>::state_lengths(optimizer, model).iter().sum();
+        let parameters = 10 * model.parameters() + 4 * moments;
+        // A residual stream of 4 bytes a value twice a layer, the other activations in bf16, sums of rows and heads.
+        let layer = 20 * d + 6 * ff + 8 + 4 * heads;
+        let gradients = 20 * d + 6 * ff + 4;
+        Self { parameters, position: model.layers * layer + gradients }
     }
+}
+
+/// Positions that run at once: a row on each thread of the CPU, where a row's activations stay in its cache, and on a GPU as many rows as fit into its memory and
+/// still add to its speed.
+///
+/// # Errors
+/// Not even one row fits the GPU.
+pub fn micro_batch(
+    place: &Place,
+    model: &ModelConfig,
+    optimizer: OptimizerKind,
+    batch: usize,
+    sequence: usize,
+) -> Result<usize> {
+    let Place::Cuda(driver) = place else { return Ok(sequence) };
+    rows_that_fit(&MemoryEstimate::new(model, optimizer), driver.device().memory, batch, sequence)
+}
+
+fn rows_that_fit(estimate: &MemoryEstimate, memory: usize, batch: usize, sequence: usize) -> Result<usize> {
+    let usable = (memory as f64 * USABLE_MEMORY) as usize;
+    let rows = usable.saturating_sub(estimate.parameters) / (estimate.position * sequence).max(1);
+    let gib = |bytes: usize| bytes as f64 / (1u64 << 30) as f64;
+    ensure!(
+        rows > 0,
+        "training needs {:.1} GiB for parameters, gradients and moments and {:.1} GiB for a row of {sequence}, and the GPU has {:.1} GiB",
+        gib(estimate.parameters),
+        gib(estimate.position * sequence),
+        gib(memory)
+    );
+    let most = (GPU_MICRO_BATCH / sequence.max(1)).clamp(1, batch.max(1));
+    Ok(sequence * rows.min(most))
 }
 
 /// The backend of a place, with parameters as given.
@@ -191,5 +237,27 @@ impl Backend for CpuBackend {
     fn calibrate(&mut self, batch: Batch) -> Result<Calibration> {
         self.share_weights(false);
         self.workers.calibrate(batch).context("a training thread gave no scales")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::m2::Preset;
+
+    #[test]
+    fn rows_are_as_many_as_fit() {
+        let memory = 80 << 30;
+        let estimate =
+            |preset: Preset, vocabulary| MemoryEstimate::new(&preset.config(vocabulary, 512), OptimizerKind::Adamw);
+        let small = rows_that_fit(&estimate(Preset::M25, 256), memory, 256, 512).unwrap();
+        assert_eq!(small, GPU_MICRO_BATCH);
+        let large = rows_that_fit(&estimate(Preset::M403, 1 << 16), memory, 256, 512).unwrap();
+        assert!(large < GPU_MICRO_BATCH && large >= 16 * 512, "{large} positions");
+        let taken = estimate(Preset::M403, 1 << 16);
+        assert!(taken.parameters + large * taken.position < memory);
+        assert_eq!(rows_that_fit(&taken, memory, 4, 512).unwrap(), 4 * 512);
+        let error = rows_that_fit(&estimate(Preset::B2, 1 << 16), 24 << 30, 256, 512).unwrap_err().to_string();
+        assert!(error.contains("24.0 GiB") && error.contains("a row of 512"), "{error}");
     }
 }

@@ -76,7 +76,7 @@ pub fn run(arguments: &M1Arguments) -> Result<()> {
         Some(checkpoint) => extended(checkpoint.state.settings.clone(), arguments),
         None => settings(arguments, initial.is_some()),
     };
-    settings.micro_batch = backend::micro_batch(&place, settings.batch, settings.sequence);
+    settings.micro_batch = backend::micro_batch(&place, &model, settings.optimizer, settings.batch, settings.sequence)?;
     check(&settings, &model)?;
 
     let text = Text::read(&arguments.reading.corpus(&arguments.corpus)?)?;

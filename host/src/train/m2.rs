@@ -96,7 +96,7 @@ pub fn train(arguments: &TrainArguments) -> Result<()> {
         }
         None => settings(arguments, tokens.sequence),
     };
-    settings.micro_batch = backend::micro_batch(&place, settings.batch, settings.sequence);
+    settings.micro_batch = backend::micro_batch(&place, &model, settings.optimizer, settings.batch, settings.sequence)?;
     let held_out = match &arguments.dev {
         Some(directory) => TokenRows::open(directory, 0)?,
         None => TokenRows::open(&arguments.data, 0)?,
@@ -244,7 +244,8 @@ pub fn measure(arguments: &EvalArguments) -> Result<Figures> {
         model.context
     );
     let place = cuda::choose(arguments.device, 0)?;
-    let micro_batch = backend::micro_batch(&place, arguments.rows.unwrap_or(usize::MAX), model.context);
+    let micro_batch =
+        backend::micro_batch(&place, &model, state.optimizer, arguments.rows.unwrap_or(usize::MAX), model.context)?;
     let settings = Settings { workers: arguments.threads.count(), micro_batch, ..state };
     let mut backend = backend::open(place, &model, &settings, checkpoint.training.parameters)?;
     let validation =
