@@ -22,7 +22,8 @@ pub fn check(rows: &[Row]) -> Result<()> {
                 below("bytes of RAM", row.memory.unwrap_or(row.static_memory) as f64, 512.0)?;
             }
             Decoder::Nano => {
-                below("bytes of flash", row.flash as f64, f64::from(160 << 10))?;
+                let most = if row.board == Board::RiscvVirt { 168 << 10 } else { 160 << 10 };
+                below("bytes of flash", row.flash as f64, f64::from(most))?;
                 below("bytes of RAM", (row.static_memory + row.stack.unwrap_or(0)) as f64, f64::from(24 << 10))?;
                 // What has been reached, with room for another compiler; the aim is 1.5 and 3.
                 let most = match row.board {

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 
 use super::options::{Device, ThreadArguments, VerbosityArguments};
 use super::table::{Table, grouped, number};
 use crate::model::LoadedModel;
+use crate::tokenize::shards::Settings;
 use crate::train::m2;
 use crate::train::optimizer::{OptimizerKind, Schedule};
 
@@ -119,7 +120,7 @@ pub struct TrainArguments {
 
 /// Options of `eval-m2`.
 ///
-/// Bits/byte are nats a token over ln 2 and the bytes of text a token, both of the tokens that are measured; operations a byte are two a
+/// Bits/byte are nats a token over ln 2 and the bytes of text a token, the latter of all of --data; operations a byte are two a
 /// weight of M2 without its embedding, as the paper counts, and two a weight of M1 for methods that need it.
 #[derive(Debug, Clone, Args)]
 pub struct EvalArguments {
@@ -131,7 +132,11 @@ pub struct EvalArguments {
     #[arg(long, value_name = "DIRECTORY")]
     pub data: PathBuf,
 
-    /// M1 of the tokens, for its operations: a shipped model or the path of an .m1q file
+    /// Directory of the shards that it was trained on, for the figures of a model that only knows how frequent tokens are
+    #[arg(long, value_name = "DIRECTORY")]
+    pub training_data: Option<PathBuf>,
+
+    /// M1 of the tokens, for its operations: a shipped model or the path of an .m1q file (default: the one that made them, if it is a shipped one)
     #[arg(long, value_name = "NAME|PATH")]
     pub model: Option<String>,
 
@@ -155,9 +160,16 @@ impl EvalArguments {
     /// Operations of M1 for a byte.
     ///
     /// # Errors
-    /// The model cannot be read.
-    pub fn m1_flops_per_byte(&self) -> Result<f64> {
-        let model = LoadedModel::m1(self.model.as_deref())?;
+    /// The model cannot be read, or is not the one that made these tokens.
+    pub fn m1_flops_per_byte(&self, tokens: &Settings) -> Result<f64> {
+        let model = LoadedModel::m1(self.model.as_deref().or(tokens.model.as_deref()))
+            .context("the model that made these tokens: name it with --model")?;
+        let (found, expected) = (format!("{:016x}", model.id()), tokens.model_id.clone().unwrap_or_default());
+        ensure!(
+            found == expected,
+            "these tokens were made with model {expected}, but this is {} {found}; name it with --model",
+            model.name()
+        );
         let config = model.engine().context("M1 is not a model")?.config();
         let layer = 4 * config.d * config.d + 3 * config.d * config.ff;
         Ok(2.0 * (config.layers * layer) as f64)
@@ -177,7 +189,7 @@ pub fn eval(arguments: &EvalArguments) -> Result<()> {
         table.row(vec![
             number(Some(figures.bits_per_byte), 4),
             number(Some(figures.uniform_bits_per_byte), 4),
-            number(Some(figures.unigram_bits_per_byte), 4),
+            number(figures.unigram_bits_per_byte, 4),
             number(Some(figures.token_ratio), 4),
             number(Some(figures.flops_per_byte / 1e6), 2),
             number(Some(figures.flops_per_byte_with_m1 / 1e6), 2),

@@ -165,7 +165,12 @@ pub fn run(arguments: &GenerateArguments) -> Result<()> {
     let choice = Choice { temperature: arguments.temperature, top_k: arguments.top_k, top_p: arguments.top_p };
 
     let tokenizer = Tokenizer::new(settings.method.clone(), &model, settings.context)?;
-    let prompt = tokenizer.tokenize(&mut tokenizer.session()?, arguments.prompt.as_bytes(), sampler.room())?;
+    let mut prompt = tokenizer.tokenize(&mut tokenizer.session()?, arguments.prompt.as_bytes(), sampler.room())?;
+    if let Method::EqualInfo { window_bits, token_bits, .. } = settings.method {
+        // Tokens up to one that ends with a window: what follows would fill the last one up otherwise.
+        let whole = (1..).find(|tokens| (tokens * token_bits).is_multiple_of(window_bits)).unwrap_or(1) as usize;
+        prompt.ids.truncate(prompt.ids.len() / whole * whole);
+    }
     ensure!(
         prompt.ids.len() < sampler.room(),
         "--prompt: {} tokens, and the model sees {}",

@@ -186,7 +186,15 @@ impl Experiment {
             return Ok(None);
         }
 
-        let mut line = words(&[&checkpoint.display().to_string(), "--data", &test, "--device", &self.device]);
+        let mut line = words(&[
+            &checkpoint.display().to_string(),
+            "--data",
+            &test,
+            "--training-data",
+            &train,
+            "--device",
+            &self.device,
+        ]);
         if method.needs_m1() {
             line.extend(words(&["--model", m1]));
         }

@@ -75,14 +75,14 @@ fn ratios(outcomes: &[Outcome]) -> Table {
             or_none(paper::figures(method).map(|paper| paper.token_ratio)),
             number(figures.token_ratio * 8.0 / bits_a_token),
             number(figures.uniform_bits_per_byte),
-            number(figures.unigram_bits_per_byte),
-            number(figures.uniform_bits_per_byte - figures.unigram_bits_per_byte),
+            or_none(figures.unigram_bits_per_byte),
+            or_none(figures.unigram_bits_per_byte.map(|unigram| figures.uniform_bits_per_byte - unigram)),
         ]);
     }
     Table {
         title: "Ratios and trivial models",
-        explanation: "Text in a token, and what models spend that find all tokens equally likely or know no more than how frequent each is in the measured tokens \
-                      themselves (with 65,536 of them far too few are measured here for that to be an estimate; it is a bound). Paper: Tables 3 and 12.",
+        explanation: "Text in a token, and what models spend that find all tokens equally likely or know no more than how frequent each is in the training tokens, \
+                      counted once more than it occurs: with too few of them for 65,536 that is worse than nothing. Paper: Tables 3 and 12.",
         header: header.map(str::to_owned).to_vec(),
         rows,
     }
@@ -384,7 +384,7 @@ fn csv(outcomes: &[Outcome]) -> String {
             method.vocabulary(),
             figures.token_ratio,
             figures.uniform_bits_per_byte,
-            figures.unigram_bits_per_byte,
+            figures.unigram_bits_per_byte.map_or_else(String::new, |bits| bits.to_string()),
             figures.bits_per_byte,
             figures.flops_per_byte,
             figures.flops_per_byte_with_m1,

@@ -26,19 +26,24 @@ impl<I: Iterator<Item = Result<Vec<u8>>>> Iterator for Examples<I> {
     type Item = Result<Vec<u8>>;
 
     fn next(&mut self) -> Option<Result<Vec<u8>>> {
-        if self.taken == self.joined.len() {
+        while self.taken == self.joined.len() {
             (self.joined, self.taken) = (Vec::new(), 0);
+            let mut count = 0;
             for document in self.documents.by_ref().take(DOCUMENTS) {
+                count += 1;
                 match document {
                     Ok(document) => self.joined.extend_from_slice(&document),
                     Err(error) => return Some(Err(error)),
                 }
             }
+            if count == 0 {
+                return None;
+            }
         }
         let end = (self.taken + EXAMPLE).min(self.joined.len());
         let example = self.joined[self.taken..end].to_vec();
         self.taken = end;
-        (!example.is_empty()).then_some(Ok(example))
+        Some(Ok(example))
     }
 }
 
@@ -54,5 +59,7 @@ mod tests {
         assert_eq!(lengths, [10_240, 100 * DOCUMENTS - 10_240, 200]);
         assert!(examples.concat() == documents.concat());
         assert_eq!(Examples::new(std::iter::empty()).count(), 0);
+        let after_empty_ones = (0..300).map(|i| Ok(if i < 299 { Vec::new() } else { b"text".to_vec() }));
+        assert_eq!(Examples::new(after_empty_ones).count(), 1);
     }
 }

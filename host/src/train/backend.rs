@@ -253,7 +253,7 @@ mod tests {
         let small = rows_that_fit(&estimate(Preset::M25, 256), memory, 256, 512).unwrap();
         assert_eq!(small, GPU_MICRO_BATCH);
         let large = rows_that_fit(&estimate(Preset::M403, 1 << 16), memory, 256, 512).unwrap();
-        assert!(large < GPU_MICRO_BATCH && large >= 16 * 512, "{large} positions");
+        assert!((16 * 512..GPU_MICRO_BATCH).contains(&large), "{large} positions");
         let taken = estimate(Preset::M403, 1 << 16);
         assert!(taken.parameters + large * taken.position < memory);
         assert_eq!(rows_that_fit(&taken, memory, 4, 512).unwrap(), 4 * 512);

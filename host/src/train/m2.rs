@@ -207,14 +207,15 @@ pub struct Figures {
     /// Tokens that were measured, padding excluded.
     pub tokens: u64,
     pub nats_per_token: f64,
-    /// Bytes of text a token, of the text that was measured.
+    /// Bytes of text a token, of all tokens of the directory.
     pub token_ratio: f64,
     /// `nats_per_token / (token_ratio * ln 2)`.
     pub bits_per_byte: f64,
     /// The same for a model that finds all tokens equally likely.
     pub uniform_bits_per_byte: f64,
-    /// The same for a model that knows how frequent tokens are in the measured text.
-    pub unigram_bits_per_byte: f64,
+    /// The same for a model that knows how frequent tokens are in the training text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unigram_bits_per_byte: Option<f64>,
     /// Operations of M2 for a byte of text, two a weight, as the paper counts.
     pub flops_per_byte: f64,
     /// With those of M1, for methods that need it.
@@ -261,7 +262,15 @@ pub fn measure(arguments: &EvalArguments) -> Result<Figures> {
     let bits = |nats: f64| nats / std::f64::consts::LN_2 / ratio;
     let parameters = matrices(&model);
     let flops = 2.0 * parameters as f64 / ratio;
-    let m1 = if manifest.settings.method.needs_m1() { arguments.m1_flops_per_byte()? } else { 0.0 };
+    let m1 = if manifest.settings.method.needs_m1() { arguments.m1_flops_per_byte(&manifest.settings)? } else { 0.0 };
+    let unigram = match &arguments.training_data {
+        Some(directory) => {
+            let training = TokenRows::open(directory, 0)?;
+            ensure!(same_tokens(training.manifest(), &manifest), "--training-data: other tokens than --data");
+            Some(bits(tally.unigram_nats(&training.histogram(model.vocabulary)?)))
+        }
+        None => None,
+    };
     let nats_per_token = tally.nats / tally.tokens as f64;
     Ok(Figures {
         method: manifest.settings.name,
@@ -273,7 +282,7 @@ pub fn measure(arguments: &EvalArguments) -> Result<Figures> {
         token_ratio: ratio,
         bits_per_byte: bits(nats_per_token),
         uniform_bits_per_byte: bits((model.vocabulary as f64).ln()),
-        unigram_bits_per_byte: bits(tally.unigram_nats()),
+        unigram_bits_per_byte: unigram,
         flops_per_byte: flops,
         flops_per_byte_with_m1: flops + m1,
         bits_by_place: if tokens_per_window > 1 { tally.bits_by_place() } else { Vec::new() },
@@ -290,11 +299,11 @@ struct Tally {
 }
 
 impl Tally {
-    /// The entropy of the tokens' frequencies.
-    fn unigram_nats(&self) -> f64 {
-        let total = self.tokens.max(1) as f64;
-        let of = |&count: &u64| if count == 0 { 0.0 } else { -(count as f64 / total) * (count as f64 / total).ln() };
-        self.histogram.iter().map(of).sum()
+    /// Nats a token for a model with the frequencies of other tokens, each counted once more than it occurs (Laplace).
+    fn unigram_nats(&self, training: &[u64]) -> f64 {
+        let total = (training.iter().sum::<u64>() + training.len() as u64) as f64;
+        let nats = |(&count, &trained): (&u64, &u64)| -(count as f64) * ((trained + 1) as f64 / total).ln();
+        self.histogram.iter().zip(training).map(nats).sum::<f64>() / self.tokens.max(1) as f64
     }
 
     fn bits_by_place(&self) -> Vec<f64> {

@@ -68,6 +68,23 @@ impl TokenRows {
         Ok(())
     }
 
+    /// How often each of `vocabulary` tokens occurs.
+    ///
+    /// # Errors
+    /// A row cannot be read.
+    pub fn histogram(&self, vocabulary: usize) -> Result<Vec<u64>> {
+        let mut histogram = vec![0; vocabulary];
+        let mut state = self.state();
+        for index in 0..state.rows.len() {
+            for id in state.rows.row(index)? {
+                if let Some(count) = histogram.get_mut(usize::from(id)) {
+                    *count += 1;
+                }
+            }
+        }
+        Ok(histogram)
+    }
+
     /// The first rows in the order of the text, in batches of up to `capacity` positions.
     ///
     /// # Errors
