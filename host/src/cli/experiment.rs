@@ -9,7 +9,7 @@ use equalinfo_codec::{WindowBits, WindowCode, encode_window};
 use super::options::{CorpusArguments, Device, VerbosityArguments};
 use crate::experiment::plan::Plan;
 use crate::experiment::report::{self, Origin};
-use crate::experiment::{Experiment, write};
+use crate::experiment::{Experiment, stability, write};
 use crate::model::LoadedModel;
 
 /// Options of `experiment`.
@@ -69,6 +69,7 @@ pub fn run(arguments: &ExperimentArguments) -> Result<()> {
         corpus: arguments.corpus.clone(),
         test: arguments.test.clone(),
         device: device.to_owned(),
+        words: stability::words(&beginning(&arguments.test, WORDS_FROM)?),
         quiet: arguments.verbosity.quiet,
     };
     let Some(outcomes) = experiment.run()? else {
@@ -76,7 +77,7 @@ pub fn run(arguments: &ExperimentArguments) -> Result<()> {
     };
     let command: Vec<String> = std::env::args().skip(1).collect();
     let command = format!("equalinfo {}", command.join(" "));
-    let windows = sample(&m1, &arguments.test)?;
+    let windows = windows(&m1, &beginning(&arguments.test, SAMPLE)?)?;
     let origin = Origin {
         title: &experiment.plan.title,
         command: &command,
@@ -97,15 +98,23 @@ pub fn run(arguments: &ExperimentArguments) -> Result<()> {
 /// Bytes of held-out text that the report shows in windows.
 const SAMPLE: u64 = 700;
 
-/// The windows of the beginning of a text.
-fn sample(m1: &LoadedModel, files: &[String]) -> Result<Vec<String>> {
-    let reading = CorpusArguments { text_field: "text".into(), lines: false, shard: None, limit: Some(SAMPLE) };
+/// Bytes of held-out text whose frequent words are taken.
+const WORDS_FROM: u64 = 1 << 20;
+
+/// The first bytes of a corpus.
+fn beginning(files: &[String], limit: u64) -> Result<Vec<u8>> {
+    let reading = CorpusArguments { text_field: "text".into(), lines: false, shard: None, limit: Some(limit) };
     let mut text = Vec::new();
     for document in reading.corpus(files)?.documents() {
         text.extend(document?);
     }
+    Ok(text)
+}
+
+/// The windows of a text.
+fn windows(m1: &LoadedModel, text: &[u8]) -> Result<Vec<String>> {
     let mut session = m1.session(m1.context())?;
-    let (mut windows, mut rest) = (Vec::new(), &text[..]);
+    let (mut windows, mut rest) = (Vec::new(), text);
     while !rest.is_empty() {
         let window = encode_window(&mut session, WindowBits::B16, WindowCode::Default, m1.context(), rest);
         let (taken, left) = rest.split_at(window.consumed.clamp(1, rest.len()));

@@ -34,7 +34,7 @@ pub struct GenerateArguments {
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub prompt: String,
 
-    /// Tokens to draw at most (default: as many as the model sees)
+    /// Tokens to draw (default: as many as the model sees); beyond what it sees, the older half of them is forgotten
     #[arg(long, value_name = "N")]
     pub tokens: Option<usize>,
 
@@ -166,11 +166,15 @@ pub fn run(arguments: &GenerateArguments) -> Result<()> {
 
     let tokenizer = Tokenizer::new(settings.method.clone(), &model, settings.context)?;
     let mut prompt = tokenizer.tokenize(&mut tokenizer.session()?, arguments.prompt.as_bytes(), sampler.room())?;
-    if let Method::EqualInfo { window_bits, token_bits, .. } = settings.method {
-        // Tokens up to one that ends with a window: what follows would fill the last one up otherwise.
-        let whole = (1..).find(|tokens| (tokens * token_bits).is_multiple_of(window_bits)).unwrap_or(1) as usize;
-        prompt.ids.truncate(prompt.ids.len() / whole * whole);
-    }
+    // So many tokens end with a window.
+    let whole = match settings.method {
+        Method::EqualInfo { window_bits, token_bits, .. } => {
+            (1..).find(|tokens| (tokens * token_bits).is_multiple_of(window_bits)).unwrap_or(1) as usize
+        }
+        _ => 1,
+    };
+    // What follows would fill the last window up otherwise.
+    prompt.ids.truncate(prompt.ids.len() / whole * whole);
     ensure!(
         prompt.ids.len() < sampler.room(),
         "--prompt: {} tokens, and the model sees {}",
@@ -183,15 +187,25 @@ pub fn run(arguments: &GenerateArguments) -> Result<()> {
         stdout.write_all(&decoder.push(token.into(), token_bits)?).context("(stdout): cannot write")?;
         logits = sampler.push(token.into());
     }
-    let wanted = arguments.tokens.unwrap_or(usize::MAX).min(sampler.room());
+    let mut seen: Vec<u32> = prompt.ids.iter().map(|&token| token.into()).collect();
+    let wanted = arguments.tokens.unwrap_or(sampler.room());
     let (started, mut bytes) = (Instant::now(), 0);
     for number in 0..wanted {
         let token = choice.draw(&logits, &mut random);
         let text = decoder.push(token, token_bits)?;
         bytes += text.len();
         stdout.write_all(&text).and_then(|()| stdout.flush()).context("(stdout): cannot write")?;
+        seen.push(token);
         if number + 1 < wanted {
-            logits = sampler.push(token);
+            logits = if sampler.room() > 0 {
+                sampler.push(token)
+            } else {
+                // Rows of training begin where windows do, so what is kept does.
+                seen.drain(..(seen.len() / 2).next_multiple_of(whole).min(seen.len()));
+                sampler.reset();
+                let start = sampler.push(config.start_symbol());
+                seen.iter().fold(start, |_, &token| sampler.push(token))
+            };
         }
     }
     stdout.write_all(b"\n").context("(stdout): cannot write")?;

@@ -3,9 +3,11 @@
 //! Data flow: a [`plan`] becomes a list of commands, the very ones that a user would type (`tokenize`, `train m2`, `eval-m2`); those whose results are
 //! there are passed over, interrupted ones go on. All results together become a [`report`].
 
+pub mod entropy;
 pub mod paper;
 pub mod plan;
 pub mod report;
+pub mod stability;
 
 use std::fs;
 use std::io::Write;
@@ -19,10 +21,12 @@ use crate::cli::files::{Destination, Output};
 use crate::cli::interrupt;
 use crate::cli::m2::{EvalArguments, TrainArguments};
 use crate::cli::tokenize::{self, TokenizeArguments};
-use crate::tokenize::method::Method;
-use crate::tokenize::shards::Manifest;
+use crate::model::LoadedModel;
+use crate::tokenize::method::{Method, Tokenizer};
+use crate::tokenize::shards::{Manifest, Rows};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::m2::{self, Figures};
+use entropy::{Counter, Divergence};
 use plan::Plan;
 
 /// An experiment in its directory.
@@ -35,6 +39,8 @@ pub struct Experiment {
     pub test: Vec<String>,
     /// As on the command line.
     pub device: String,
+    /// Words of the held-out text, for [`stability`].
+    pub words: Vec<String>,
     pub quiet: bool,
 }
 
@@ -49,7 +55,14 @@ pub struct Outcome {
     pub seed: u64,
     /// Of the training and the held-out tokens.
     pub sha256: [String; 2],
+    /// Of the training tokens, the first [`COUNTED`] of them.
+    pub divergence: Divergence,
+    /// What [`stability::text_to_tokens`] says.
+    pub stability: Option<f64>,
 }
+
+/// Tokens whose bits are counted.
+const COUNTED: usize = 1 << 23;
 
 /// Options of a command, read as from the command line.
 #[derive(Parser)]
@@ -132,10 +145,10 @@ impl Experiment {
     }
 
     fn measure(&self, preset: &str, method: &Method) -> Result<Option<Outcome>> {
-        let Plan { m1, steps, batch, sequence, seed, measured_rows, optimizer, .. } = &self.plan;
+        let Plan { m1, batch, sequence, seed, measured_rows, optimizer, .. } = &self.plan;
         let directory = |kind: &str| self.directory.join(kind).join(file_name(method)).display().to_string();
         let (train, test) = (directory("train"), directory("test"));
-        let wanted = steps * *batch as u64 * u64::from(*sequence);
+        let wanted = self.plan.token_steps(method) * *batch as u64 * u64::from(*sequence);
         let mut commands = Vec::new();
 
         let mut manifests = Vec::new();
@@ -159,7 +172,7 @@ impl Experiment {
 
         let run = self.directory.join("runs").join(format!("{}-{preset}", file_name(method)));
         let output = run.display().to_string();
-        let steps = self.plan.steps(manifests[0].token_ratio());
+        let steps = self.plan.steps(method, manifests[0].token_ratio());
         let schedule = if optimizer == "adamw" { "cosine" } else { "rsqrt" };
         #[rustfmt::skip]
         let mut line = words(&[
@@ -200,9 +213,32 @@ impl Experiment {
         }
         commands.push(format!("equalinfo eval-m2 {}", line.join(" ")));
         let figures = m2::measure(&parse::<EvalArguments>(&line)?)?;
-        let sha256 = [digest(&manifests[0]), digest(&manifests[1])];
-        Ok(Some(Outcome { preset: preset.to_owned(), method: method.clone(), figures, commands, seed: *seed, sha256 }))
+        Ok(Some(Outcome {
+            preset: preset.to_owned(),
+            method: method.clone(),
+            figures,
+            commands,
+            seed: *seed,
+            sha256: [digest(&manifests[0]), digest(&manifests[1])],
+            divergence: divergence(Path::new(&train), &manifests[0])?,
+            stability: self.stability(method)?,
+        }))
     }
+
+    fn stability(&self, method: &Method) -> Result<Option<f64>> {
+        let model = if method.needs_m1() { LoadedModel::m1(Some(&self.plan.m1))? } else { LoadedModel::english()? };
+        let tokenizer = Tokenizer::new(method.clone(), &model, model.context())?;
+        stability::text_to_tokens(&tokenizer, &self.words)
+    }
+}
+
+fn divergence(directory: &Path, manifest: &Manifest) -> Result<Divergence> {
+    let mut rows = Rows::open(directory, manifest)?;
+    let mut counter = Counter::new(manifest.settings.vocabulary.ilog2());
+    for index in 0..rows.len().min(COUNTED.div_ceil(manifest.settings.sequence)) {
+        counter.push(&rows.row(index)?);
+    }
+    Ok(counter.divergence())
 }
 
 /// Writes a whole file under its name or not at all, in a directory that is made if need be.

@@ -21,6 +21,9 @@ pub struct Plan {
     pub presets: Vec<String>,
     /// Steps of the optimizer; with [`Budget::Bytes`] those of method `bytes`.
     pub steps: u64,
+    /// Those of methods with 65,536 tokens, if others: on small machines the output of M2 is nearly all of their cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps_of_wide_tokens: Option<u64>,
     /// Rows in a step.
     pub batch: usize,
     /// Tokens in a row.
@@ -89,7 +92,10 @@ impl Plan {
 
     fn check(&self) -> Result<()> {
         ensure!(!self.methods.is_empty() && !self.presets.is_empty(), "an experiment needs methods and presets");
-        ensure!(self.steps > 0 && self.batch > 0 && self.sequence > 0, "steps, batch and sequence are at least 1");
+        ensure!(
+            self.steps > 0 && self.steps_of_wide_tokens != Some(0) && self.batch > 0 && self.sequence > 0,
+            "steps, batch and sequence are at least 1"
+        );
         ensure!(
             matches!(self.optimizer.as_str(), "adafactor" | "adamw"),
             "optimizer '{}': expected adafactor or adamw",
@@ -105,11 +111,17 @@ impl Plan {
         Ok(())
     }
 
+    /// Steps of a method on as many tokens as any.
+    pub fn token_steps(&self, method: &Method) -> u64 {
+        self.steps_of_wide_tokens.filter(|_| method.vocabulary() > 256).unwrap_or(self.steps)
+    }
+
     /// Steps of a method whose tokens stand for `ratio` bytes each.
-    pub fn steps(&self, ratio: f64) -> u64 {
+    pub fn steps(&self, method: &Method, ratio: f64) -> u64 {
+        let steps = self.token_steps(method);
         match self.budget {
-            Budget::Tokens => self.steps,
-            Budget::Bytes => ((self.steps as f64 / ratio).ceil() as u64).max(1),
+            Budget::Tokens => steps,
+            Budget::Bytes => ((steps as f64 / ratio).ceil() as u64).max(1),
         }
     }
 }

@@ -7,6 +7,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use plotters::coord::ranged1d::{KeyPointHint, Ranged};
 use plotters::prelude::*;
 
+use super::entropy::{self, Divergence};
 use super::{Outcome, paper};
 use crate::tokenize::method::Method;
 
@@ -42,7 +43,7 @@ pub struct Origin<'a> {
 /// # Errors
 /// A plot fails.
 pub fn report(origin: &Origin<'_>, outcomes: &[Outcome]) -> Result<Report> {
-    let tables = [ratios(outcomes), learned(outcomes), places(outcomes)];
+    let tables = [ratios(outcomes), learned(outcomes), places(outcomes), stability(outcomes), divergence(outcomes)];
     let tables: Vec<&Table> = tables.iter().filter(|table| !table.rows.is_empty()).collect();
     let plots = [("Bits/byte against operations", cost_plot(outcomes)?), ("What M2 learned", learned_plot(outcomes)?)];
     Ok(Report {
@@ -63,11 +64,8 @@ fn or_none(value: Option<f64>) -> String {
 fn ratios(outcomes: &[Outcome]) -> Table {
     let header = ["method", "bytes/token", "paper", "bits of text a bit", "uniform, bits/byte", "unigram", "gain"];
     let mut rows: Vec<Vec<String>> = Vec::new();
-    for Outcome { method, figures, .. } in outcomes {
+    for Outcome { method, figures, .. } in methods(outcomes) {
         let name = method.to_string();
-        if rows.iter().any(|row| row[0] == name) {
-            continue;
-        }
         let bits_a_token = (method.vocabulary() as f64).log2();
         rows.push(vec![
             name,
@@ -126,6 +124,47 @@ fn places(outcomes: &[Outcome]) -> Table {
         explanation: "How much of a token M2 does not know, by the token's place in its window: 8 or 16 where nothing was learned (the paper's section 6.2 has accuracies).",
         header: ["method", "M2", "bits, from the first token on"].map(str::to_owned).to_vec(),
         rows: with_places.map(row).collect(),
+    }
+}
+
+/// The outcomes of the first preset: of what does not depend on M2.
+fn methods(outcomes: &[Outcome]) -> impl Iterator<Item = &Outcome> {
+    outcomes.iter().enumerate().filter_map(|(index, outcome)| {
+        let before = &outcomes[..index];
+        before.iter().all(|other| other.method != outcome.method).then_some(outcome)
+    })
+}
+
+fn stability(outcomes: &[Outcome]) -> Table {
+    let row = |outcome: &Outcome| {
+        let decodes_alone = if outcome.method.is_transparent() { "yes" } else { "no" };
+        outcome.stability.map(|edits| vec![outcome.method.to_string(), number(edits), decodes_alone.to_owned()])
+    };
+    Table {
+        title: "Stability of text and tokens",
+        explanation: "Frequent words of the held-out text, each put before the same sentence: the edits between the tokens of two such texts as a share of \
+                      the longer one, the mean of all pairs. Near 1, a word changes every token that follows it. The last column: whether each token has one text. \
+                      Paper: section 6.1.",
+        header: ["method", "edits", "a token has one text"].map(str::to_owned).to_vec(),
+        rows: methods(outcomes).filter_map(row).collect(),
+    }
+}
+
+fn divergence(outcomes: &[Outcome]) -> Table {
+    let names = |kind: &str| entropy::WIDTHS.map(|width| format!("{kind} of {width}"));
+    let header = [vec!["method".to_owned()], names("n-grams").to_vec(), names("tokens").to_vec()].concat();
+    let row = |outcome: &Outcome| {
+        let Divergence { ngrams, tokens } = &outcome.divergence;
+        let cells = ngrams.iter().chain(tokens);
+        let cells = cells.map(|bits| bits.map_or_else(|| "-".to_owned(), |bits| format!("{bits:.5}")));
+        std::iter::once(outcome.method.to_string()).chain(cells).collect()
+    };
+    Table {
+        title: "How far the training tokens are from random bits",
+        explanation: "Kullback-Leibler divergence from uniform in bits, after Miller and Madow, where there are eight times as many as there are values: of neighbouring bits at every place, \
+                      and of as many bits that begin at multiples of their number. Paper: section 6.3.",
+        header,
+        rows: methods(outcomes).map(row).collect(),
     }
 }
 

@@ -40,6 +40,12 @@ impl Sampler {
         self.config.context - self.length
     }
 
+    /// Forgets what it has seen.
+    pub fn reset(&mut self) {
+        self.cache.iter_mut().for_each(Vec::clear);
+        self.length = 0;
+    }
+
     fn tensor(&self, index: usize) -> &[f32] {
         &self.parameters[self.tensors[index].range()]
     }
@@ -166,6 +172,16 @@ mod tests {
             assert!((found - expected).abs() < 1e-3, "{found} and {expected} nats");
         }
         assert_eq!(sampler.room(), 0);
+    }
+
+    #[test]
+    fn after_a_reset_it_is_as_new() {
+        let config = ModelConfig { layers: 1, heads: 1, feed_forward: 64, context: 4, vocabulary: 256 };
+        let mut sampler = Sampler::new(config.clone(), initial_parameters(&config, 2));
+        let first = sampler.push(config.start_symbol());
+        assert_ne!(sampler.push(7), first);
+        sampler.reset();
+        assert_eq!((sampler.room(), sampler.push(config.start_symbol())), (4, first));
     }
 
     #[test]

@@ -163,10 +163,12 @@ fn m2_generates_text_of_whole_windows() {
             .concat(),
         )
         .ok();
-    let generate = |more: &[&'static str]| {
-        let arguments = ["generate", "r/checkpoint.safetensors", "--data", "t", "--prompt", "Alice", "--tokens", "20"];
+    let generate_tokens = |tokens: &'static str, more: &[&'static str]| {
+        let arguments =
+            ["generate", "r/checkpoint.safetensors", "--data", "t", "--prompt", "Alice", "--tokens", tokens];
         sandbox.run(&[&arguments[..], more].concat())
     };
+    let generate = |more: &[&'static str]| generate_tokens("20", more);
     let tiny = ["--model", "tiny.m1q"];
     let first = generate(&tiny).ok();
     assert!(first.stdout.starts_with(b"Alice") && first.stderr.contains("bytes a step"), "{}", first.stderr);
@@ -174,6 +176,13 @@ fn m2_generates_text_of_whole_windows() {
     assert!(generate(&[&tiny[..], &["--seed", "2"]].concat()).ok().stdout != first.stdout);
     let likeliest = generate(&[&tiny[..], &["--temperature", "0"]].concat()).ok().stdout;
     assert!(generate(&[&tiny[..], &["--top-k", "1", "--seed", "3"]].concat()).ok().stdout == likeliest);
+    // More than the 64 tokens that the model sees.
+    let long = generate_tokens("200", &[&tiny[..], &["--temperature", "0"]].concat()).ok();
+    assert!(
+        long.stdout.starts_with(likeliest.trim_ascii_end()) && long.stderr.contains("200 tokens"),
+        "{}",
+        long.stderr
+    );
     generate(&["--model", "nano"]).fails(1, &["made with model"]);
 }
 
@@ -213,6 +222,7 @@ fn an_experiment_goes_on_after_a_kill() {
     assert!(!html.contains("src=") && !html.contains("<link"), "the page fetches nothing");
     let markdown = String::from_utf8(sandbox.read("whole/report.md")).expect("UTF-8");
     assert!(markdown.contains("equalinfo train m2"), "{markdown}");
+    assert!(markdown.contains("Stability of text and tokens") && markdown.contains("random bits"), "{markdown}");
     sandbox.write("plan.toml", PLAN.replace("steps = 4", "steps = 5").as_bytes());
     sandbox.run(&arguments("whole")).fails(1, &["another experiment"]);
 }
