@@ -1,6 +1,6 @@
 //! A training run: text to a float model, step by step, resumable to the same bits.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -213,7 +213,17 @@ impl Run {
                     .with_context(|| format!("{} is damaged", path.display()))?;
             }
         }
-        Ok(())
+        self.forget_metrics(directory)
+    }
+
+    /// Takes what a killed run wrote after its last checkpoint out of its metrics: these steps come again.
+    fn forget_metrics(&self, directory: &Directory) -> Result<()> {
+        let path = directory.metrics();
+        let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
+        let step = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok()?["step"].as_u64();
+        let kept = text.lines().filter(|line| step(line).is_some_and(|step| step <= self.step()));
+        let kept: String = kept.flat_map(|line| [line, "\n"]).collect();
+        fs::write(&path, kept).with_context(|| format!("cannot write {}", path.display()))
     }
 
     pub fn step(&self) -> u64 {

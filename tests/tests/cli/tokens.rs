@@ -125,7 +125,9 @@ fn m2_trains_and_goes_on_after_a_kill() {
     for (text, output) in [("text.txt", "t"), ("test.txt", "d")] {
         sandbox.run(&["tokenize", text, "--method", "bytes", "--sequence", "64", "-o", output]).ok();
     }
-    let arguments = |more: &[&'static str]| [&TRAINING[..], &["-q", "-T", "2", "--device", "cpu"], more].concat();
+    let arguments = |more: &[&'static str]| {
+        [&TRAINING[..], &["-q", "-T", "2", "--device", "cpu", "--validate-every", "1"], more].concat()
+    };
     sandbox.run(&arguments(&["-o", "whole"])).ok();
     kill(&sandbox, &arguments(&["-o", "parts"]), || sandbox.has("parts/checkpoint.safetensors"));
     sandbox.run(&arguments(&["-o", "parts"])).fails(1, &["--resume"]);
@@ -135,6 +137,12 @@ fn m2_trains_and_goes_on_after_a_kill() {
         let run = sandbox.run(&["eval-m2", &checkpoint, "--data", "d", "--device", "cpu", "--json"]).ok();
         serde_json::from_slice::<Value>(&run.stdout).expect("JSON")
     };
+    let steps = |run: &str| -> Vec<u64> {
+        let text = String::from_utf8(sandbox.read(&format!("{run}/metrics.jsonl"))).expect("UTF-8");
+        let step = |line| serde_json::from_str::<Value>(line).expect("JSON")["step"].as_u64().expect("a step");
+        text.lines().map(step).collect()
+    };
+    assert_eq!(steps("parts"), (1..=8).collect::<Vec<u64>>());
     let (whole, parts) = (figures("whole"), figures("parts"));
     assert_eq!(whole, parts);
     assert_eq!(whole["steps"], 8);
