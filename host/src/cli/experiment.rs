@@ -6,10 +6,11 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use equalinfo_codec::{WindowBits, WindowCode, encode_window};
 
+use super::files::write;
 use super::options::{CorpusArguments, Device, VerbosityArguments};
 use crate::experiment::plan::Plan;
 use crate::experiment::report::{self, Origin};
-use crate::experiment::{Experiment, stability, write};
+use crate::experiment::{Experiment, stability};
 use crate::model::LoadedModel;
 
 /// Options of `experiment`.

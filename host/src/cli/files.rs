@@ -187,6 +187,20 @@ impl Write for Output {
     }
 }
 
+/// Writes a whole file under its name or not at all, in a directory that is made if need be.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory)
+            .with_context(|| format!("{}: cannot make this directory", directory.display()))?;
+    }
+    let mut output = Output::create(&Destination::File(path.to_owned()), true, true)?;
+    output.write_all(bytes).with_context(|| format!("{}: cannot write", path.display()))?;
+    output.finish(None)
+}
+
 /// Whether an error means that the reader of our output has gone: `equalinfo cat x.eqi | head`.
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error

@@ -10,14 +10,13 @@ pub mod report;
 pub mod stability;
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser};
 use serde::{Deserialize, Serialize};
 
-use crate::cli::files::{Destination, Output};
+use crate::cli::files::write;
 use crate::cli::interrupt;
 use crate::cli::m2::{EvalArguments, TrainArguments};
 use crate::cli::tokenize::{self, TokenizeArguments};
@@ -113,7 +112,8 @@ impl Experiment {
                     continue;
                 }
                 self.say(&format!("{method}, {preset}"));
-                let Some(outcome) = self.measure(preset, method)? else { return Ok(None) };
+                let known = outcomes.iter().find(|outcome: &&Outcome| outcome.method == *method);
+                let Some(outcome) = self.measure(preset, method, known)? else { return Ok(None) };
                 write(&path, &serde_json::to_vec_pretty(&outcome)?)?;
                 outcomes.push(outcome);
             }
@@ -144,7 +144,8 @@ impl Experiment {
         }
     }
 
-    fn measure(&self, preset: &str, method: &Method) -> Result<Option<Outcome>> {
+    /// `known`: an outcome of the same method with another preset; what does not depend on M2 is taken from it.
+    fn measure(&self, preset: &str, method: &Method, known: Option<&Outcome>) -> Result<Option<Outcome>> {
         let Plan { m1, batch, sequence, seed, measured_rows, optimizer, .. } = &self.plan;
         let directory = |kind: &str| self.directory.join(kind).join(file_name(method)).display().to_string();
         let (train, test) = (directory("train"), directory("test"));
@@ -213,6 +214,10 @@ impl Experiment {
         }
         commands.push(format!("equalinfo eval-m2 {}", line.join(" ")));
         let figures = m2::measure(&parse::<EvalArguments>(&line)?)?;
+        let (divergence, stability) = match known {
+            Some(known) => (known.divergence.clone(), known.stability),
+            None => (divergence(Path::new(&train), &manifests[0])?, self.stability(method)?),
+        };
         Ok(Some(Outcome {
             preset: preset.to_owned(),
             method: method.clone(),
@@ -220,8 +225,8 @@ impl Experiment {
             commands,
             seed: *seed,
             sha256: [digest(&manifests[0]), digest(&manifests[1])],
-            divergence: divergence(Path::new(&train), &manifests[0])?,
-            stability: self.stability(method)?,
+            divergence,
+            stability,
         }))
     }
 
@@ -239,15 +244,4 @@ fn divergence(directory: &Path, manifest: &Manifest) -> Result<Divergence> {
         counter.push(&rows.row(index)?);
     }
     Ok(counter.divergence())
-}
-
-/// Writes a whole file under its name or not at all, in a directory that is made if need be.
-pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory)
-            .with_context(|| format!("{}: cannot make this directory", directory.display()))?;
-    }
-    let mut output = Output::create(&Destination::File(path.to_owned()), true, true)?;
-    output.write_all(bytes).with_context(|| format!("{}: cannot write", path.display()))?;
-    output.finish(None)
 }

@@ -4,7 +4,7 @@
 //! shard that it names and ends in the same files as one that was not.
 
 use std::fs;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::method::{Method, Tokens};
-use crate::cli::files::{Destination, Output};
+use crate::cli::files::write;
 
 const FORMAT: &str = "equalinfo-tokens-1";
 /// The manifest's name in the directory of a corpus.
@@ -127,13 +127,6 @@ impl Manifest {
         text.push(b'\n');
         write(&directory.join(MANIFEST), &text)
     }
-}
-
-/// Writes a whole file under its name or not at all.
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut output = Output::create(&Destination::File(path.to_owned()), true, true)?;
-    output.write_all(bytes).with_context(|| format!("{}: cannot write", path.display()))?;
-    output.finish(None)
 }
 
 /// Writes shards into a directory.

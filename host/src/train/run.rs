@@ -223,7 +223,7 @@ impl Run {
         let step = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok()?["step"].as_u64();
         let kept = text.lines().filter(|line| step(line).is_some_and(|step| step <= self.step()));
         let kept: String = kept.flat_map(|line| [line, "\n"]).collect();
-        fs::write(&path, kept).with_context(|| format!("cannot write {}", path.display()))
+        crate::cli::files::write(&path, kept.as_bytes())
     }
 
     pub fn step(&self) -> u64 {
