@@ -11,3 +11,6 @@ message_end:
 #if defined(__ELF__)
         .section .note.GNU-stack, "", %progbits
 #endif
+
+/* No executable stack. */
+.section .note.GNU-stack, "", %progbits
