@@ -55,10 +55,10 @@ extern "C" __global__ void __launch_bounds__(TILE_THREADS, 2)
 }
 REGISTER_KERNEL(cross_entropy_gradient);
 
-// `nats` may be null; losses[block] = {nats, positions counted} of the block.
+// `nats` may be null, and so may `behind`, by how much the target's logit is below the largest; losses[block] = {nats, positions counted} of the block.
 extern "C" __global__ void __launch_bounds__(256)
     cross_entropy_combine(const Exponentials *parts, const float *wanted, const u32 *targets, Coefficients *coefficients, float *nats,
-                          double *losses, int tokens, int outputs, float z_loss, float floor, float scale) {
+                          float *behind, double *losses, int tokens, int outputs, float z_loss, float floor, float scale) {
     __shared__ Exponentials sums[COMBINE_WARPS][WARP];
     const int position = blockIdx.x * POSITIONS_A_BLOCK + lane_index();
     const int count = ceiling_divide(outputs, PART);
@@ -91,6 +91,7 @@ extern "C" __global__ void __launch_bounds__(256)
         const float factor = ignored ? 0.0f : scale * (weight + 2.0f * z_loss * lse);
         coefficients[position] = {log2_sum, factor, scale * weight, 0.0f};
         if (nats) nats[position] = loss;
+        if (behind) behind[position] = ignored ? 0.0f : all.largest - wanted[position];
     }
     lost = warp_sum(lost);
     counted = warp_sum(counted);

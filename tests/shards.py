@@ -17,9 +17,11 @@ for method, dtype in (("bytes", np.uint8), ("equal-info", np.uint16)):
         assert manifest["complete"] and manifest["shards"], manifest
         for shard in manifest["shards"]:
             tokens = np.load(pathlib.Path(directory) / shard["file"], mmap_mode="r")
-            lengths = np.load(pathlib.Path(directory) / shard["lengths"], mmap_mode="r")
+            rows = np.load(pathlib.Path(directory) / shard["row_file"], mmap_mode="r")
+            lengths, given, covered = rows.T
             assert isinstance(tokens, np.memmap) and tokens.dtype == dtype, tokens.dtype
             assert tokens.shape == (shard["rows"], manifest["settings"]["sequence"]), tokens.shape
+            assert rows.shape == (shard["rows"], 3) and not given.any() and covered.sum() == shard["text"]
             assert lengths.sum() == shard["tokens"] and lengths.max() <= tokens.shape[1]
             assert all((row[length:] == 0).all() for row, length in zip(tokens, lengths))
         if method == "bytes":

@@ -12,6 +12,7 @@ use crate::compress::coder::Coder;
 use crate::engine::{self, Engine, Image};
 use crate::lexicon::{LexiconImage, kind_name};
 use crate::static_model;
+use crate::tokenize::subwords::Subwords;
 
 /// The model that is used when none is named.
 pub const DEFAULT: &str = "micro";
@@ -29,6 +30,8 @@ enum Kind {
     Static(Arc<Frequencies>),
     /// The texts of a model's windows of 16 bits, instead of the model.
     Lexicon(Arc<LexiconImage>),
+    /// Pieces of words: they make tokens and code nothing.
+    Subwords(Arc<Subwords>),
 }
 
 impl LoadedModel {
@@ -111,6 +114,22 @@ impl LoadedModel {
         Ok(Self(Kind::Lexicon(Arc::new(LexiconImage::load(path).context("--lexicon")?))))
     }
 
+    /// A vocabulary of subwords, from a `tokenizer.json`.
+    ///
+    /// # Errors
+    /// The file cannot be read or holds something else.
+    pub fn tokenizer(path: &Path) -> Result<Self> {
+        Ok(Self(Kind::Subwords(Arc::new(Subwords::load(path)?))))
+    }
+
+    /// The subwords, if it is a vocabulary of them.
+    pub fn subwords(&self) -> Option<&Subwords> {
+        match &self.0 {
+            Kind::Subwords(subwords) => Some(subwords),
+            _ => None,
+        }
+    }
+
     /// The lexicon, if it is one.
     pub fn as_lexicon(&self) -> Option<&Lexicon<'_>> {
         match &self.0 {
@@ -133,6 +152,7 @@ impl LoadedModel {
             Kind::M1(engine) => engine.image().model().name(),
             Kind::Static(_) => "static",
             Kind::Lexicon(image) => kind_name(image.lexicon().kind()),
+            Kind::Subwords(subwords) => subwords.name(),
         }
     }
 
@@ -142,6 +162,7 @@ impl LoadedModel {
             Kind::M1(engine) => engine.image().model().id(),
             Kind::Static(_) => 0,
             Kind::Lexicon(image) => image.lexicon().identity().id,
+            Kind::Subwords(subwords) => subwords.id(),
         }
     }
 
@@ -149,7 +170,7 @@ impl LoadedModel {
     pub fn context(&self) -> usize {
         match &self.0 {
             Kind::M1(engine) => engine.config().context,
-            Kind::Static(_) => LONGEST_CONTEXT,
+            Kind::Static(_) | Kind::Subwords(_) => LONGEST_CONTEXT,
             Kind::Lexicon(image) => usize::from(image.lexicon().context()),
         }
     }
@@ -159,11 +180,11 @@ impl LoadedModel {
         ModelIdentity { id: self.id(), context: context as u16 }
     }
 
-    /// The bytes of its image; none for byte frequencies.
+    /// The bytes of its image; none for byte frequencies and subwords.
     pub fn image(&self) -> &[u8] {
         match &self.0 {
             Kind::M1(engine) => engine.image().bytes(),
-            Kind::Static(_) => &[],
+            Kind::Static(_) | Kind::Subwords(_) => &[],
             Kind::Lexicon(image) => image.bytes(),
         }
     }
@@ -171,7 +192,7 @@ impl LoadedModel {
     /// Its frequencies, if they never change.
     pub fn frequencies(&self) -> Option<&Frequencies> {
         match &self.0 {
-            Kind::M1(_) | Kind::Lexicon(_) => None,
+            Kind::M1(_) | Kind::Lexicon(_) | Kind::Subwords(_) => None,
             Kind::Static(frequencies) => Some(frequencies),
         }
     }
@@ -196,11 +217,13 @@ impl LoadedModel {
             Kind::M1(engine) => Session::M1(engine.session(context)?),
             Kind::Static(frequencies) => Session::Static(Box::new(StaticModel(Frequencies::clone(frequencies)))),
             Kind::Lexicon(_) => bail!(ONLY_WINDOWS),
+            Kind::Subwords(_) => bail!(ONLY_TOKENS),
         })
     }
 }
 
 const ONLY_WINDOWS: &str = "a lexicon holds the texts of windows of 16 bits, and codes nothing else";
+const ONLY_TOKENS: &str = "subwords are tokens for M2 and code no text";
 
 impl LoadedModel {
     /// Codes a text with the range coder from an empty context, faster than a session can: the whole text is known
@@ -216,6 +239,7 @@ impl LoadedModel {
             }
             Kind::Static(frequencies) => text.iter().for_each(|&byte| encoder.encode(frequencies, byte)),
             Kind::Lexicon(_) => bail!(ONLY_WINDOWS),
+            Kind::Subwords(_) => bail!(ONLY_TOKENS),
         }
         Ok(encoder.finish())
     }

@@ -130,6 +130,8 @@ pub struct Output<'a, B> {
     pub total: View<'a, B>,
     /// Nats of every position, f32, 0 where ignored.
     pub nats: Option<View<'a, B>>,
+    /// By how much the target's logit is below the largest, of every position, f32, 0 where ignored.
+    pub behind: Option<View<'a, B>>,
     /// Gradients.
     pub gradient: Option<Gradient<'a, B>>,
 }
@@ -164,6 +166,7 @@ pub fn cross_entropy<D: Driver>(
     let targets = input.targets.expect::<u32>("targets", tokens);
     let total = output.total.expect::<f64>("total", 2);
     let nats = output.nats.map(|nats| nats.expect::<f32>("nats", tokens));
+    let behind = output.behind.map(|behind| behind.expect::<f32>("behind", tokens));
     let offsets = plan.offsets(output.gradient.is_some());
     let workspace = workspace.expect::<u8>("workspace", offsets.end);
     let [parts, wanted, coefficients, losses, dlogits, weights] =
@@ -181,15 +184,27 @@ pub fn cross_entropy<D: Driver>(
         let blocks = count.div_ceil(POSITIONS_A_BLOCK);
         let losses = losses.skip::<f64>(2 * loss_blocks);
         loss_blocks += blocks;
-        let nats = nats.map(|nats| nats.skip::<f32>(first));
+        let [nats, behind] = [nats, behind].map(|values| values.map(|values| values.skip::<f32>(first)));
         let (Objective { z_loss, floor }, combine) = (objective, Launch::linear(blocks as u32, 256));
         // SAFETY: the kernels read `count` rows of x and targets and all of w, and write their parts of the workspace, whose sizes
         // were checked; targets that are no output select nothing.
         unsafe {
             let arguments = arguments![targets, parts, wanted, count, inputs, outputs];
             logits(STATISTICS).launch(driver, arguments)?;
-            let arguments =
-                arguments![parts, wanted, targets, coefficients, nats, losses, count, outputs, z_loss, floor, scale];
+            let arguments = arguments![
+                parts,
+                wanted,
+                targets,
+                coefficients,
+                nats,
+                behind,
+                losses,
+                count,
+                outputs,
+                z_loss,
+                floor,
+                scale
+            ];
             driver.launch(COMBINE, combine, arguments)?;
         }
         if let Some(gradient) = &output.gradient {

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use equalinfo_codec::WindowBits;
 use equalinfo_codec::lexicon::Lexicon;
 
@@ -22,6 +22,24 @@ pub enum EvalMethod {
     StaticAc,
     Ac,
     EqualInfo,
+}
+
+/// `eval` of text, or of an M2.
+#[derive(Debug, Clone, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct EvalCommand {
+    #[command(subcommand)]
+    pub model: Option<EvalModel>,
+
+    #[command(flatten)]
+    pub text: EvalArguments,
+}
+
+/// What else is measured.
+#[derive(Debug, Clone, Subcommand)]
+pub enum EvalModel {
+    /// Measure a trained M2 on tokens: bits/byte, accuracy, FLOPs/byte
+    M2(super::m2::EvalArguments),
 }
 
 /// Options of `eval`.
@@ -127,8 +145,15 @@ impl EvalArguments {
 /// Measures and prints.
 ///
 /// # Errors
-/// The model or the corpus cannot be read, or stdout cannot be written.
-pub fn run(arguments: &EvalArguments) -> Result<()> {
+/// The model, the corpus or the tokens cannot be read, or stdout cannot be written.
+pub fn run(command: &EvalCommand) -> Result<()> {
+    match &command.model {
+        Some(EvalModel::M2(arguments)) => super::m2::eval(arguments),
+        None => eval(&command.text),
+    }
+}
+
+fn eval(arguments: &EvalArguments) -> Result<()> {
     let measures = arguments.measures();
     let needs_m1 = measures.iter().any(|measure| matches!(measure, Measure::Ac | Measure::Windows(..)));
     let (lexicons, m1) = arguments.load_lexicons()?;

@@ -8,9 +8,9 @@ use equalinfo_codec::{WindowBits, WindowCode, encode_window};
 
 use super::files::write;
 use super::options::{CorpusArguments, Device, VerbosityArguments};
+use crate::experiment::Experiment;
 use crate::experiment::plan::Plan;
 use crate::experiment::report::{self, Origin};
-use crate::experiment::{Experiment, stability};
 use crate::model::LoadedModel;
 
 /// Options of `experiment`.
@@ -70,15 +70,14 @@ pub fn run(arguments: &ExperimentArguments) -> Result<()> {
         corpus: arguments.corpus.clone(),
         test: arguments.test.clone(),
         device: device.to_owned(),
-        words: stability::words(&beginning(&arguments.test, WORDS_FROM)?),
+        sample: beginning(&arguments.test, SAMPLE)?,
         quiet: arguments.verbosity.quiet,
     };
     let Some(outcomes) = experiment.run()? else {
         bail!("interrupted; the same command goes on where it was");
     };
-    let command: Vec<String> = std::env::args().skip(1).collect();
-    let command = format!("equalinfo {}", command.join(" "));
-    let windows = windows(&m1, &beginning(&arguments.test, SAMPLE)?)?;
+    let command = super::command_line();
+    let windows = windows(&m1, &experiment.sample[..experiment.sample.len().min(SHOWN)])?;
     let origin = Origin {
         title: &experiment.plan.title,
         command: &command,
@@ -97,10 +96,10 @@ pub fn run(arguments: &ExperimentArguments) -> Result<()> {
 }
 
 /// Bytes of held-out text that the report shows in windows.
-const SAMPLE: u64 = 700;
+const SHOWN: usize = 700;
 
-/// Bytes of held-out text whose frequent words are taken.
-const WORDS_FROM: u64 = 1 << 20;
+/// Bytes of held-out text whose words are looked at.
+const SAMPLE: u64 = 1 << 20;
 
 /// The first bytes of a corpus.
 fn beginning(files: &[String], limit: u64) -> Result<Vec<u8>> {

@@ -1,4 +1,4 @@
-//! The options of `train m2` and `eval-m2`; the work is in [`crate::train::m2`].
+//! The options of `train m2` and `eval m2`; the work is in [`crate::train::m2`].
 
 use std::path::PathBuf;
 
@@ -118,9 +118,9 @@ pub struct TrainArguments {
     pub verbosity: VerbosityArguments,
 }
 
-/// Options of `eval-m2`.
+/// Options of `eval m2`.
 ///
-/// Bits/byte are nats a token over ln 2 and the bytes of text a token, the latter of all of --data; operations a byte are two a
+/// Bits/byte are nats a token over ln 2 and the bytes of text a token, both of the rows that are measured; operations a byte are two a
 /// weight of M2 without its embedding, as the paper counts, and two a weight of M1 for methods that need it.
 #[derive(Debug, Clone, Args)]
 pub struct EvalArguments {
@@ -185,11 +185,13 @@ pub fn eval(arguments: &EvalArguments) -> Result<()> {
     let text = if arguments.json {
         serde_json::to_string(&figures)? + "\n"
     } else {
-        let mut table = Table::new(&["bits/byte", "uniform", "unigram", "bytes/token", "MFLOPs/byte", "with M1"]);
+        let mut table =
+            Table::new(&["bits/byte", "uniform", "unigram", "accuracy", "bytes/token", "MFLOPs/byte", "with M1"]);
         table.row(vec![
             number(Some(figures.bits_per_byte), 4),
             number(Some(figures.uniform_bits_per_byte), 4),
             number(figures.unigram_bits_per_byte, 4),
+            number(Some(figures.accuracy), 4),
             number(Some(figures.token_ratio), 4),
             number(Some(figures.flops_per_byte / 1e6), 2),
             number(Some(figures.flops_per_byte_with_m1 / 1e6), 2),
@@ -202,8 +204,8 @@ pub fn eval(arguments: &EvalArguments) -> Result<()> {
             grouped(figures.tokens),
             table.render()
         );
-        for (place, bits) in figures.bits_by_place.iter().enumerate() {
-            text.push_str(&format!("token {} of a window: {bits:.3} bits\n", place + 1));
+        for (place, (bits, accuracy)) in figures.bits_by_place.iter().zip(&figures.accuracy_by_place).enumerate() {
+            text.push_str(&format!("token {} of a window: {bits:.3} bits, accuracy {accuracy:.4}\n", place + 1));
         }
         text
     };

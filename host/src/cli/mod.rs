@@ -12,7 +12,7 @@ pub mod files;
 mod generate;
 mod inspect;
 pub mod interrupt;
-mod lexicon;
+pub mod lexicon;
 pub mod m2;
 pub mod options;
 pub mod progress;
@@ -22,6 +22,7 @@ mod table;
 pub mod tokenize;
 pub mod train;
 mod train_static;
+pub mod train_unigram;
 mod verify;
 
 use anyhow::Result;
@@ -54,11 +55,8 @@ enum Command {
     Cat(cat::CatArguments),
     /// Show a stream's header and blocks, or how a text falls into windows
     Inspect(inspect::InspectArguments),
-    /// Measure every method on a file or corpus: bits/byte, bytes/window, token ratio
-    Eval(eval::EvalArguments),
-    /// Measure a trained M2 on tokens: bits/byte, FLOPs/byte
-    #[command(name = "eval-m2")]
-    EvalM2(m2::EvalArguments),
+    /// Measure every method on a file or corpus: bits/byte, bytes/window, token ratio; or a trained M2
+    Eval(Box<eval::EvalCommand>),
     /// Generate text with M2, decoded as its tokens come
     Generate(sample::GenerateArguments),
     /// Compare methods and sizes of M2: run a whole experiment and write its report
@@ -87,6 +85,12 @@ enum Command {
     Man(generate::ManArguments),
 }
 
+/// What was typed.
+pub fn command_line() -> String {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    format!("equalinfo {}", words.join(" "))
+}
+
 /// How a command ended that did not fail altogether.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -108,15 +112,17 @@ impl Cli {
             Command::Cat(arguments) => cat::run(&arguments),
             Command::Inspect(arguments) => inspect::run(&arguments),
             Command::Eval(arguments) => eval::run(&arguments).map(|()| Outcome::Complete),
-            Command::EvalM2(arguments) => m2::eval(&arguments).map(|()| Outcome::Complete),
             Command::Generate(arguments) => sample::run(&arguments).map(|()| Outcome::Complete),
             Command::Experiment(arguments) => experiment::run(&arguments).map(|()| Outcome::Complete),
             Command::Compare(arguments) => compare::run(&arguments).map(|()| Outcome::Complete),
-            Command::Tokenize(arguments) => tokenize::run(&arguments).map(|()| Outcome::Complete),
+            Command::Tokenize(arguments) => tokenize::run(&arguments, &command_line()).map(|()| Outcome::Complete),
             Command::Export(arguments) => export::run(&arguments).map(|()| Outcome::Complete),
             Command::Lexicon(command) => lexicon::run(&command).map(|()| Outcome::Complete),
             Command::Train(train::Train::Static(arguments)) => {
                 train_static::run(&arguments).map(|()| Outcome::Complete)
+            }
+            Command::Train(train::Train::Unigram(arguments)) => {
+                train_unigram::run(&arguments).map(|()| Outcome::Complete)
             }
             Command::Train(train::Train::M1(arguments)) => {
                 crate::train::m1::run(&arguments).map(|()| Outcome::Complete)

@@ -93,6 +93,24 @@ pub struct LexiconArguments {
     pub lexicon: Option<PathBuf>,
 }
 
+/// A vocabulary of subwords in the place of M1.
+#[derive(Debug, Clone, Args)]
+pub struct SubwordArguments {
+    /// Subwords of method unigram: a tokenizer.json, such as 'train unigram' writes
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "lexicon"])]
+    pub tokenizer: Option<PathBuf>,
+}
+
+impl SubwordArguments {
+    /// The subwords, if a file is named.
+    ///
+    /// # Errors
+    /// The file cannot be read or holds something else.
+    pub fn load(&self) -> Result<Option<LoadedModel>> {
+        self.tokenizer.as_deref().map(LoadedModel::tokenizer).transpose()
+    }
+}
+
 impl LexiconArguments {
     /// The lexicon, if one is named.
     ///

@@ -8,10 +8,11 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use equalinfo_codec::{WindowBits, WindowCode, decode_window};
 
-use super::options::{Code, LexiconArguments, ModelArguments};
+use super::options::{Code, LexiconArguments, ModelArguments, SubwordArguments};
 use crate::model::{LoadedModel, Session};
-use crate::tokenize::method::{Method, Reset, Tokenizer};
+use crate::tokenize::method::{Method, Reset};
 use crate::tokenize::shards::Manifest;
+use crate::tokenize::tokenizer::Tokenizer;
 use crate::train::checkpoint::Checkpoint;
 use crate::train::random::Random;
 use crate::train::sampler::{Choice, Sampler};
@@ -59,6 +60,9 @@ pub struct GenerateArguments {
     #[command(flatten)]
     pub lexicon: LexiconArguments,
 
+    #[command(flatten)]
+    pub tokenizer: SubwordArguments,
+
     /// Print the text only
     #[arg(short, long)]
     pub quiet: bool,
@@ -79,6 +83,13 @@ enum Decoder {
         lexicon: LoadedModel,
         pending: Vec<u8>,
     },
+    /// Characters once all their bytes are there.
+    Subwords {
+        subwords: LoadedModel,
+        ids: Vec<u32>,
+        /// Bytes of their text that were given out.
+        shown: usize,
+    },
 }
 
 impl Decoder {
@@ -94,6 +105,7 @@ impl Decoder {
                 pending: Vec::new(),
             },
             Method::Lexicon { .. } => Self::Lexicon { lexicon: model, pending: Vec::new() },
+            Method::Unigram { .. } => Self::Subwords { subwords: model, ids: Vec::new(), shown: 0 },
             other => bail!("tokens of {other} do not decode one by one"),
         })
     }
@@ -118,6 +130,19 @@ impl Decoder {
                 while let [high, low, rest @ ..] = &pending[..] {
                     text.extend(lexicon.text(u16::from_be_bytes([*high, *low])));
                     *pending = rest.to_vec();
+                }
+            }
+            Self::Subwords { subwords, ids, shown } => {
+                ids.push(token);
+                let all = subwords.subwords().context("not a vocabulary")?.decode(ids)?;
+                if !all.ends_with('\u{fffd}') {
+                    text = all.as_bytes().get(*shown..).unwrap_or_default().to_vec();
+                    // The last token stays, so that the space before the next is not taken for the beginning of all; but not a byte
+                    // within a character.
+                    let last = subwords.subwords().context("not a vocabulary")?.decode(&[token])?;
+                    let stays = !last.contains('\u{fffd}');
+                    *ids = if stays { vec![token] } else { Vec::new() };
+                    *shown = if stays { last.len() } else { 0 };
                 }
             }
         }
@@ -147,6 +172,9 @@ pub fn run(arguments: &GenerateArguments) -> Result<()> {
         Method::Lexicon { .. } => {
             arguments.lexicon.load()?.context("these tokens are codes of a lexicon: name it with --lexicon")?
         }
+        Method::Unigram { .. } => {
+            arguments.tokenizer.load()?.context("these tokens are subwords: name their file with --tokenizer")?
+        }
         method if method.needs_m1() => arguments.model.load_m1()?,
         _ => LoadedModel::english()?,
     };
@@ -167,12 +195,7 @@ pub fn run(arguments: &GenerateArguments) -> Result<()> {
     let tokenizer = Tokenizer::new(settings.method.clone(), &model, settings.context)?;
     let mut prompt = tokenizer.tokenize(&mut tokenizer.session()?, arguments.prompt.as_bytes(), sampler.room())?;
     // So many tokens end with a window.
-    let whole = match settings.method {
-        Method::EqualInfo { window_bits, token_bits, .. } => {
-            (1..).find(|tokens| (tokens * token_bits).is_multiple_of(window_bits)).unwrap_or(1) as usize
-        }
-        _ => 1,
-    };
+    let whole = settings.method.tokens_of_whole_windows();
     // What follows would fill the last window up otherwise.
     prompt.ids.truncate(prompt.ids.len() / whole * whole);
     ensure!(

@@ -2,20 +2,22 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use equalinfo_codec::WindowBits;
 
 use super::options::{
-    Code, CorpusArguments, LexiconArguments, ModelArguments, ThreadArguments, VerbosityArguments, token_bits,
-    window_bits,
+    Code, CorpusArguments, LexiconArguments, ModelArguments, SubwordArguments, ThreadArguments, VerbosityArguments,
+    token_bits, window_bits,
 };
 use super::progress;
 use super::table::grouped;
 use crate::eval::code_name;
+use crate::lexicon::LexiconKind;
 use crate::model::LoadedModel;
-use crate::tokenize::method::{Align, Method, Reset, Tokenizer};
-use crate::tokenize::shards::{Settings, Writer};
+use crate::tokenize::method::{Align, LexiconOf, Method, Reset, Task};
+use crate::tokenize::shards::{Layout, Settings, Writer};
+use crate::tokenize::tokenizer::Tokenizer;
 
 /// How text becomes tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -30,12 +32,14 @@ pub enum TokenMethod {
     Ac,
     /// Equal-Info windows; codes of a lexicon with --lexicon
     EqualInfo,
+    /// Pieces of words, as SentencePiece has them, of --tokenizer
+    Unigram,
 }
 
 /// Options of `tokenize`.
 ///
 /// Documents are joined, 128 at a time, and cut into examples of 10,240 bytes; the first tokens of each example become a row, as in the
-/// paper. What was interrupted goes on where it was when it is started again, and ends in the same files.
+/// paper, or all of them with --layout stream. What was interrupted goes on where it was when it is started again, and ends in the same files.
 #[derive(Debug, Clone, Args)]
 pub struct TokenizeArguments {
     /// Files, directories or patterns (.txt, .jsonl, .parquet; .gz, .zst, .xz)
@@ -82,6 +86,21 @@ pub struct TokenizeArguments {
     #[command(flatten)]
     pub lexicon: LexiconArguments,
 
+    #[command(flatten)]
+    pub tokenizer: SubwordArguments,
+
+    /// How rows are taken from the text
+    #[arg(long, value_name = "LAYOUT", default_value = "examples")]
+    pub layout: Layout,
+
+    /// Rows of a text and its code, for M2 to learn the one from the other: the loss is on the second of them alone (the paper's section 5.2)
+    #[arg(long, value_name = "TASK")]
+    pub task: Option<Task>,
+
+    /// Bytes of text in a row of --task
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..), requires = "task")]
+    pub task_bytes: u32,
+
     /// Tokens in a row
     #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub sequence: u32,
@@ -102,11 +121,28 @@ pub struct TokenizeArguments {
 }
 
 impl TokenizeArguments {
-    fn method(&self) -> Method {
+    fn method(&self, model: &LoadedModel) -> Method {
+        let method = self.method_of_text(model);
+        match self.task {
+            Some(task) => Method::Seq2seq { task, of: Box::new(method), example: self.task_bytes as usize },
+            None => method,
+        }
+    }
+
+    fn method_of_text(&self, model: &LoadedModel) -> Method {
         let token_bits = self.token_bits;
+        if let Some(lexicon) = model.as_lexicon() {
+            let kind = match lexicon.kind() {
+                LexiconKind::WindowCode => LexiconOf::WindowCode,
+                LexiconKind::Optimal => LexiconOf::Optimal,
+            };
+            return Method::Lexicon { token_bits, kind };
+        }
         match self.method {
-            _ if self.lexicon.lexicon.is_some() => Method::Lexicon { token_bits },
             TokenMethod::Bytes => Method::Bytes,
+            TokenMethod::Unigram => {
+                Method::Unigram { pieces: model.subwords().map_or(0, crate::tokenize::subwords::Subwords::size) }
+            }
             TokenMethod::Gzip => Method::Gzip { token_bits },
             TokenMethod::StaticAc => Method::StaticAc { token_bits },
             TokenMethod::Ac => Method::Ac { token_bits },
@@ -121,17 +157,22 @@ impl TokenizeArguments {
     }
 }
 
-/// Tokenizes a corpus.
+/// Tokenizes a corpus; `command` is what the manifest says that began it.
 ///
 /// # Errors
 /// The model or the corpus cannot be read, or the shards cannot be written.
-pub fn run(arguments: &TokenizeArguments) -> Result<()> {
-    let method = arguments.method();
-    let model = match &method {
-        Method::Lexicon { .. } => arguments.lexicon.load()?.context("--lexicon names no file")?,
-        method if method.needs_m1() => arguments.model.load_m1()?,
-        _ => LoadedModel::english()?,
+pub fn run(arguments: &TokenizeArguments, command: &str) -> Result<()> {
+    let needs_m1 = matches!(arguments.method, TokenMethod::Ac | TokenMethod::EqualInfo);
+    let model = match (arguments.lexicon.load()?, arguments.tokenizer.load()?) {
+        (Some(lexicon), _) => lexicon,
+        (None, Some(subwords)) => {
+            ensure!(arguments.method == TokenMethod::Unigram, "--tokenizer belongs to --method unigram");
+            subwords
+        }
+        (None, None) if needs_m1 => arguments.model.load_m1()?,
+        (None, None) => LoadedModel::english()?,
     };
+    let method = arguments.method(&model);
     let has_model = !matches!(method, Method::Bytes | Method::Gzip { .. });
     let context = super::options::context(arguments.context, Some(&model))?;
     let settings = Settings {
@@ -148,11 +189,12 @@ pub fn run(arguments: &TokenizeArguments) -> Result<()> {
         lines: arguments.reading.lines,
         limit: arguments.reading.limit,
         tokens: arguments.tokens,
+        layout: arguments.layout,
         method: method.clone(),
     };
     let tokenizer = Tokenizer::new(method, &model, context)?;
     let corpus = arguments.reading.corpus(&arguments.files)?;
-    let writer = Writer::open(&arguments.output, settings)?;
+    let writer = Writer::open(&arguments.output, settings, command)?;
     let bar = progress::bytes("tokenize", None, arguments.verbosity.quiet);
     let manifest =
         crate::tokenize::tokenize(&tokenizer, corpus.documents(), writer, arguments.threads.count(), |bytes| {
@@ -162,7 +204,7 @@ pub fn run(arguments: &TokenizeArguments) -> Result<()> {
     if !arguments.verbosity.quiet {
         let padding = manifest.rows() as u64 * u64::from(arguments.sequence) - manifest.tokens();
         eprintln!(
-            "{}: {} tokens of {} in {} rows, {:.2}% padding; {:.4} bytes of text a token; {}",
+            "{}: {} tokens of {} in {} rows, {:.2}% without a loss; {:.4} bytes of text a token; {}",
             manifest.settings.name,
             grouped(manifest.tokens()),
             grouped(manifest.settings.vocabulary as u64),

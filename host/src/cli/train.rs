@@ -17,6 +17,8 @@ pub enum Train {
     M2(Box<super::m2::TrainArguments>),
     /// Count bytes: the frequencies of method static-ac
     Static(super::train_static::StaticArguments),
+    /// Train a vocabulary of subwords, as SentencePiece has them: the tokens of method unigram
+    Unigram(super::train_unigram::UnigramArguments),
 }
 
 /// Sizes of M1.

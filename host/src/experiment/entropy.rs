@@ -5,12 +5,16 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Widths that are measured, in bits.
-pub const WIDTHS: [u32; 4] = [4, 8, 12, 16];
+use crate::train::random::Random;
 
-/// Divergence from uniform, in bits, for each of [`WIDTHS`]; `None` where fewer than [`SAMPLES`] times as many bits were seen as there are values.
+/// The most neighbouring bits that are looked at.
+pub const WIDEST: usize = 16;
+
+/// Divergence from uniform, in bits, for 1 to [`WIDEST`] bits; `None` where fewer than [`SAMPLES`] times as many were seen as there are values.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Divergence {
+    /// Bits that were looked at.
+    pub bits: u64,
     /// Of all n neighbouring bits, at every place.
     pub ngrams: Vec<Option<f64>>,
     /// Of n bits that begin at a multiple of n, as tokens of n bits would.
@@ -23,48 +27,71 @@ pub const SAMPLES: u64 = 8;
 /// Counts bits, row by row.
 pub struct Counter {
     token_bits: u32,
-    ngrams: Vec<Vec<u64>>,
+    bits: u64,
+    /// Of [`WIDEST`] bits; narrower ones are their ends.
+    ngrams: Vec<u64>,
+    /// By width, from 1 on.
     tokens: Vec<Vec<u64>>,
 }
 
 impl Counter {
     /// Nothing counted yet, for tokens of `token_bits` bits.
     pub fn new(token_bits: u32) -> Self {
-        let empty = || WIDTHS.map(|width| vec![0; 1 << width]).to_vec();
-        Self { token_bits, ngrams: empty(), tokens: empty() }
+        let tokens = (1..=WIDEST).map(|width| vec![0; 1 << width]).collect();
+        Self { token_bits, bits: 0, ngrams: vec![0; 1 << WIDEST], tokens }
     }
 
     /// Counts a row: its tokens are bits without a gap, the most significant first.
     pub fn push(&mut self, row: &[u16]) {
-        let (mut last, mut seen) = (0u32, 0u32);
+        let (mut last, mut seen) = (0usize, 0usize);
         for token in row {
             for bit in (0..self.token_bits).rev() {
-                last = last << 1 | u32::from(token >> bit & 1);
+                last = (last << 1 | usize::from(token >> bit & 1)) & ((1 << WIDEST) - 1);
                 seen += 1;
-                for (index, width) in WIDTHS.into_iter().enumerate() {
-                    if seen >= width {
-                        let value = (last & ((1 << width) - 1)) as usize;
-                        self.ngrams[index][value] += 1;
-                        if seen.is_multiple_of(width) {
-                            self.tokens[index][value] += 1;
-                        }
+                if seen >= WIDEST {
+                    self.ngrams[last] += 1;
+                }
+                for (width, counts) in (1..).zip(&mut self.tokens) {
+                    if seen.is_multiple_of(width) {
+                        counts[last & ((1 << width) - 1)] += 1;
                     }
                 }
             }
         }
+        self.bits += seen as u64;
     }
 
     /// What was counted.
     pub fn divergence(&self) -> Divergence {
-        let all = |counts: &[Vec<u64>]| {
-            let of = |(width, counts): (u32, &Vec<u64>)| {
-                let enough = counts.iter().sum::<u64>() >= SAMPLES << width;
-                enough.then(|| f64::from(width) - entropy(counts))
-            };
-            WIDTHS.into_iter().zip(counts).map(of).collect()
+        let of = |counts: &[u64]| {
+            let width = counts.len().ilog2();
+            let enough = counts.iter().sum::<u64>() >= SAMPLES << width;
+            enough.then(|| f64::from(width) - entropy(counts))
         };
-        Divergence { ngrams: all(&self.ngrams), tokens: all(&self.tokens) }
+        let ends = |width: usize| {
+            let mut counts = vec![0; 1 << width];
+            for (value, count) in self.ngrams.iter().enumerate() {
+                counts[value & ((1 << width) - 1)] += count;
+            }
+            counts
+        };
+        Divergence {
+            bits: self.bits,
+            ngrams: (1..=WIDEST).map(|width| of(&ends(width))).collect(),
+            tokens: self.tokens.iter().map(|counts| of(counts)).collect(),
+        }
     }
+}
+
+/// What bits look like that are drawn at random, as many as `bits`: the measure of the others.
+pub fn of_random_bits(bits: u64) -> Divergence {
+    let mut random = Random::new(1);
+    let mut counter = Counter::new(16);
+    let row = |random: &mut Random| -> Vec<u16> { (0..512).map(|_| random.below(1 << 16) as u16).collect() };
+    while counter.bits < bits {
+        counter.push(&row(&mut random));
+    }
+    counter.divergence()
 }
 
 /// Entropy of what occurs so often, in bits, after Miller and Madow.
@@ -79,7 +106,6 @@ fn entropy(counts: &[u64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::random::Random;
 
     fn of(token_bits: u32, tokens: impl Iterator<Item = u16>) -> Divergence {
         let mut counter = Counter::new(token_bits);
@@ -89,14 +115,14 @@ mod tests {
 
     #[test]
     fn random_tokens_are_uniform_and_constant_ones_are_not() {
-        let mut random = Random::new(3);
-        let uniform = of(16, (0..600_000).map(|_| random.below(1 << 16) as u16));
+        let uniform = of_random_bits(9_600_000);
         for divergence in uniform.ngrams.iter().chain(&uniform.tokens) {
             assert!(divergence.unwrap().abs() < 5e-3, "{uniform:?}");
         }
         let constant = of(8, std::iter::repeat_n(0, 5000));
-        assert_eq!(constant.tokens, [Some(4.0), Some(8.0), None, None]);
-        assert_eq!(constant.ngrams, [Some(4.0), Some(8.0), Some(12.0), None]);
+        let at = |widths: &[Option<f64>]| [4, 8, 12, 16].map(|width| widths[width - 1]);
+        assert_eq!(at(&constant.tokens), [Some(4.0), Some(8.0), None, None]);
+        assert_eq!(at(&constant.ngrams), [Some(4.0), Some(8.0), Some(12.0), None]);
     }
 
     #[test]
@@ -104,8 +130,9 @@ mod tests {
         // Either of two bytes that are each other's complement, at random: one bit of eight is new.
         let mut random = Random::new(4);
         let divergence = of(8, (0..1_100_000).map(|_| if random.below(2) == 0 { 0x35 } else { 0xca }));
-        let tokens = |index: usize| divergence.tokens[index].unwrap();
-        assert!((tokens(1) - 7.0).abs() < 1e-3 && (tokens(3) - 14.0).abs() < 1e-3, "{divergence:?}");
-        assert!(divergence.ngrams[1].unwrap() < tokens(1));
+        let tokens = |width: usize| divergence.tokens[width - 1].unwrap();
+        assert!((tokens(8) - 7.0).abs() < 1e-3 && (tokens(16) - 14.0).abs() < 1e-3, "{divergence:?}");
+        assert!(divergence.ngrams[7].unwrap() < tokens(8));
+        assert_eq!(divergence.bits, 8_800_000);
     }
 }

@@ -1,6 +1,6 @@
 //! `experiment`: the paper's comparison as one command.
 //!
-//! Data flow: a [`plan`] becomes a list of commands, the very ones that a user would type (`tokenize`, `train m2`, `eval-m2`); those whose results are
+//! Data flow: a [`plan`] becomes a list of commands, the very ones that a user would type (`tokenize`, `train m2`, `eval m2`); those whose results are
 //! there are passed over, interrupted ones go on. All results together become a [`report`].
 
 pub mod entropy;
@@ -18,15 +18,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::files::write;
 use crate::cli::interrupt;
+use crate::cli::lexicon;
 use crate::cli::m2::{EvalArguments, TrainArguments};
 use crate::cli::tokenize::{self, TokenizeArguments};
+use crate::cli::train_unigram;
 use crate::model::LoadedModel;
-use crate::tokenize::method::{Method, Tokenizer};
+use crate::tokenize::method::{LexiconOf, Method};
 use crate::tokenize::shards::{Manifest, Rows};
+use crate::tokenize::tokenizer::Tokenizer;
 use crate::train::checkpoint::Checkpoint;
 use crate::train::m2::{self, Figures};
 use entropy::{Counter, Divergence};
 use plan::Plan;
+use stability::Fixed;
 
 /// An experiment in its directory.
 pub struct Experiment {
@@ -38,8 +42,8 @@ pub struct Experiment {
     pub test: Vec<String>,
     /// As on the command line.
     pub device: String,
-    /// Words of the held-out text, for [`stability`].
-    pub words: Vec<String>,
+    /// The beginning of the held-out text, for [`stability`].
+    pub sample: Vec<u8>,
     pub quiet: bool,
 }
 
@@ -52,14 +56,24 @@ pub struct Outcome {
     /// The commands that made it, in order.
     pub commands: Vec<String>,
     pub seed: u64,
+    /// Name and id of M1, the lexicon or the subwords, where the method has one.
+    pub model: Option<String>,
     /// Of the training and the held-out tokens.
     pub sha256: [String; 2],
-    /// Of the training tokens, the first [`COUNTED`] of them.
-    pub divergence: Divergence,
+    /// Of the text that they were made of.
+    pub text_sha256: [String; 2],
+    /// Of the training tokens, the first [`COUNTED`] of them, where they are bits.
+    pub divergence: Option<Divergence>,
     /// What [`stability::text_to_tokens`] says.
     pub stability: Option<f64>,
+    /// What [`stability::token_to_text`] says.
+    pub fixed: Option<Fixed>,
 }
 
+/// Text that a vocabulary of subwords or an optimal lexicon is made from, as an option.
+const MODEL_TEXT: &str = "16M";
+/// Bytes of held-out text in which is counted what tokens fix.
+const FIXED_FROM: usize = 200_000;
 /// Tokens whose bits are counted.
 const COUNTED: usize = 1 << 23;
 
@@ -84,12 +98,6 @@ fn file_name(method: &Method) -> String {
     let name = method.to_string().to_lowercase();
     let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     name.trim_matches('-').to_owned()
-}
-
-fn digest(manifest: &Manifest) -> String {
-    use sha2::{Digest, Sha256};
-    let all = manifest.shards.iter().fold(Sha256::new(), |all, shard| all.chain_update(&shard.sha256)).finalize();
-    all.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Experiment {
@@ -151,6 +159,7 @@ impl Experiment {
         let (train, test) = (directory("train"), directory("test"));
         let wanted = self.plan.token_steps(method) * *batch as u64 * u64::from(*sequence);
         let mut commands = Vec::new();
+        let model = self.model(method, &mut commands)?;
 
         let mut manifests = Vec::new();
         for (output, files, tokens) in
@@ -158,13 +167,12 @@ impl Experiment {
         {
             let mut line: Vec<String> = files.clone();
             line.extend(plan::options(method));
-            if method.needs_m1() {
-                line.extend(words(&["--model", m1]));
-            }
+            line.extend(model.clone());
             line.extend(words(&["--sequence", &sequence.to_string(), "--tokens", &tokens.to_string(), "-o", output]));
-            commands.push(format!("equalinfo tokenize {}", line.join(" ")));
+            let command = format!("equalinfo tokenize {}", line.join(" "));
             line.push("-q".to_owned());
-            tokenize::run(&parse::<TokenizeArguments>(&line)?)?;
+            tokenize::run(&parse::<TokenizeArguments>(&line)?, &command)?;
+            commands.push(command);
             if interrupt::requested() {
                 return Ok(None);
             }
@@ -201,6 +209,7 @@ impl Experiment {
         }
 
         let mut line = words(&[
+            "m2",
             &checkpoint.display().to_string(),
             "--data",
             &test,
@@ -212,11 +221,12 @@ impl Experiment {
         if method.needs_m1() {
             line.extend(words(&["--model", m1]));
         }
-        commands.push(format!("equalinfo eval-m2 {}", line.join(" ")));
+        commands.push(format!("equalinfo eval {}", line.join(" ")));
+        line.remove(0);
         let figures = m2::measure(&parse::<EvalArguments>(&line)?)?;
-        let (divergence, stability) = match known {
-            Some(known) => (known.divergence.clone(), known.stability),
-            None => (divergence(Path::new(&train), &manifests[0])?, self.stability(method)?),
+        let (divergence, (stability, fixed)) = match known {
+            Some(known) => (known.divergence.clone(), (known.stability, known.fixed.clone())),
+            None => (divergence(Path::new(&train), &manifests[0])?, self.stability(method, &model)?),
         };
         Ok(Some(Outcome {
             preset: preset.to_owned(),
@@ -224,24 +234,88 @@ impl Experiment {
             figures,
             commands,
             seed: *seed,
-            sha256: [digest(&manifests[0]), digest(&manifests[1])],
+            model: manifests[0]
+                .settings
+                .model
+                .clone()
+                .zip(manifests[0].settings.model_id.clone())
+                .map(|(name, id)| format!("{name} {id}")),
+            sha256: [manifests[0].sha256(), manifests[1].sha256()],
+            text_sha256: [manifests[0].text_sha256(), manifests[1].text_sha256()],
             divergence,
             stability,
+            fixed,
         }))
     }
 
-    fn stability(&self, method: &Method) -> Result<Option<f64>> {
-        let model = if method.needs_m1() { LoadedModel::m1(Some(&self.plan.m1))? } else { LoadedModel::english()? };
+    /// What the method needs as options of `tokenize`: M1, or a file that is made if it is not there.
+    fn model(&self, method: &Method, commands: &mut Vec<String>) -> Result<Vec<String>> {
+        let m1 = &self.plan.m1;
+        let file = |name: &str| self.directory.join("models").join(name).display().to_string();
+        let (command, mut line, option, path) = match method {
+            _ if method.needs_m1() => return Ok(words(&["--model", m1])),
+            Method::Unigram { pieces } => {
+                let path = match &self.plan.tokenizer {
+                    Some(path) => return Ok(words(&["--tokenizer", path])),
+                    None => file(&format!("unigram-{pieces}.json")),
+                };
+                let mut line = words(&["--corpus"]);
+                line.extend(self.corpus.clone());
+                line.extend(words(&["--limit", MODEL_TEXT, "--vocabulary", &pieces.to_string()]));
+                ("train unigram", line, "--tokenizer", path)
+            }
+            Method::Lexicon { kind: LexiconOf::WindowCode, .. } => {
+                let line = words(&["--kind", "window-code", "--model", m1]);
+                ("lexicon build", line, "--lexicon", file("window-code.lex"))
+            }
+            Method::Lexicon { kind: LexiconOf::Optimal, .. } => {
+                let mut line = words(&["--kind", "optimal", "--model", m1, "--corpus"]);
+                line.extend(self.corpus.clone());
+                line.extend(words(&["--limit", MODEL_TEXT]));
+                ("lexicon build", line, "--lexicon", file("optimal.lex"))
+            }
+            _ => return Ok(Vec::new()),
+        };
+        line.extend(words(&["-o", &path]));
+        commands.push(format!("equalinfo {command} {}", line.join(" ")));
+        if !Path::new(&path).exists() {
+            self.say(&format!("{method}: {command}"));
+            fs::create_dir_all(self.directory.join("models")).context("the directory of the experiment")?;
+            if command == "train unigram" {
+                train_unigram::run(&parse::<train_unigram::UnigramArguments>(&line)?)?;
+            } else {
+                line.push("-q".to_owned());
+                lexicon::run(&lexicon::Lexicon::Build(parse::<lexicon::BuildArguments>(&line)?))?;
+            }
+        }
+        Ok(words(&[option, &path]))
+    }
+
+    fn stability(&self, method: &Method, options: &[String]) -> Result<(Option<f64>, Option<Fixed>)> {
+        if matches!(method, Method::Seq2seq { .. }) {
+            return Ok((None, None));
+        }
+        let model = match options {
+            [option, path] if option == "--tokenizer" => LoadedModel::tokenizer(Path::new(path))?,
+            [option, path] if option == "--lexicon" => LoadedModel::lexicon(Path::new(path))?,
+            [option, name] if option == "--model" => LoadedModel::m1(Some(name))?,
+            _ => LoadedModel::english()?,
+        };
         let tokenizer = Tokenizer::new(method.clone(), &model, model.context())?;
-        stability::text_to_tokens(&tokenizer, &self.words)
+        let edits = stability::text_to_tokens(&tokenizer, &stability::words(&self.sample))?;
+        let fixed = stability::token_to_text(&tokenizer, &self.sample[..self.sample.len().min(FIXED_FROM)])?;
+        Ok((edits, fixed))
     }
 }
 
-fn divergence(directory: &Path, manifest: &Manifest) -> Result<Divergence> {
+fn divergence(directory: &Path, manifest: &Manifest) -> Result<Option<Divergence>> {
+    if !manifest.settings.method.is_bits() {
+        return Ok(None);
+    }
     let mut rows = Rows::open(directory, manifest)?;
     let mut counter = Counter::new(manifest.settings.vocabulary.ilog2());
     for index in 0..rows.len().min(COUNTED.div_ceil(manifest.settings.sequence)) {
-        counter.push(&rows.row(index)?);
+        counter.push(&rows.row(index)?.ids);
     }
-    Ok(counter.divergence())
+    Ok(Some(counter.divergence()))
 }

@@ -1,6 +1,6 @@
 //! The paper's own figures (arXiv 2404.03626, Tables 3, 12, 15 and 17), to stand beside ours. Its M1 has 3 M parameters and 1.457 bits/byte on C4.
 
-use crate::tokenize::method::{Align, Method, Reset};
+use crate::tokenize::method::{Align, Method, Reset, Task};
 
 /// What the paper says of a method.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -11,6 +11,28 @@ pub struct Figures {
     pub bits_per_byte: [Option<f64>; 4],
 }
 
+/// What the paper says of learning the code, with 113m.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Seq2seq {
+    /// Share of tokens that are found.
+    pub accuracy: f64,
+    /// Nats a token.
+    pub nats: f64,
+}
+
+/// The paper's Table 5.
+pub fn seq2seq(method: &Method) -> Option<Seq2seq> {
+    let Method::Seq2seq { task, of, .. } = method else { return None };
+    let (accuracy, nats) = match (task, &**of) {
+        (Task::Text, _) => (0.7686, 0.755),
+        (Task::Decompress, Method::Ac { .. }) => (0.7698, 0.751),
+        (Task::Compress, Method::Ac { .. }) => (0.017, 2.489),
+        (Task::Decompress, Method::EqualInfo { window_bits: 16, .. }) => (0.953, 0.141),
+        _ => return None,
+    };
+    Some(Seq2seq { accuracy, nats })
+}
+
 /// The presets of [`Figures::bits_per_byte`].
 pub const PRESETS: [&str; 4] = ["25m", "113m", "403m", "2b"];
 
@@ -18,6 +40,7 @@ pub const PRESETS: [&str; 4] = ["25m", "113m", "403m", "2b"];
 pub fn figures(method: &Method) -> Option<Figures> {
     let of = |token_ratio, bits: [f64; 4]| Some(Figures { token_ratio, bits_per_byte: bits.map(Some) });
     match method {
+        Method::Unigram { pieces: 32_000 } => of(4.28, [1.12, 1.01, 0.94, 0.87]),
         Method::Bytes => of(1.0, [1.29, 1.16, 1.08, 1.03]),
         Method::Gzip { token_bits: 8 } => of(2.23, [2.34, 1.93, 1.69, 1.56]),
         Method::Gzip { .. } => of(4.47, [2.92, 2.69, 2.48, 2.26]),

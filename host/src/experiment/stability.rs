@@ -1,10 +1,13 @@
-//! How much of a text's tokens change when a word is put before it: the paper's section 6.1.
+//! How much of a text's tokens change when a word is put before it, and how much text a token fixes: the paper's section 6.1.
 
 use std::collections::HashMap;
 
-use anyhow::Result;
+use serde::{Deserialize, Serialize};
 
-use crate::tokenize::method::Tokenizer;
+use anyhow::{Context, Result};
+
+use crate::tokenize::method::Method;
+use crate::tokenize::tokenizer::{Tokenizer, Windows, most_tokens};
 
 /// Words that are put before the sentence; the paper has 500.
 const WORDS: usize = 100;
@@ -37,9 +40,8 @@ pub fn words(text: &[u8]) -> Vec<String> {
 pub fn text_to_tokens(tokenizer: &Tokenizer<'_>, words: &[String]) -> Result<Option<f64>> {
     let mut session = tokenizer.session()?;
     let texts = words.iter().map(|word| format!("{word}{SENTENCE}"));
-    // A window holds a byte at least, and has no more than 16 tokens.
     let tokens: Vec<Vec<u16>> = texts
-        .map(|text| Ok(tokenizer.tokenize(&mut session, text.as_bytes(), 16 * text.len())?.ids))
+        .map(|text| Ok(tokenizer.tokenize(&mut session, text.as_bytes(), most_tokens(text.len()))?.ids))
         .collect::<Result<_>>()?;
     let (mut sum, mut pairs) = (0.0, 0);
     for (index, a) in tokens.iter().enumerate() {
@@ -51,17 +53,80 @@ pub fn text_to_tokens(tokenizer: &Tokenizer<'_>, words: &[String]) -> Result<Opt
     Ok((pairs > 0).then(|| sum / f64::from(pairs)))
 }
 
+/// What tokens fix of the text of their windows.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Fixed {
+    /// By a token's place in its window: the bytes that the texts of all windows with this token at this place begin with alike,
+    /// the mean over tokens that occur more than once.
+    pub bytes: Vec<f64>,
+    /// Mean bytes of the text of a window.
+    pub window: f64,
+}
+
+/// What the tokens of a text fix: the paper's Table 14. `None` where windows are not whole tokens.
+///
+/// # Errors
+/// Those of the tokenizer.
+pub fn token_to_text(tokenizer: &Tokenizer<'_>, text: &[u8]) -> Result<Option<Fixed>> {
+    let Method::EqualInfo { token_bits, window_bits, .. } = tokenizer.method() else { return Ok(None) };
+    if !window_bits.is_multiple_of(*token_bits) || text.is_empty() {
+        return Ok(None);
+    }
+    let mut session = tokenizer.session()?.context("windows need a model")?;
+    let Windows { bits, code, ends } = tokenizer.windows(&mut session, text, usize::MAX)?;
+    let begins = std::iter::once(0).chain(ends.iter().copied());
+    let texts: Vec<&[u8]> = begins.zip(&ends).filter_map(|(begin, &end)| text.get(begin..end)).collect();
+    let token = *token_bits as usize / 8;
+    let by_place = |place: usize| {
+        // What the windows of a token have in common, and how many there are.
+        let mut common: HashMap<&[u8], (&[u8], u32)> = HashMap::new();
+        for (code, text) in code.chunks_exact(bits.bytes()).zip(&texts) {
+            let known = common.entry(&code[place * token..][..token]).or_insert((text, 0));
+            let same = known.0.iter().zip(*text).take_while(|(a, b)| a == b).count();
+            *known = (&known.0[..same], known.1 + 1);
+        }
+        let often = common.values().filter(|(_, count)| *count > 1);
+        let (bytes, count) = often.fold((0.0, 0.0), |(bytes, all), (text, count)| {
+            (bytes + f64::from(*count) * text.len() as f64, all + f64::from(*count))
+        });
+        if count > 0.0 { bytes / count } else { 0.0 }
+    };
+    let window = texts.iter().map(|text| text.len()).sum::<usize>() as f64 / texts.len().max(1) as f64;
+    Ok(Some(Fixed { bytes: (0..bits.bytes() / token).map(by_place).collect(), window }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::LoadedModel;
-    use crate::tokenize::method::Method;
 
     #[test]
     fn frequent_words_come_first() {
         let found = words(b"the cat and the dog and the Bird");
         assert_eq!(found, ["the", "and", "cat", "dog"]);
         assert_eq!(words(b""), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_token_that_is_a_window_fixes_its_text() {
+        let model = LoadedModel::m1(Some("nano")).unwrap();
+        let text = include_bytes!("../../../tests/data/alice29.txt");
+        let fixed = |token_bits, code: &str| {
+            let code = code.to_owned();
+            let method = Method::EqualInfo {
+                window_bits: 16,
+                token_bits,
+                code,
+                reset: Default::default(),
+                align: Default::default(),
+            };
+            token_to_text(&Tokenizer::new(method, &model, 64).unwrap(), &text[..20_000]).unwrap().unwrap()
+        };
+        let (wide, narrow) = (fixed(16, "default"), fixed(8, "default"));
+        assert_eq!((wide.bytes.len(), narrow.bytes.len()), (1, 2));
+        assert_eq!(wide.window, narrow.window);
+        assert!(wide.bytes[0] > 2.0, "{wide:?}");
+        assert!(0.5 < narrow.bytes[0] && narrow.bytes[0] < wide.bytes[0] && narrow.bytes[1] < 0.5, "{narrow:?}");
     }
 
     #[test]

@@ -7,18 +7,19 @@ pub const DOCUMENTS: usize = 128;
 /// Bytes in an example.
 pub const EXAMPLE: usize = 10_240;
 
-/// Joins documents and cuts them: every example has [`EXAMPLE`] bytes but the last of each joined sequence.
+/// Joins documents and cuts them: every example has `length` bytes but the last of each joined sequence.
 pub struct Examples<I> {
     documents: I,
+    length: usize,
     /// What is left of the joined documents.
     joined: Vec<u8>,
     taken: usize,
 }
 
 impl<I: Iterator<Item = Result<Vec<u8>>>> Examples<I> {
-    /// The examples of these documents.
-    pub fn new(documents: I) -> Self {
-        Self { documents, joined: Vec::new(), taken: 0 }
+    /// The examples of these documents, of `length` bytes: at least one.
+    pub fn new(documents: I, length: usize) -> Self {
+        Self { documents, length: length.max(1), joined: Vec::new(), taken: 0 }
     }
 }
 
@@ -40,7 +41,7 @@ impl<I: Iterator<Item = Result<Vec<u8>>>> Iterator for Examples<I> {
                 return None;
             }
         }
-        let end = (self.taken + EXAMPLE).min(self.joined.len());
+        let end = self.taken.saturating_add(self.length).min(self.joined.len());
         let example = self.joined[self.taken..end].to_vec();
         self.taken = end;
         Some(Ok(example))
@@ -54,12 +55,15 @@ mod tests {
     #[test]
     fn examples_cross_documents_and_end_with_a_joined_sequence() {
         let documents: Vec<Vec<u8>> = (0..DOCUMENTS as u8 + 2).map(|i| vec![i; 100]).collect();
-        let examples: Vec<Vec<u8>> = Examples::new(documents.iter().cloned().map(Ok)).collect::<Result<_>>().unwrap();
+        let examples: Vec<Vec<u8>> =
+            Examples::new(documents.iter().cloned().map(Ok), EXAMPLE).collect::<Result<_>>().unwrap();
         let lengths: Vec<usize> = examples.iter().map(Vec::len).collect();
         assert_eq!(lengths, [10_240, 100 * DOCUMENTS - 10_240, 200]);
+        let whole = Examples::new(documents.iter().cloned().map(Ok), usize::MAX).map(|example| example.unwrap().len());
+        assert_eq!(whole.collect::<Vec<_>>(), [100 * DOCUMENTS, 200]);
         assert!(examples.concat() == documents.concat());
-        assert_eq!(Examples::new(std::iter::empty()).count(), 0);
+        assert_eq!(Examples::new(std::iter::empty(), EXAMPLE).count(), 0);
         let after_empty_ones = (0..300).map(|i| Ok(if i < 299 { Vec::new() } else { b"text".to_vec() }));
-        assert_eq!(Examples::new(after_empty_ones).count(), 1);
+        assert_eq!(Examples::new(after_empty_ones, EXAMPLE).count(), 1);
     }
 }

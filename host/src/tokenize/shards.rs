@@ -12,12 +12,24 @@ use npyz::WriterBuilder;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::method::{Method, Tokens};
+use super::method::Method;
+use super::tokenizer::Tokens;
 use crate::cli::files::write;
 
-const FORMAT: &str = "equalinfo-tokens-1";
+const FORMAT: &str = "equalinfo-tokens-2";
 /// The manifest's name in the directory of a corpus.
 pub const MANIFEST: &str = "manifest.json";
+
+/// How rows are taken from text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    /// The first tokens of each example of 10,240 bytes, as in the paper
+    #[default]
+    Examples,
+    /// All tokens of 128 documents that are joined, row after row
+    Stream,
+}
 
 /// What a directory of shards was made of. Shards of other settings are not continued.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +40,8 @@ pub struct Settings {
     pub name: String,
     /// Different tokens.
     pub vocabulary: usize,
-    /// Name and id of M1, the lexicon or the frequencies, for methods that have one.
+    pub layout: Layout,
+    /// Name and id of M1, the lexicon, the frequencies or the subwords, for methods that have one.
     pub model: Option<String>,
     pub model_id: Option<String>,
     /// Bytes of M1's context.
@@ -52,10 +65,13 @@ pub struct Settings {
 pub struct Shard {
     /// Tokens, `[rows, sequence]`, little-endian; a row is filled up with zeros.
     pub file: String,
-    /// Tokens in each row, `[rows]`.
-    pub lengths: String,
+    /// `[rows, 3]` of u32: a row's tokens, how many of the first of them are given without a loss, and the bytes of text that the others stand for.
+    pub row_file: String,
     pub rows: usize,
-    /// Tokens that are not padding.
+    /// Examples that the rows were made of, and the SHA-256 of all their SHA-256.
+    pub examples: usize,
+    pub text_sha256: String,
+    /// Tokens with a loss: neither padding nor given.
     pub tokens: u64,
     /// Bytes of text that they stand for.
     pub text: u64,
@@ -67,6 +83,9 @@ pub struct Shard {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     pub format: String,
+    /// What began it.
+    pub command: String,
+    pub version: String,
     pub settings: Settings,
     /// Whether all that was asked for is there.
     pub complete: bool,
@@ -102,7 +121,17 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Tokens that are not padding.
+    /// What the text was, as one SHA-256.
+    pub fn text_sha256(&self) -> String {
+        hex(&self.shards.iter().fold(Sha256::new(), |all, shard| all.chain_update(&shard.text_sha256)).finalize())
+    }
+
+    /// What the tokens are, as one SHA-256.
+    pub fn sha256(&self) -> String {
+        hex(&self.shards.iter().fold(Sha256::new(), |all, shard| all.chain_update(&shard.sha256)).finalize())
+    }
+
+    /// Tokens with a loss.
     pub fn tokens(&self) -> u64 {
         self.shards.iter().map(|shard| shard.tokens).sum()
     }
@@ -129,11 +158,19 @@ impl Manifest {
     }
 }
 
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Writes shards into a directory.
 pub struct Writer {
     directory: PathBuf,
     manifest: Manifest,
     rows: Vec<Tokens>,
+    /// Of the rows' examples.
+    text: Sha256,
+    examples: usize,
 }
 
 impl Writer {
@@ -141,7 +178,7 @@ impl Writer {
     ///
     /// # Errors
     /// The directory cannot be made, or holds tokens of other settings.
-    pub fn open(directory: &Path, settings: Settings) -> Result<Self> {
+    pub fn open(directory: &Path, settings: Settings, command: &str) -> Result<Self> {
         fs::create_dir_all(directory)
             .with_context(|| format!("{}: cannot make this directory", directory.display()))?;
         let manifest = match Manifest::load(directory)? {
@@ -154,14 +191,16 @@ impl Writer {
                 );
                 manifest
             }
-            None => Manifest { format: FORMAT.to_owned(), settings, complete: false, shards: Vec::new() },
+            None => Manifest {
+                format: FORMAT.to_owned(),
+                command: command.to_owned(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                settings,
+                complete: false,
+                shards: Vec::new(),
+            },
         };
-        Ok(Self { directory: directory.to_owned(), manifest, rows: Vec::new() })
-    }
-
-    /// Rows that are on disk: so many examples can be passed over.
-    pub fn rows_done(&self) -> usize {
-        self.manifest.rows()
+        Ok(Self { directory: directory.to_owned(), manifest, rows: Vec::new(), text: Sha256::new(), examples: 0 })
     }
 
     /// What has been written.
@@ -171,16 +210,18 @@ impl Writer {
 
     /// Tokens so far, those on their way to disk included.
     pub fn tokens(&self) -> u64 {
-        self.manifest.tokens() + self.rows.iter().map(|row| row.ids.len() as u64).sum::<u64>()
+        self.manifest.tokens() + self.rows.iter().map(|row| row.lost() as u64).sum::<u64>()
     }
 
-    /// Adds a row, of at most a sequence.
+    /// Adds the rows of an example, of at most a sequence each; `digest` is the SHA-256 of its text.
     ///
     /// # Errors
     /// A shard is full and cannot be written.
-    pub fn push(&mut self, row: Tokens) -> Result<()> {
-        self.rows.push(row);
-        if self.rows.len() == self.manifest.settings.rows_per_shard { self.flush() } else { Ok(()) }
+    pub fn push(&mut self, rows: Vec<Tokens>, digest: [u8; 32]) -> Result<()> {
+        self.rows.extend(rows);
+        self.text.update(digest);
+        self.examples += 1;
+        if self.rows.len() >= self.manifest.settings.rows_per_shard { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -189,21 +230,24 @@ impl Writer {
         }
         let Settings { sequence, vocabulary, .. } = self.manifest.settings;
         let number = self.manifest.shards.len();
-        let (file, lengths) = (format!("tokens-{number:05}.npy"), format!("lengths-{number:05}.npy"));
+        let (file, row_file) = (format!("tokens-{number:05}.npy"), format!("rows-{number:05}.npy"));
         let shape = [self.rows.len() as u64, sequence as u64];
         let padded = self.rows.iter().flat_map(|row| (0..sequence).map(|i| row.ids.get(i).copied().unwrap_or(0)));
         let tokens = if vocabulary <= 256 { array(padded.map(|id| id as u8), &shape)? } else { array(padded, &shape)? };
-        let counts = array(self.rows.iter().map(|row| row.ids.len() as u32), &shape[..1])?;
+        let rows = self.rows.iter().flat_map(|row| [row.ids.len() as u32, row.given as u32, row.text as u32]);
+        let rows = array(rows, &[shape[0], 3])?;
         write(&self.directory.join(&file), &tokens)?;
-        write(&self.directory.join(&lengths), &counts)?;
-        let digest = Sha256::new().chain_update(&tokens).chain_update(&counts).finalize();
+        write(&self.directory.join(&row_file), &rows)?;
+        let digest = Sha256::new().chain_update(&tokens).chain_update(&rows).finalize();
         self.manifest.shards.push(Shard {
             file,
-            lengths,
+            row_file,
             rows: self.rows.len(),
-            tokens: self.rows.iter().map(|row| row.ids.len() as u64).sum(),
+            examples: std::mem::take(&mut self.examples),
+            text_sha256: hex(&std::mem::take(&mut self.text).finalize()),
+            tokens: self.rows.iter().map(|row| row.lost() as u64).sum(),
             text: self.rows.iter().map(|row| row.text).sum(),
-            sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: hex(&digest),
         });
         self.rows.clear();
         self.manifest.save(&self.directory)
@@ -241,7 +285,8 @@ struct OpenShard {
     path: PathBuf,
     /// Where the first row lies.
     start: u64,
-    lengths: Vec<u32>,
+    /// As in the file of rows.
+    rows: Vec<[u32; 3]>,
 }
 
 impl Rows {
@@ -270,24 +315,25 @@ impl Rows {
                 "{}: its length is not that of its shape",
                 what()
             );
-            let path_of_lengths = directory.join(&shard.lengths);
-            let lengths =
-                fs::read(&path_of_lengths).with_context(|| format!("{}: cannot read", path_of_lengths.display()))?;
-            let lengths: Vec<u32> = npyz::NpyFile::new(&lengths[..])?.into_vec()?;
+            let path_of_rows = directory.join(&shard.row_file);
+            let rows = fs::read(&path_of_rows).with_context(|| format!("{}: cannot read", path_of_rows.display()))?;
+            let rows: Vec<u32> = npyz::NpyFile::new(&rows[..])?.into_vec()?;
+            let (rows, rest) = rows.as_chunks();
+            let fits = |row: &[u32; 3]| row[0] as usize <= sequence && row[1] <= row[0];
             ensure!(
-                lengths.len() == shard.rows && lengths.iter().all(|&length| length as usize <= sequence),
-                "{}: not the lengths of {} rows",
-                path_of_lengths.display(),
+                rest.is_empty() && rows.len() == shard.rows && rows.iter().all(fits),
+                "{}: not a description of {} rows",
+                path_of_rows.display(),
                 shard.rows
             );
-            Ok(OpenShard { file, path, start, lengths })
+            Ok(OpenShard { file, path, start, rows: rows.to_vec() })
         };
         Ok(Self { shards: manifest.shards.iter().map(open).collect::<Result<_>>()?, sequence, wide })
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lengths.len()).sum()
+        self.shards.iter().map(|shard| shard.rows.len()).sum()
     }
 
     /// Whether there are none.
@@ -299,10 +345,10 @@ impl Rows {
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn row(&mut self, mut index: usize) -> Result<Vec<u16>> {
+    pub fn row(&mut self, mut index: usize) -> Result<Tokens> {
         for shard in &mut self.shards {
-            let Some(&length) = shard.lengths.get(index) else {
-                index -= shard.lengths.len();
+            let Some(&[length, given, text]) = shard.rows.get(index) else {
+                index -= shard.rows.len();
                 continue;
             };
             let width = if self.wide { 2 } else { 1 };
@@ -310,11 +356,12 @@ impl Rows {
             let place = shard.start + (width * index * self.sequence) as u64;
             let read = shard.file.seek(SeekFrom::Start(place)).and_then(|_| shard.file.read_exact(&mut bytes));
             read.with_context(|| format!("{}: cannot read row {index}", shard.path.display()))?;
-            return Ok(if self.wide {
+            let ids = if self.wide {
                 bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect()
             } else {
                 bytes.into_iter().map(u16::from).collect()
-            });
+            };
+            return Ok(Tokens { ids, given: given as usize, text: text.into() });
         }
         bail!("there is no row {index} more")
     }

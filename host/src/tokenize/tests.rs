@@ -5,8 +5,9 @@ use std::path::Path;
 use equalinfo_codec::{WindowBits, WindowCode, decode_window};
 
 use super::examples::EXAMPLE;
-use super::method::{Align, Method, Reset, Tokenizer, Tokens};
-use super::shards::{Manifest, Rows, Settings, Writer};
+use super::method::{Align, Method, Reset, Task};
+use super::shards::{Layout, Manifest, Rows, Settings, Writer};
+use super::tokenizer::{Tokenizer, Tokens, most_tokens};
 use crate::model::LoadedModel;
 
 fn alice() -> Vec<u8> {
@@ -99,8 +100,60 @@ fn names_are_those_of_the_paper() {
     assert!(!windows(16, 8, Reset::Every, Align::None).is_transparent());
 }
 
-/// Writes rows of a text of three examples into a directory; fails before row `stop`.
+#[test]
+fn a_code_lies_before_its_text_or_behind_it() {
+    let text = &alice()[1000..1200];
+    let of = |task, token_bits| Method::Seq2seq {
+        task,
+        of: Box::new(windows(16, token_bits, Reset::Every, Align::None)),
+        example: 200,
+    };
+    let code = tokens(windows(16, 8, Reset::Every, Align::None), text, most_tokens(200)).ids;
+    let bytes: Vec<u16> = text.iter().map(|&byte| byte.into()).collect();
+    let shifted = |ids: &[u16]| ids.iter().map(|id| id + 256).collect::<Vec<u16>>();
+    let row = |task, most| tokens(of(task, 8), text, most);
+    let decompress = row(Task::Decompress, 512);
+    assert_eq!(decompress, Tokens { ids: [&code[..], &shifted(&bytes)].concat(), given: code.len(), text: 200 });
+    let compress = row(Task::Compress, 512);
+    assert_eq!(compress, Tokens { ids: [&bytes[..], &shifted(&code)].concat(), given: 200, text: 200 });
+    assert_eq!(row(Task::Text, 512), Tokens { ids: bytes, given: 0, text: 200 });
+    let cut = row(Task::Decompress, code.len() + 50);
+    assert_eq!((cut.lost(), cut.text), (50, 50));
+    assert_eq!(of(Task::Decompress, 8).vocabulary(), 512);
+    let model = LoadedModel::m1(Some("nano")).unwrap();
+    assert!(Tokenizer::new(of(Task::Decompress, 16), &model, 128).is_err());
+    let tokenizer = Tokenizer::new(of(Task::Compress, 8), &model, 128).unwrap();
+    let error = tokenizer.tokenize(&mut tokenizer.session().unwrap(), text, 200).unwrap_err().to_string();
+    assert!(error.contains("--sequence"), "{error}");
+}
+
+#[test]
+fn a_stream_has_all_tokens_of_all_text() {
+    let directory = tempfile::tempdir().unwrap();
+    let manifest = write_as(Layout::Stream, directory.path(), usize::MAX).unwrap();
+    // Each document is a joined sequence of its own, and its last row is shorter.
+    let text = &alice()[..EXAMPLE];
+    let all = tokens(windows(16, 16, Reset::Every, Align::None), text, most_tokens(text.len()));
+    let mut rows = Rows::open(directory.path(), &manifest).unwrap();
+    let first: Vec<Tokens> = (0..all.ids.len().div_ceil(100)).map(|row| rows.row(row).unwrap()).collect();
+    assert_eq!(first.iter().flat_map(|row| row.ids.clone()).collect::<Vec<u16>>(), all.ids);
+    assert_eq!(first.iter().map(|row| row.text).sum::<u64>(), text.len() as u64);
+    assert!(first[..first.len() - 1].iter().all(|row| row.ids.len() == 100));
+    assert_eq!(manifest.text(), 9 * EXAMPLE as u64);
+    assert_eq!(manifest.shards.iter().map(|shard| shard.examples).sum::<usize>(), 9);
+}
+
+/// Writes rows of a text of nine examples into a directory; fails before row `stop`.
 fn write(directory: &Path, stop: usize) -> anyhow::Result<Manifest> {
+    write_as(Layout::Examples, directory, stop)
+}
+
+fn write_as(layout: Layout, directory: &Path, stop: usize) -> anyhow::Result<Manifest> {
+    let text = alice();
+    write_text(layout, directory, stop, &text)
+}
+
+fn write_text(layout: Layout, directory: &Path, stop: usize, text: &[u8]) -> anyhow::Result<Manifest> {
     let model = LoadedModel::m1(Some("nano"))?;
     let method = windows(16, 16, Reset::Every, Align::None);
     let settings = Settings {
@@ -117,10 +170,10 @@ fn write(directory: &Path, stop: usize) -> anyhow::Result<Manifest> {
         lines: false,
         limit: None,
         tokens: None,
+        layout,
         method: method.clone(),
     };
     let tokenizer = Tokenizer::new(method, &model, 128)?;
-    let text = alice();
     let documents: Vec<Vec<u8>> = text.chunks(EXAMPLE).take(9).map(<[u8]>::to_vec).collect();
     // The documents end in an error where the work is interrupted.
     let broken = documents.into_iter().enumerate();
@@ -130,7 +183,7 @@ fn write(directory: &Path, stop: usize) -> anyhow::Result<Manifest> {
         // So that each is a joined sequence of its own.
         std::iter::once(document).chain((1..super::examples::DOCUMENTS).map(|_| Ok(Vec::new())))
     });
-    super::tokenize(&tokenizer, one_by_one, Writer::open(directory, settings)?, 2, |_| ())
+    super::tokenize(&tokenizer, one_by_one, Writer::open(directory, settings, "equalinfo tokenize")?, 2, |_| ())
 }
 
 #[test]
@@ -148,6 +201,19 @@ fn an_interrupted_run_ends_in_the_same_files() {
     }
     let mut rows = Rows::open(whole.path(), &manifest).unwrap();
     assert_eq!(rows.len(), 9);
-    assert_eq!((0..9).map(|row| rows.row(row).unwrap().len() as u64).sum::<u64>(), manifest.tokens());
+    assert_eq!((0..9).map(|row| rows.row(row).unwrap().ids.len() as u64).sum::<u64>(), manifest.tokens());
     assert!(rows.row(9).is_err());
+}
+
+#[test]
+fn a_corpus_that_changed_is_not_continued() {
+    let directory = tempfile::tempdir().unwrap();
+    // What is read ahead ends the work, and a shard is there by then.
+    assert!(write(directory.path(), 8).is_err());
+    let mut text = alice();
+    text[EXAMPLE + 5] ^= 1;
+    let continued = |text: &[u8]| write_text(Layout::Examples, directory.path(), usize::MAX, text);
+    assert!(continued(&text).unwrap_err().to_string().contains("other text"));
+    assert!(continued(&alice()[..EXAMPLE]).unwrap_err().to_string().contains("shorter"));
+    continued(&alice()).unwrap();
 }

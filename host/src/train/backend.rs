@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::cpu::Cpu;
 use super::cpu::matmul::Precision;
-use super::device::{Device, Loss, Report};
+use super::device::{Device, Loss, Report, TokenLosses};
 use super::fake_quantize;
 use super::gpu::{Gpu, GpuBackend};
 use super::model::{Batch, Calibration, ModelConfig};
@@ -41,7 +41,7 @@ pub trait Backend {
     fn works_ahead(&self) -> bool {
         false
     }
-    /// How many batches run at once: what [`Backend::nats`] takes at most.
+    /// How many batches run at once: what [`Backend::losses`] takes at most.
     fn parallel_batches(&self) -> usize;
     /// Steps of the optimizer so far.
     fn step(&self) -> u64;
@@ -58,8 +58,8 @@ pub trait Backend {
     /// The loss since the last report and the norm of the last update's gradients, once all work is done.
     fn take_report(&mut self) -> Result<Report>;
     fn evaluate(&mut self, batches: Vec<Batch>, rounding: Rounding) -> Result<Loss>;
-    /// Cross-entropy in nats of each position of each batch.
-    fn nats(&mut self, batches: Vec<Batch>) -> Result<Vec<Vec<f32>>>;
+    /// What each position of each batch costs.
+    fn losses(&mut self, batches: Vec<Batch>) -> Result<Vec<TokenLosses>>;
     /// See [`super::model::Graph::calibration`].
     fn calibrate(&mut self, batch: Batch) -> Result<Calibration>;
 }
@@ -229,9 +229,9 @@ impl Backend for CpuBackend {
         Ok(self.workers.evaluate(batches, rounding))
     }
 
-    fn nats(&mut self, batches: Vec<Batch>) -> Result<Vec<Vec<f32>>> {
+    fn losses(&mut self, batches: Vec<Batch>) -> Result<Vec<TokenLosses>> {
         self.share_weights(false);
-        Ok(self.workers.nats(batches))
+        Ok(self.workers.losses(batches))
     }
 
     fn calibrate(&mut self, batch: Batch) -> Result<Calibration> {

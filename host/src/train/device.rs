@@ -104,6 +104,15 @@ pub struct Report {
     pub gradient_norm: f64,
 }
 
+/// What each position of a batch costs; 0 where the target is ignored.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TokenLosses {
+    /// Cross-entropy in nats.
+    pub nats: Vec<f32>,
+    /// By how much the target's logit is below the largest: 0 where it is the likeliest.
+    pub behind: Vec<f32>,
+}
+
 /// Operations of the training graph. All of them overwrite their output unless they say that they add to it. A device may still be at work on an
 /// operation when the call returns; [`Device::read`] and [`Device::take_report`] wait.
 pub trait Device {
@@ -265,15 +274,14 @@ pub trait Device {
         objective: Objective,
         gradient: Option<CrossEntropyGradient<Self::Buffer>>,
     );
-    /// Cross-entropy in nats of every position (0 where the target is ignored), to `nats`.
-    fn token_nats(
+    /// What every position costs.
+    fn token_losses(
         &mut self,
         shape: LinearShape,
         x: &Self::Buffer,
         w: At<Self::Buffer>,
         targets: &Self::Indices,
-        nats: &mut Vec<f32>,
-    );
+    ) -> TokenLosses;
 
     /// Rounds columns `columns` of rows of `stride` values to multiples of `step`, clamped to 127 steps: what int8 activations hold.
     fn fake_quantize(

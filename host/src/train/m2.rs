@@ -207,7 +207,9 @@ pub struct Figures {
     /// Tokens that were measured, padding excluded.
     pub tokens: u64,
     pub nats_per_token: f64,
-    /// Bytes of text a token, of all tokens of the directory.
+    /// Share of the tokens that M2 finds likelier than any other.
+    pub accuracy: f64,
+    /// Bytes of text a token, of the tokens that were measured.
     pub token_ratio: f64,
     /// `nats_per_token / (token_ratio * ln 2)`.
     pub bits_per_byte: f64,
@@ -223,6 +225,9 @@ pub struct Figures {
     /// Bits of each token of a window, by its place in the window.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bits_by_place: Vec<f64>,
+    /// [`Figures::accuracy`] of each token of a window, by its place in the window.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accuracy_by_place: Vec<f64>,
 }
 
 /// Measures a checkpoint on tokens.
@@ -258,7 +263,7 @@ pub fn measure(arguments: &EvalArguments) -> Result<Figures> {
         _ => 1,
     };
     let tally = tally(backend.as_mut(), &validation.batches, &model, tokens_per_window)?;
-    let ratio = manifest.token_ratio();
+    let ratio = validation.ratio;
     let bits = |nats: f64| nats / std::f64::consts::LN_2 / ratio;
     let parameters = matrices(&model);
     let flops = 2.0 * parameters as f64 / ratio;
@@ -271,13 +276,13 @@ pub fn measure(arguments: &EvalArguments) -> Result<Figures> {
         }
         None => None,
     };
-    let nats_per_token = tally.nats / tally.tokens as f64;
+    let nats_per_token = tally.all().nats_per_token();
     Ok(Figures {
         method: manifest.settings.name,
         model: checkpoint.state.name,
         parameters,
         steps: checkpoint.state.step,
-        tokens: tally.tokens,
+        tokens: tally.all().tokens,
         nats_per_token,
         token_ratio: ratio,
         bits_per_byte: bits(nats_per_token),
@@ -285,29 +290,57 @@ pub fn measure(arguments: &EvalArguments) -> Result<Figures> {
         unigram_bits_per_byte: unigram,
         flops_per_byte: flops,
         flops_per_byte_with_m1: flops + m1,
-        bits_by_place: if tokens_per_window > 1 { tally.bits_by_place() } else { Vec::new() },
+        accuracy: tally.all().accuracy(),
+        bits_by_place: tally.by_place(|place| place.nats_per_token() / std::f64::consts::LN_2),
+        accuracy_by_place: tally.by_place(Place::accuracy),
     })
 }
 
 /// Sums over tokens.
-struct Tally {
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
     nats: f64,
     tokens: u64,
+    /// Tokens that were found likelier than any other.
+    likeliest: u64,
+}
+
+impl Place {
+    fn nats_per_token(self) -> f64 {
+        self.nats / self.tokens.max(1) as f64
+    }
+
+    fn accuracy(self) -> f64 {
+        self.likeliest as f64 / self.tokens.max(1) as f64
+    }
+}
+
+/// What was measured.
+struct Tally {
     histogram: Vec<u64>,
-    /// Nats and tokens by place in a window.
-    places: Vec<(f64, u64)>,
+    /// By place in a window.
+    places: Vec<Place>,
 }
 
 impl Tally {
+    fn all(&self) -> Place {
+        self.places.iter().fold(Place::default(), |all, place| Place {
+            nats: all.nats + place.nats,
+            tokens: all.tokens + place.tokens,
+            likeliest: all.likeliest + place.likeliest,
+        })
+    }
+
     /// Nats a token for a model with the frequencies of other tokens, each counted once more than it occurs (Laplace).
     fn unigram_nats(&self, training: &[u64]) -> f64 {
         let total = (training.iter().sum::<u64>() + training.len() as u64) as f64;
         let nats = |(&count, &trained): (&u64, &u64)| -(count as f64) * ((trained + 1) as f64 / total).ln();
-        self.histogram.iter().zip(training).map(nats).sum::<f64>() / self.tokens.max(1) as f64
+        self.histogram.iter().zip(training).map(nats).sum::<f64>() / self.all().tokens.max(1) as f64
     }
 
-    fn bits_by_place(&self) -> Vec<f64> {
-        self.places.iter().map(|(nats, tokens)| nats / std::f64::consts::LN_2 / (*tokens).max(1) as f64).collect()
+    /// A figure of each place, if windows have more than one.
+    fn by_place(&self, figure: impl Fn(Place) -> f64) -> Vec<f64> {
+        if self.places.len() > 1 { self.places.iter().copied().map(figure).collect() } else { Vec::new() }
     }
 }
 
@@ -317,23 +350,22 @@ fn tally(
     model: &ModelConfig,
     places: usize,
 ) -> Result<Tally> {
-    let mut tally =
-        Tally { nats: 0.0, tokens: 0, histogram: vec![0; model.vocabulary], places: vec![(0.0, 0); places.max(1)] };
+    let mut tally = Tally { histogram: vec![0; model.vocabulary], places: vec![Place::default(); places.max(1)] };
     for group in batches.chunks(backend.parallel_batches()) {
-        for (batch, nats) in group.iter().zip(backend.nats(group.to_vec())?) {
-            for (position, ((&target, &start), &nats)) in batch.targets.iter().zip(&batch.starts).zip(&nats).enumerate()
-            {
+        for (batch, losses) in group.iter().zip(backend.losses(group.to_vec())?) {
+            let positions = batch.targets.iter().zip(&batch.starts).zip(losses.nats.iter().zip(&losses.behind));
+            for (position, ((&target, &start), (&nats, &behind))) in positions.enumerate() {
                 if target == super::device::IGNORE {
                     continue;
                 }
-                tally.nats += f64::from(nats);
-                tally.tokens += 1;
                 tally.histogram[target as usize] += 1;
                 let place = &mut tally.places[(position - start as usize) % places.max(1)];
-                *place = (place.0 + f64::from(nats), place.1 + 1);
+                place.nats += f64::from(nats);
+                place.tokens += 1;
+                place.likeliest += u64::from(behind == 0.0);
             }
         }
     }
-    ensure!(tally.tokens > 0, "no tokens to measure");
+    ensure!(tally.all().tokens > 0, "no tokens to measure");
     Ok(tally)
 }

@@ -344,17 +344,16 @@ impl<D: Device> Graph<D> {
         device.cross_entropy(shape, &self.a, At(parameters, 0), &batch.targets, objective, None);
     }
 
-    /// Cross-entropy in nats of every position.
-    pub fn token_nats(
+    /// What every position costs.
+    pub fn token_losses(
         &mut self,
         device: &mut D,
         parameters: &D::Buffer,
         batch: &DeviceBatch<D>,
         scales: Option<&ActivationScales>,
-        nats: &mut Vec<f32>,
-    ) {
+    ) -> TokenLosses {
         self.forward(device, parameters, batch, scales);
-        device.token_nats(self.output_shape(batch.tokens), &self.a, At(parameters, 0), &batch.targets, nats);
+        device.token_losses(self.output_shape(batch.tokens), &self.a, At(parameters, 0), &batch.targets)
     }
 
     /// Adds the loss to the device's report, and gradients times `gradient_scale` to `gradients`.

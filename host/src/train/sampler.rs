@@ -163,9 +163,9 @@ mod tests {
             batch.starts.push(0);
         }
         let mut device = Cpu::new(Precision::F32);
-        let (mut graph, mut nats) = (Graph::new(&device, &config, 40), Vec::new());
+        let mut graph = Graph::new(&device, &config, 40);
         let on_device = DeviceBatch::new(&device, &batch);
-        graph.token_nats(&mut device, &parameters, &on_device, None, &mut nats);
+        let nats = graph.token_losses(&mut device, &parameters, &on_device, None).nats;
         let mut sampler = Sampler::new(config, parameters);
         for ((symbol, target), expected) in batch.symbols.into_iter().zip(tokens).zip(nats) {
             let found = -softmax(&sampler.push(symbol))[target as usize].ln();

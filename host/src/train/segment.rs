@@ -49,12 +49,12 @@ pub fn segment(
         for round in active.chunks(per_batch * backend.parallel_batches()) {
             let groups: Vec<&[usize]> = round.chunks(per_batch).collect();
             let batches = groups.iter().map(|group| look_ahead(group, &stretches, text, config, reach)).collect();
-            for (group, nats) in groups.iter().zip(backend.nats(batches)?) {
+            for (group, losses) in groups.iter().zip(backend.losses(batches)?) {
                 let mut at = 0;
                 for &index in *group {
                     let stretch = &mut stretches[index];
                     let length = reach.min(stretch.end - stretch.position);
-                    let taken = fit(&nats[at..at + length], bits);
+                    let taken = fit(&losses.nats[at..at + length], bits);
                     at += length;
                     stretch.spans.push((stretch.position as u32, taken as u16));
                     stretch.position += taken;

@@ -87,9 +87,8 @@ fn another_basis_changes_nothing() {
         let mut device = Cpu::new(Precision::F32);
         let batch = batch(2);
         let mut graph = Graph::new(&device, &model, batch.symbols.len());
-        let (batch, mut nats) = (DeviceBatch::new(&device, &batch), Vec::new());
-        graph.token_nats(&mut device, parameters, &batch, None, &mut nats);
-        nats
+        let batch = DeviceBatch::new(&device, &batch);
+        graph.token_losses(&mut device, parameters, &batch, None).nats
     };
     for (before, after) in nats(&parameters).iter().zip(nats(&turned)) {
         assert!((before - after).abs() <= 1e-3 * before, "{before} nats, {after} turned");
@@ -124,10 +123,8 @@ fn a_context_sees_nothing_of_its_neighbours() {
             }
         }
         let mut graph = Graph::new(&device, &TINY, batch.symbols.len());
-        let mut nats = Vec::new();
         let batch = DeviceBatch::new(&device, &batch);
-        graph.token_nats(&mut device, &parameters, &batch, None, &mut nats);
-        nats
+        graph.token_losses(&mut device, &parameters, &batch, None).nats
     };
     let alone = nats(&[b"the cat"]);
     let together = nats(&[b"some other text", b"the cat", b"and more"]);

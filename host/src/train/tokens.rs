@@ -10,6 +10,7 @@ use super::model::Batch;
 use super::random::Random;
 use super::run::Validation;
 use crate::tokenize::shards::{Manifest, Rows};
+use crate::tokenize::tokenizer::Tokens;
 
 /// The rows of a directory of shards, in an order of its own for every pass over them.
 pub struct TokenRows {
@@ -63,12 +64,12 @@ impl TokenRows {
             (state.pass, state.order) = (pass, shuffled(count as usize, self.seed, pass));
         }
         let index = state.order[place] as usize;
-        let tokens = state.rows.row(index)?;
-        push(&tokens, self.manifest.settings.sequence, start_symbol, batch);
+        let row = state.rows.row(index)?;
+        push(&row, self.manifest.settings.sequence, start_symbol, batch);
         Ok(())
     }
 
-    /// How often each of `vocabulary` tokens occurs.
+    /// How often each of `vocabulary` tokens occurs, without those that are given.
     ///
     /// # Errors
     /// A row cannot be read.
@@ -76,7 +77,8 @@ impl TokenRows {
         let mut histogram = vec![0; vocabulary];
         let mut state = self.state();
         for index in 0..state.rows.len() {
-            for id in state.rows.row(index)? {
+            let row = state.rows.row(index)?;
+            for &id in row.ids.iter().skip(row.given) {
                 if let Some(count) = histogram.get_mut(usize::from(id)) {
                     *count += 1;
                 }
@@ -91,26 +93,31 @@ impl TokenRows {
     /// A row cannot be read.
     pub fn validation(&self, rows: usize, capacity: usize, start_symbol: u32) -> Result<Validation> {
         let (mut batches, mut batch) = (Vec::new(), Batch::default());
+        let (mut text, mut lost) = (0, 0);
         let sequence = self.manifest.settings.sequence;
         let mut state = self.state();
         for index in 0..rows.min(state.rows.len()) {
-            let tokens = state.rows.row(index)?;
+            let row = state.rows.row(index)?;
+            text += row.text;
+            lost += row.lost();
             if !batch.symbols.is_empty() && batch.symbols.len() + sequence > capacity {
                 batches.push(std::mem::take(&mut batch));
             }
-            push(&tokens, sequence, start_symbol, &mut batch);
+            push(&row, sequence, start_symbol, &mut batch);
         }
         batches.push(batch);
-        Ok(Validation { batches, ratio: self.ratio() })
+        Ok(Validation { batches, ratio: text as f64 / lost.max(1) as f64 })
     }
 }
 
-/// A row as a context of its own, filled up with positions without a loss.
-fn push(tokens: &[u16], sequence: usize, start_symbol: u32, batch: &mut Batch) {
+/// A row as a context of its own, filled up with positions without a loss, as given tokens have none.
+fn push(row: &Tokens, sequence: usize, start_symbol: u32, batch: &mut Batch) {
     let first = batch.symbols.len() as u32;
-    let before = std::iter::once(start_symbol).chain(tokens.iter().map(|&id| id.into()));
+    let ids = row.ids.iter().map(|&id| u32::from(id));
+    let before = std::iter::once(start_symbol).chain(ids.clone());
     batch.symbols.extend(before.chain(std::iter::repeat(start_symbol)).take(sequence));
-    batch.targets.extend(tokens.iter().map(|&id| id.into()).chain(std::iter::repeat(IGNORE)).take(sequence));
+    let targets = std::iter::repeat_n(IGNORE, row.given).chain(ids.skip(row.given));
+    batch.targets.extend(targets.chain(std::iter::repeat(IGNORE)).take(sequence));
     batch.starts.extend(std::iter::repeat_n(first, sequence));
 }
 
@@ -143,10 +150,10 @@ mod tests {
     #[test]
     fn a_row_is_a_context_and_its_padding_has_no_loss() {
         let mut batch = Batch::default();
-        push(&[7, 8, 9], 4, 256, &mut batch);
-        push(&[1], 4, 256, &mut batch);
+        push(&Tokens { ids: vec![7, 8, 9], given: 1, text: 2 }, 4, 256, &mut batch);
+        push(&Tokens { ids: vec![1], given: 0, text: 1 }, 4, 256, &mut batch);
         assert_eq!(batch.symbols, [256, 7, 8, 9, 256, 1, 256, 256]);
-        assert_eq!(batch.targets, [7, 8, 9, IGNORE, 1, IGNORE, IGNORE, IGNORE]);
+        assert_eq!(batch.targets, [IGNORE, 8, 9, IGNORE, 1, IGNORE, IGNORE, IGNORE]);
         assert_eq!(batch.starts, [0, 0, 0, 0, 4, 4, 4, 4]);
     }
 }

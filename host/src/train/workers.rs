@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
-use super::device::{At, AtMut, Device, Loss};
+use super::device::{At, AtMut, Device, Loss, TokenLosses};
 use super::model::{Batch, Calibration, DeviceBatch, Graph, ModelConfig};
 use crate::quantize::ActivationScales;
 
@@ -15,13 +15,13 @@ use crate::quantize::ActivationScales;
 enum Job {
     Train { batches: Vec<Batch>, scales: Option<Arc<ActivationScales>>, z_loss: f32, gradient_scale: f32 },
     Evaluate { batches: Vec<Batch>, scales: Option<Arc<ActivationScales>> },
-    Nats { batch: Batch },
+    Losses { batch: Batch },
     Calibrate { batch: Batch },
 }
 
 enum Answer {
     Loss(Loss),
-    Nats(Vec<f32>),
+    Losses(TokenLosses),
     Calibration(Calibration),
 }
 
@@ -102,10 +102,11 @@ impl Workers {
         ))
     }
 
-    /// Cross-entropy in nats of each position of each batch, one batch a worker.
-    pub fn nats(&self, batches: Vec<Batch>) -> Vec<Vec<f32>> {
-        let answers = self.run(batches.into_iter().map(|batch| Job::Nats { batch }).collect());
-        answers.into_iter().map(|answer| if let Answer::Nats(nats) = answer { nats } else { Vec::new() }).collect()
+    /// What each position of each batch costs, one batch a worker.
+    pub fn losses(&self, batches: Vec<Batch>) -> Vec<TokenLosses> {
+        let answers = self.run(batches.into_iter().map(|batch| Job::Losses { batch }).collect());
+        let losses = |answer| if let Answer::Losses(losses) = answer { losses } else { TokenLosses::default() };
+        answers.into_iter().map(losses).collect()
     }
 
     /// See [`Graph::calibration`].
@@ -195,11 +196,9 @@ fn serve<D: Device>(
                 }
                 Answer::Loss(device.take_report().loss)
             }
-            Job::Nats { batch } => {
-                let mut nats = Vec::new();
+            Job::Losses { batch } => {
                 let batch = DeviceBatch::new(&device, &batch);
-                graph.token_nats(&mut device, &weights, &batch, None, &mut nats);
-                Answer::Nats(nats)
+                Answer::Losses(graph.token_losses(&mut device, &weights, &batch, None))
             }
             Job::Calibrate { batch } => {
                 let tokens = batch.symbols.len();

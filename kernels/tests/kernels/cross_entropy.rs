@@ -72,15 +72,21 @@ impl Case {
         let targets = upload(driver, &self.targets);
         let workspace = poisoned::<u8>(driver, plan.workspace_bytes(scale.is_some()));
         let total = upload(driver, &[1.0f64, 10.0].map(f64::to_bits));
-        let nats = poisoned::<f32>(driver, tokens);
+        let (nats, behind) = (poisoned::<f32>(driver, tokens), poisoned::<f32>(driver, tokens));
         let (dx, dw) = (poisoned::<u16>(driver, tokens * inputs), upload(driver, &vec![1.0f32; outputs * inputs]));
         let gradient = scale.map(|scale| Gradient { scale, dx: View::new(&dx), dw: View::new(&dw) });
         let input = Input { x: View::new(&x), w: View::new(&w), targets: View::new(&targets) };
-        let output = Output { total: View::new(&total), nats: Some(View::new(&nats)), gradient };
+        let output = Output {
+            total: View::new(&total),
+            nats: Some(View::new(&nats)),
+            behind: Some(View::new(&behind)),
+            gradient,
+        };
         cross_entropy(path, plan, self.objective, &input, &output, View::new(&workspace)).unwrap();
         Found {
             total: download::<u64>(driver, &total).into_iter().map(f64::from_bits).collect(),
             nats: download(driver, &nats),
+            behind: download(driver, &behind),
             dx: download(driver, &dx),
             dw: download(driver, &dw),
         }
@@ -91,6 +97,7 @@ impl Case {
 struct Found {
     total: Vec<f64>,
     nats: Vec<f32>,
+    behind: Vec<f32>,
     /// bf16.
     dx: Vec<u16>,
     dw: Vec<f32>,
@@ -159,14 +166,32 @@ fn plain_gradients(case: &Case, scale: f64) -> (Vec<f64>, Vec<f64>) {
     (dx, dw)
 }
 
+/// By how much the target's logit is below the largest.
+fn behind(case: &Case) -> Vec<f64> {
+    let inputs = case.shape.inputs;
+    let (x, w) = (wide(&case.x), wide(&case.w));
+    let behind = |(x, &target): (&[f64], &u32)| {
+        let logits = w.chunks_exact(inputs).map(|w| x.iter().zip(w).map(|(x, w)| x * w).sum::<f64>());
+        let logits: Vec<f64> = logits.collect();
+        let wanted = logits.get(target as usize);
+        wanted.map_or(0.0, |wanted| logits.iter().fold(*wanted, |largest, &l| largest.max(l)) - wanted)
+    };
+    x.chunks_exact(inputs).zip(&case.targets).map(behind).collect()
+}
+
 #[test]
 fn chunks_and_tiles_meet_at_their_edges() {
     for (shape, objective) in [(shape(300, 24, 256), BOTH), (shape(131, 40, 1032), PLAIN)] {
         let case = Case::new(shape, objective, 128);
         let expected = plain(shape, &wide(&case.x), &wide(&case.w), &case.targets, objective).0;
+        let expected_behind = behind(&case);
         let (expected_dx, expected_dw) = plain_gradients(&case, 0.25);
         for found in case.run(Some(0.25)) {
             assert_close("nats", &found.nats, &expected, 1e-5, 1e-5);
+            assert_close("behind", &found.behind, &expected_behind, 1e-5, 1e-4);
+            for (found, expected) in found.behind.iter().zip(&expected_behind) {
+                assert_eq!(*found == 0.0, *expected == 0.0, "a target is the likeliest output or it is not");
+            }
             let total = &found.total;
             assert!((total[0] - 1.0 - expected.iter().sum::<f64>()).abs() < 1e-5 * total[0], "{total:?}");
             assert_close("dx", &found.dx(), &expected_dx, 1e-2, 5e-3);

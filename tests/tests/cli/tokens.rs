@@ -77,6 +77,55 @@ fn other_settings_are_not_mixed_into_a_directory() {
     sandbox.run(&["train", "m2", "--data", "nowhere"]).fails(1, &["nowhere", "tokenize"]);
 }
 
+#[test]
+fn subwords_are_trained_and_generated() {
+    let sandbox = with_text();
+    let train = ["train", "unigram", "--corpus", "text.txt", "--vocabulary", "600", "-o", "u.json"];
+    sandbox.run(&train).ok();
+    sandbox.run(&train).fails(1, &["u.json"]);
+    let options = ["--method", "unigram", "--tokenizer", "u.json", "--sequence", "64"];
+    for (text, output) in [("text.txt", "t"), ("test.txt", "d")] {
+        sandbox.run(&[&["tokenize", text, "-o", output], &options[..]].concat()).ok();
+    }
+    let manifest = manifest(&sandbox, "t");
+    assert_eq!(manifest["settings"]["name"], "Unigram[v=600]");
+    let train = ["train", "m2", "--data", "t", "--dev", "d", "--preset", "tiny", "--batch", "2", "--steps", "2"];
+    sandbox.run(&[&train[..], &["--device", "cpu", "-q", "-o", "r"]].concat()).ok();
+    let checkpoint = "r/checkpoint.safetensors";
+    let eval = sandbox.run(&["eval", "m2", checkpoint, "--data", "d", "--device", "cpu"]).ok();
+    assert!(String::from_utf8_lossy(&eval.stdout).contains("accuracy"));
+    let generate = ["generate", checkpoint, "--data", "t", "--prompt", "Alice said", "--tokens", "20"];
+    let text = sandbox.run(&[&generate[..], &["--tokenizer", "u.json"]].concat()).ok();
+    assert!(text.stdout.starts_with(b"Alice said") && text.stdout.len() > 20);
+    sandbox.run(&generate).fails(1, &["--tokenizer"]);
+    sandbox.write("no.json", b"{}");
+    let no = ["tokenize", "text.txt", "-o", "x", "--method", "unigram", "--tokenizer", "no.json"];
+    sandbox.run(&no).fails(1, &["tokenizer.json"]);
+    sandbox.run(&["tokenize", "text.txt", "-o", "x", "--method", "unigram"]).fails(1, &["--tokenizer"]);
+}
+
+#[test]
+fn a_text_beside_its_code_has_a_loss_on_one_of_them() {
+    let sandbox = with_text();
+    let options = ["--model", "tiny.m1q", "--token-bits", "8", "--sequence", "512", "--task-bytes", "200"];
+    sandbox.run(&[&["tokenize", "text.txt", "-o", "t", "--task", "decompress"], &options[..]].concat()).ok();
+    let manifest = manifest(&sandbox, "t");
+    assert_eq!(manifest["settings"]["vocabulary"], 512);
+    assert_eq!(manifest["shards"][0]["rows"], 300);
+    assert_eq!(manifest["shards"][0]["tokens"], 60_000);
+    let small = [&["tokenize", "text.txt", "-o", "x", "--task", "compress"], &options[..5], &["64"]].concat();
+    sandbox.run(&small).fails(1, &["--sequence"]);
+}
+
+#[test]
+fn eval_takes_text_or_a_model_of_tokens() {
+    let sandbox = with_text();
+    sandbox.run(&["eval"]).fails(2, &["FILE"]);
+    sandbox.run(&["eval", "m2"]).fails(2, &["CHECKPOINT"]);
+    sandbox.run(&["eval", "text.txt", "--method", "bytes"]).ok();
+    sandbox.run(&["eval", "m2", "none.safetensors", "--data", "nowhere"]).fails(1, &["none.safetensors"]);
+}
+
 #[cfg(unix)]
 #[test]
 fn tokenize_goes_on_after_a_kill() {
@@ -94,9 +143,14 @@ fn tokenize_goes_on_after_a_kill() {
     }
     assert!(kills > 0);
     sandbox.run(&arguments("parts")).ok();
-    // What a killed process had begun to write lies beside the shards.
-    let parts: Vec<_> =
-        contents(&sandbox.path("parts")).into_iter().filter(|(name, _)| !name.ends_with(".partial")).collect();
+    // What a killed process had begun to write lies beside the shards; the manifest has the command, whose output is another.
+    let mut parts = contents(&sandbox.path("parts"));
+    parts.retain(|(name, _)| !name.ends_with(".partial"));
+    for (name, content) in &mut parts {
+        if name == "manifest.json" {
+            *content = String::from_utf8_lossy(content).replace("-o parts", "-o whole").into_bytes();
+        }
+    }
     assert!(contents(&sandbox.path("whole")) == parts);
 }
 
@@ -134,7 +188,7 @@ fn m2_trains_and_goes_on_after_a_kill() {
     sandbox.run(&arguments(&["-o", "parts", "--resume"])).ok();
     let figures = |run: &str| {
         let checkpoint = format!("{run}/checkpoint.safetensors");
-        let run = sandbox.run(&["eval-m2", &checkpoint, "--data", "d", "--device", "cpu", "--json"]).ok();
+        let run = sandbox.run(&["eval", "m2", &checkpoint, "--data", "d", "--device", "cpu", "--json"]).ok();
         serde_json::from_slice::<Value>(&run.stdout).expect("JSON")
     };
     let steps = |run: &str| -> Vec<u64> {
@@ -152,7 +206,7 @@ fn m2_trains_and_goes_on_after_a_kill() {
     sandbox
         .run(&["tokenize", "test.txt", "--method", "gzip", "--token-bits", "16", "--sequence", "64", "-o", "g"])
         .ok();
-    let other = ["eval-m2", "whole/checkpoint.safetensors", "--data", "g", "--device", "cpu"];
+    let other = ["eval", "m2", "whole/checkpoint.safetensors", "--data", "g", "--device", "cpu"];
     sandbox.run(&other).fails(1, &["65536", "256"]);
 }
 
@@ -195,7 +249,7 @@ fn m2_generates_text_of_whole_windows() {
 }
 
 const PLAN: &str = r#"
-title = "Two methods"
+title = "Some methods"
 m1 = "tiny.m1q"
 presets = ["tiny"]
 steps = 4
@@ -206,6 +260,9 @@ measured_rows = 4
 methods = [
     { method = "bytes" },
     { method = "equal-info", window_bits = 16, token_bits = 8, code = "default" },
+    { method = "unigram", pieces = 600 },
+    { method = "lexicon", token_bits = 8, kind = "window-code" },
+    { method = "seq2seq", task = "decompress", of = { method = "static-ac", token_bits = 8 }, example = 20 },
 ]
 "#;
 
@@ -224,9 +281,9 @@ fn an_experiment_goes_on_after_a_kill() {
     sandbox.run(&arguments("parts")).ok();
     let csv = |directory: &str| String::from_utf8(sandbox.read(&format!("{directory}/results.csv"))).expect("UTF-8");
     assert_eq!(csv("whole"), csv("parts"));
-    assert_eq!(csv("whole").lines().count(), 3);
+    assert_eq!(csv("whole").lines().count(), 6);
     let html = String::from_utf8(sandbox.read("whole/report.html")).expect("UTF-8");
-    assert!(html.contains("EqualInfoAC[b=16,v=256]") && html.matches("<svg").count() == 2, "{html}");
+    assert!(html.contains("EqualInfoAC[b=16,v=256]") && html.matches("<svg").count() == 4, "{html}");
     assert!(!html.contains("src=") && !html.contains("<link"), "the page fetches nothing");
     let markdown = String::from_utf8(sandbox.read("whole/report.md")).expect("UTF-8");
     assert!(markdown.contains("equalinfo train m2"), "{markdown}");

@@ -4,7 +4,7 @@ use multiversion::multiversion;
 
 use super::matmul::{Multiplier, Operand};
 use super::vector;
-use crate::train::device::{CrossEntropyGradient, IGNORE, LinearShape, Loss, Objective};
+use crate::train::device::{CrossEntropyGradient, IGNORE, LinearShape, Loss, Objective, TokenLosses};
 
 /// Positions in a chunk: 256 x 256 logits are 256 KiB.
 const CHUNK: usize = 256;
@@ -50,17 +50,16 @@ pub fn cross_entropy(
 }
 
 #[allow(clippy::too_many_arguments)]
-pub fn token_nats(
+pub fn token_losses(
     multiplier: &mut Multiplier,
     logits: &mut Vec<f32>,
     shape: LinearShape,
     x: &[f32],
     w: &[f32],
     targets: &[u32],
-    nats: &mut Vec<f32>,
-) {
+) -> TokenLosses {
     let LinearShape { tokens, inputs, outputs } = shape;
-    nats.clear();
+    let mut losses = TokenLosses::default();
     logits.resize(CHUNK * outputs, 0.0);
     for first in (0..tokens).step_by(CHUNK) {
         let count = CHUNK.min(tokens - first);
@@ -68,8 +67,9 @@ pub fn token_nats(
         let rows = &mut logits[..count * outputs];
         let weights = Operand::rows(w, inputs).transposed();
         multiplier.multiply((count, outputs, inputs), Operand::rows(x, inputs), weights, rows, outputs, false);
-        logits_to_nats(rows, outputs, &targets[first..first + count], nats);
+        logits_to_losses(rows, outputs, &targets[first..first + count], &mut losses);
     }
+    losses
 }
 
 /// Replaces logits by their gradients times `scale`; returns the loss.
@@ -103,15 +103,18 @@ fn logits_to_gradients(logits: &mut [f32], outputs: usize, targets: &[u32], obje
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
-fn logits_to_nats(logits: &mut [f32], outputs: usize, targets: &[u32], nats: &mut Vec<f32>) {
+fn logits_to_losses(logits: &mut [f32], outputs: usize, targets: &[u32], losses: &mut TokenLosses) {
     for (row, target) in logits.chunks_exact_mut(outputs).zip(targets) {
-        nats.push(match *target {
-            IGNORE => 0.0,
+        let (nats, behind) = match *target {
+            IGNORE => (0.0, 0.0),
             target => {
                 let wanted = row[target as usize];
-                softmax(row).0 - wanted
+                let largest = vector::max(row);
+                (softmax(row).0 - wanted, largest - wanted)
             }
-        });
+        };
+        losses.nats.push(nats);
+        losses.behind.push(behind);
     }
 }
 

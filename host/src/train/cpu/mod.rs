@@ -179,16 +179,9 @@ impl Device for Cpu {
             loss::cross_entropy(&mut self.multiplier, &mut self.logits, shape, x, w, targets, objective, gradient);
     }
 
-    fn token_nats(
-        &mut self,
-        shape: LinearShape,
-        x: &Vec<f32>,
-        w: At<Vec<f32>>,
-        targets: &Vec<u32>,
-        nats: &mut Vec<f32>,
-    ) {
+    fn token_losses(&mut self, shape: LinearShape, x: &Vec<f32>, w: At<Vec<f32>>, targets: &Vec<u32>) -> TokenLosses {
         let w = &w.0[w.1..][..shape.outputs * shape.inputs];
-        loss::token_nats(&mut self.multiplier, &mut self.logits, shape, x, w, targets, nats);
+        loss::token_losses(&mut self.multiplier, &mut self.logits, shape, x, w, targets)
     }
 
     fn fake_quantize(&mut self, rows: usize, stride: usize, columns: Range<usize>, step: f32, x: &mut Vec<f32>) {

@@ -240,11 +240,17 @@ fn cross_entropy() {
         assert_close("dx", &dx, &half(differences(&x, |x| plain(x, &wide(&w), z_loss.into(), floor.into()))), 1e-4);
         assert_close("dw", &dw, &half(differences(&w, |w| plain(&wide(&x), w, z_loss.into(), floor.into()))), 1e-4);
     }
-    let mut nats = Vec::new();
-    device.token_nats(s, &x, At(&w, 0), &targets, &mut nats);
+    let losses = device.token_losses(s, &x, At(&w, 0), &targets);
+    let nats = &losses.nats;
     let sum: f64 = nats.iter().map(|n| f64::from(*n)).sum();
     let expected = plain(&wide(&x), &wide(&w), 0.0, 0.0);
     assert!(nats.len() == 300 && (sum - expected).abs() < 1e-3, "{sum} nats, expected {expected}");
+    for ((x, &target), behind) in x.chunks_exact(5).zip(&targets).zip(&losses.behind) {
+        let logits: Vec<f32> = w.chunks_exact(5).map(|w| x.iter().zip(w).map(|(x, w)| x * w).sum()).collect();
+        let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let expected = logits.get(target as usize).map_or(0.0, |wanted| largest - wanted);
+        assert!((behind - expected).abs() < 1e-4 && (*behind == 0.0) == (expected == 0.0), "{behind} and {expected}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use equalinfo_kernels::{Driver, rounding};
 
 use super::{Gpu, GpuBuffer};
 use crate::train::backend::{Backend, Rounding, TrainingState};
-use crate::train::device::{At, AtMut, Device, Loss, Report};
+use crate::train::device::{At, AtMut, Device, Loss, Report, TokenLosses};
 use crate::train::model::{Batch, Calibration, DeviceBatch, Graph, ModelConfig, TensorKind};
 use crate::train::optimizer::Optimizer;
 use crate::train::run::{DEV_LENGTH, Settings};
@@ -152,15 +152,13 @@ impl<D: Driver> Backend for GpuBackend<D> {
         })
     }
 
-    fn nats(&mut self, batches: Vec<Batch>) -> Result<Vec<Vec<f32>>> {
+    fn losses(&mut self, batches: Vec<Batch>) -> Result<Vec<TokenLosses>> {
         self.with_weights(None, |graph, device, weights, _| {
-            let nats = batches.iter().map(|batch| {
-                let mut nats = Vec::new();
+            let losses = batches.iter().map(|batch| {
                 let batch = DeviceBatch::new(device, batch);
-                graph.token_nats(device, weights, &batch, None, &mut nats);
-                nats
+                graph.token_losses(device, weights, &batch, None)
             });
-            nats.collect()
+            losses.collect()
         })
     }
 

@@ -9,7 +9,7 @@ use equalinfo_kernels::{Driver, Memory, View, norm, optimizer, reglu, rounding};
 use super::{Gpu, GpuBuffer, GpuIndices, PlacedOrder, REPORT_BYTES, SUM_BYTES};
 use crate::train::device::{
     Adafactor, AdafactorShape, AdamW, At, AtMut, AttentionInput, AttentionShape, CrossEntropyGradient, Device,
-    LinearShape, Loss, Objective, Report,
+    LinearShape, Loss, Objective, Report, TokenLosses,
 };
 
 fn linear_shape(shape: LinearShape) -> gemm::LinearShape {
@@ -40,7 +40,7 @@ impl<D: Driver> Gpu<D> {
         })
     }
 
-    /// Cross-entropy of a whole batch: its sum, added to `total`, and what `nats` and `gradient` ask for.
+    /// Cross-entropy of a whole batch: its sum, added to `total`, and what the places of losses and `gradient` ask for.
     #[allow(clippy::too_many_arguments)]
     fn loss(
         &self,
@@ -49,14 +49,14 @@ impl<D: Driver> Gpu<D> {
         targets: &Indices<D>,
         objective: Objective,
         total: &D::Buffer,
-        nats: Option<View<D::Buffer>>,
+        [nats, behind]: [Option<View<D::Buffer>>; 2],
         gradient: Option<cross_entropy::Gradient<D::Buffer>>,
     ) {
         let Some(targets) = &targets.memory else { return };
         let plan = Plan::new(linear_shape(shape), self.multiprocessors);
         let objective = cross_entropy::Objective { z_loss: objective.z_loss, floor: objective.floor };
         let input = cross_entropy::Input { x, w, targets: View::new(targets) };
-        let output = cross_entropy::Output { total: View::new(total), nats, gradient };
+        let output = cross_entropy::Output { total: View::new(total), nats, behind, gradient };
         self.run_with(plan.workspace_bytes(output.gradient.is_some()), |driver, workspace| {
             cross_entropy::cross_entropy(driver, plan, objective, &input, &output, workspace)
         });
@@ -338,23 +338,25 @@ impl<D: Driver> Device for Gpu<D> {
             dx: dx.bf16(0),
             dw: dw.0.f32(dw.1),
         });
-        self.loss(shape, [x.bf16(0), w.0.bf16(w.1)], targets, objective, total, None, gradient);
+        self.loss(shape, [x.bf16(0), w.0.bf16(w.1)], targets, objective, total, [None, None], gradient);
     }
 
-    fn token_nats(
+    fn token_losses(
         &mut self,
         shape: LinearShape,
         x: &Buffer<D>,
         w: At<Buffer<D>>,
         targets: &Indices<D>,
-        nats: &mut Vec<f32>,
-    ) {
-        let (places, total) = (self.zeros(shape.tokens), self.allocate(SUM_BYTES));
+    ) -> TokenLosses {
+        let places = [self.zeros(shape.tokens), self.zeros(shape.tokens)];
+        let total = self.allocate(SUM_BYTES);
         if let (None, Some(total)) = (self.failure.borrow().as_ref(), &total) {
             let matrices = [x.bf16(0), w.0.bf16(w.1)];
-            self.loss(shape, matrices, targets, Objective::default(), total, Some(places.f32(0)), None);
+            let places = places.each_ref().map(|places| Some(places.f32(0)));
+            self.loss(shape, matrices, targets, Objective::default(), total, places, None);
         }
-        *nats = self.read(At(&places, 0), shape.tokens);
+        let [nats, behind] = places.each_ref().map(|places| self.read(At(places, 0), shape.tokens));
+        TokenLosses { nats, behind }
     }
 
     fn fake_quantize(

@@ -88,7 +88,7 @@ fn state_comes_back() {
     cpu.update(1e-3, 1.0).unwrap();
     gpu.set_state(cpu.state());
     assert!(gpu.state() == cpu.state());
-    let [a, b] = [&mut cpu, &mut gpu].map(|backend| backend.nats(batches(1)).unwrap().remove(0));
+    let [a, b] = [&mut cpu, &mut gpu].map(|backend| backend.losses(batches(1)).unwrap().remove(0).nats);
     assert_eq!(a.len(), b.len());
     let sums = [a, b].map(|nats| nats.iter().map(|n| f64::from(*n)).sum::<f64>());
     near("nats", sums, 5e-3);

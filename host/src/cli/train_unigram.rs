@@ -1,0 +1,47 @@
+//! `train unigram`: the vocabulary of method unigram.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use super::files::{Destination, Output};
+use super::options::CorpusArguments;
+use crate::tokenize::subwords;
+
+/// Options of `train unigram`.
+#[derive(Debug, Clone, Args)]
+pub struct UnigramArguments {
+    /// Corpus: files, directories or patterns (.txt, .jsonl, .parquet; .gz, .zst, .xz)
+    #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
+    pub corpus: Vec<String>,
+
+    #[command(flatten)]
+    pub reading: CorpusArguments,
+
+    /// Tokens: the 256 bytes and one for what is unknown among them
+    #[arg(long, value_name = "N", default_value_t = 32_000)]
+    pub vocabulary: usize,
+
+    /// The vocabulary, as a tokenizer.json that other tools read as well
+    #[arg(short, long, value_name = "FILE.json")]
+    pub output: PathBuf,
+
+    /// Overwrite the output
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+/// Trains and writes.
+///
+/// # Errors
+/// The corpus cannot be read or has too little text, or the output cannot be written.
+pub fn run(arguments: &UnigramArguments) -> Result<()> {
+    use std::io::Write;
+
+    let mut output = Output::create(&Destination::File(arguments.output.clone()), arguments.force, false)?;
+    let documents = arguments.reading.corpus(&arguments.corpus)?.documents();
+    let json = subwords::train(documents, arguments.vocabulary)?;
+    output.write_all(json.as_bytes()).with_context(|| format!("{}: cannot write", arguments.output.display()))?;
+    output.finish(None)
+}
