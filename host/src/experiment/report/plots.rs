@@ -156,9 +156,8 @@ pub fn divergence<'a>(
         let widths = (1..=WIDEST).zip(widths(divergence));
         widths.filter_map(|(width, bits)| Some((width as f64, bits.as_ref()?.max(FLOOR)))).collect()
     };
-    let lines: Vec<(&String, RGBColor, Vec<(f64, f64)>)> =
-        rows.iter().map(|(name, colour, divergence)| (name, *colour, points(divergence))).collect();
-    let (_, high) = bounds(lines.iter().flat_map(|(_, _, points)| points).map(|&(_, bits)| bits));
+    let lines: Vec<Vec<(f64, f64)>> = rows.iter().map(|(_, _, divergence)| points(divergence)).collect();
+    let (_, high) = bounds(lines.iter().flatten().map(|&(_, bits)| bits));
     if high <= 0.0 {
         return Ok(None);
     }
@@ -184,9 +183,9 @@ pub fn divergence<'a>(
                 .draw()
                 .map_err(plot_error)?;
             let mut names = Vec::new();
-            for (name, colour, points) in lines {
+            for ((name, colour, _), points) in rows.iter().zip(lines) {
                 if let Some(last) = points.last() {
-                    names.push((name.clone(), colour, chart.backend_coord(last)));
+                    names.push((name.clone(), *colour, chart.backend_coord(last)));
                 }
                 chart.draw_series([PathElement::new(points, colour.stroke_width(2))]).map_err(plot_error)?;
             }
