@@ -6,12 +6,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use equalinfo_codec::container::{BlockKind, Method};
+use equalinfo_codec::container::{BlockKind, Header, Method};
 
 use super::Outcome;
 use super::decompress::{is_damaged, model_of, restore};
 use super::files::{Input, open_file};
 use super::options::{LexiconArguments, ModelArguments, ThreadArguments};
+use crate::compress::Workers;
 use crate::compress::access::StreamFile;
 use crate::model::LoadedModel;
 
@@ -59,13 +60,15 @@ fn range(text: &str) -> Result<Range<u64>, String> {
 /// # Errors
 /// An input that is no stream or asks for a model that is not there, a part that it does not have, or stdout cannot be written.
 pub fn run(arguments: &CatArguments) -> Result<Outcome> {
+    arguments.model.only_cpu()?;
     let mut stdout = BufWriter::new(std::io::stdout().lock());
     let mut outcome = Outcome::Complete;
     let named = arguments.lexicon.load_or_named(&arguments.model)?;
     for input in Input::from_arguments(&arguments.files) {
         if arguments.block.is_none() && arguments.window.is_none() && arguments.range.is_none() {
-            let restored = restore(&input, named.as_ref(), arguments.threads.count(), true, &mut stdout)
-                .with_context(|| input.name.clone())?;
+            let workers = |_: &LoadedModel, _: &Header| Ok(Workers::Threads(arguments.threads.count()));
+            let restored =
+                restore(&input, named.as_ref(), workers, true, &mut stdout).with_context(|| input.name.clone())?;
             // What was delivered comes before what is said about it.
             stdout.flush().context("(stdout): cannot write")?;
             if is_damaged(&input, &restored) {

@@ -44,6 +44,7 @@ pub struct CompareArguments {
 /// # Errors
 /// The files or the model cannot be read, or stdout cannot be written.
 pub fn run(arguments: &CompareArguments) -> Result<()> {
+    arguments.model.only_cpu()?;
     let Texts { measured: texts, samples } = texts(arguments)?;
     ensure!(texts.iter().any(|text| !text.is_empty()), "no text in these files");
     let threads = arguments.threads.count();

@@ -20,8 +20,8 @@ use super::options::{
 };
 use super::progress;
 use super::table::grouped;
-use crate::compress::Recipe;
 use crate::compress::write::{Written, compress};
+use crate::compress::{Recipe, Workers};
 use crate::model::LoadedModel;
 
 /// The extension of streams.
@@ -153,6 +153,14 @@ impl OutputArguments {
 /// Options that do not go together; a model, input or output that cannot be used.
 pub fn run(arguments: &CompressArguments) -> Result<Outcome> {
     let recipe = recipe(arguments)?;
+    let context = usize::from(recipe.header.model.context);
+    let workers = match arguments.raw {
+        true => {
+            arguments.model.only_cpu()?;
+            Workers::Threads(1)
+        }
+        false => arguments.model.workers(arguments.threads.count(), &recipe.model, context)?,
+    };
     let inputs = Input::from_arguments(&arguments.files);
     let extension = if arguments.raw { MESSAGE } else { STREAM };
     for input in &inputs {
@@ -168,7 +176,7 @@ pub fn run(arguments: &CompressArguments) -> Result<Outcome> {
             write_message(&recipe, layout(arguments, &recipe), input, &mut reader, &mut output)
         } else {
             let bar = progress::bytes("compress", input.size(), arguments.verbosity.quiet);
-            let written = compress(&recipe, arguments.threads.count(), reader, &mut output, |text, stream| {
+            let written = compress(&recipe, &workers, reader, &mut output, |text, stream| {
                 bar.set_position(text);
                 bar.set_message(format!("{:.3} bits/byte", stream as f64 * 8.0 / text as f64));
             });

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use equalinfo_codec::WindowBits;
 use equalinfo_codec::WindowCode;
-use equalinfo_codec::container::Header;
+use equalinfo_codec::container::{Header, Method};
 use equalinfo_codec::lexicon::Lexicon;
 use equalinfo_codec::raw::{self, Layout};
 
@@ -20,6 +20,7 @@ use super::options::{
 };
 use super::progress;
 use super::table::grouped;
+use crate::compress::Workers;
 use crate::compress::index_map::IndexMap;
 use crate::compress::read::{Loss, Restored, decompress};
 use crate::model::LoadedModel;
@@ -76,7 +77,15 @@ pub fn run(arguments: &DecompressArguments) -> Result<Outcome> {
         let restored = if arguments.raw {
             read_message(arguments, named.as_ref(), input, &mut output)
         } else {
-            restore(input, named.as_ref(), arguments.threads.count(), arguments.verbosity.quiet, &mut output)
+            let workers = |model: &LoadedModel, header: &Header| {
+                let threads = arguments.threads.count();
+                if is_coded_on_gpus(header) && model.engine().is_some() {
+                    arguments.model.workers(threads, model, usize::from(header.model.context))
+                } else {
+                    Ok(Workers::Threads(threads))
+                }
+            };
+            restore(input, named.as_ref(), workers, arguments.verbosity.quiet, &mut output)
         };
         let restored = restored.with_context(|| input.name.clone())?;
         output.finish(input.path.as_deref())?;
@@ -98,6 +107,11 @@ pub fn run(arguments: &DecompressArguments) -> Result<Outcome> {
     Ok(outcome)
 }
 
+/// Whether GPUs have the code of a stream.
+fn is_coded_on_gpus(header: &Header) -> bool {
+    matches!(header.method, Method::Ac | Method::EqualInfo { code: WindowCode::Default, .. })
+}
+
 /// Writes the text of an input to `output`.
 ///
 /// # Errors
@@ -105,7 +119,7 @@ pub fn run(arguments: &DecompressArguments) -> Result<Outcome> {
 pub fn restore(
     input: &Input,
     named: Option<&LoadedModel>,
-    threads: usize,
+    workers: impl Fn(&LoadedModel, &Header) -> Result<Workers>,
     quiet: bool,
     output: &mut impl Write,
 ) -> Result<Restored> {
@@ -116,9 +130,9 @@ pub fn restore(
         Some(path) => {
             let mut file = open_file(path)?;
             let map = IndexMap::read(&mut file).unwrap_or_default();
-            decompress(threads, std::io::BufReader::new(file), output, map, find, progress)
+            decompress(std::io::BufReader::new(file), output, map, find, workers, progress)
         }
-        None => decompress(threads, input.open()?, output, None, find, progress),
+        None => decompress(input.open()?, output, None, find, workers, progress),
     };
     bar.finish_and_clear();
     restored

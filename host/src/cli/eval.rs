@@ -154,6 +154,7 @@ pub fn run(command: &EvalCommand) -> Result<()> {
 }
 
 fn eval(arguments: &EvalArguments) -> Result<()> {
+    arguments.model.only_cpu()?;
     let measures = arguments.measures();
     let needs_m1 = measures.iter().any(|measure| matches!(measure, Measure::Ac | Measure::Windows(..)));
     let (lexicons, m1) = arguments.load_lexicons()?;

@@ -51,6 +51,7 @@ pub struct ExportArguments {
 /// # Errors
 /// The model cannot be read or the output cannot be written.
 pub fn run(arguments: &ExportArguments) -> Result<()> {
+    arguments.model.only_cpu()?;
     let model = arguments.lexicon.load()?.map_or_else(|| arguments.model.load_m1(), Ok)?;
     let image = model.image();
     let text = match (model.as_lexicon(), arguments.format) {

@@ -102,6 +102,7 @@ impl InspectArguments {
 /// # Errors
 /// The file cannot be read, or needs a model that is not there.
 pub fn run(arguments: &InspectArguments) -> Result<Outcome> {
+    arguments.model.only_cpu()?;
     let mut output = BufWriter::new(std::io::stdout().lock());
     let name = arguments.file.display().to_string();
     let file = open_file(&arguments.file)?;

@@ -82,6 +82,7 @@ pub struct BuildArguments {
 /// The model cannot be read or the output cannot be written.
 pub fn run(command: &Lexicon) -> Result<()> {
     let Lexicon::Build(arguments) = command;
+    arguments.model.only_cpu()?;
     ensure!(
         arguments.corpus.is_empty() || arguments.kind == Kind::Optimal,
         "--corpus belongs to --kind optimal: the texts of the window code follow from the model alone"

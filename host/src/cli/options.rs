@@ -4,11 +4,13 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use equalinfo_codec::{WindowBits, WindowCode};
 
+use crate::compress::{Workers, batch};
 use crate::corpus::{Corpus, CorpusOptions, Shard};
+use crate::cuda;
 use crate::model::{LONGEST_CONTEXT, LoadedModel};
 
 /// How text becomes bits.
@@ -59,7 +61,7 @@ pub struct ModelArguments {
     #[arg(long, value_name = "NAME|PATH")]
     pub model: Option<String>,
 
-    /// Where M1 runs; the bits are the same everywhere
+    /// Where M1 runs; the bits are the same everywhere. auto is the CPU; a GPU pays with many megabytes, for compress, decompress and tokenize
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: Device,
 }
@@ -68,12 +70,33 @@ impl ModelArguments {
     /// Loads M1, the default one if none is named.
     ///
     /// # Errors
-    /// The model cannot be found or read, or the device is not there.
+    /// The model cannot be found or read.
     pub fn load_m1(&self) -> Result<LoadedModel> {
-        if self.device == Device::Cuda {
-            bail!("--device cuda: compression runs on the CPU in this version; use --device auto or cpu");
-        }
         LoadedModel::m1(self.model.as_deref())
+    }
+
+    /// What runs a model: the GPU if it was asked for, otherwise threads.
+    ///
+    /// # Errors
+    /// The GPU cannot be used, or the model is none that runs there.
+    pub fn workers(&self, threads: usize, model: &LoadedModel, context: usize) -> Result<Workers> {
+        if self.device != Device::Cuda {
+            return Ok(Workers::Threads(threads));
+        }
+        let batch = batch::open(cuda::choose(self.device, 0)?, model, context)?;
+        Ok(batch.map_or(Workers::Threads(threads), Workers::Batch))
+    }
+
+    /// Refuses a GPU, for what runs on the CPU alone.
+    ///
+    /// # Errors
+    /// A GPU was asked for.
+    pub fn only_cpu(&self) -> Result<()> {
+        ensure!(
+            self.device != Device::Cuda,
+            "--device cuda: this runs on the CPU; compress, decompress and tokenize run on GPUs"
+        );
+        Ok(())
     }
 
     /// Loads the byte frequencies of method `static-ac`: those of English text, unless a file is named.

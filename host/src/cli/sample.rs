@@ -155,6 +155,7 @@ impl Decoder {
 /// # Errors
 /// The checkpoint, the tokens and M1 do not belong together, or stdout cannot be written.
 pub fn run(arguments: &GenerateArguments) -> Result<()> {
+    arguments.model.only_cpu()?;
     let manifest = Manifest::load(&arguments.data)?
         .with_context(|| format!("{}: no token shards there", arguments.data.display()))?;
     let settings = &manifest.settings;

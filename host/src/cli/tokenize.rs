@@ -192,14 +192,12 @@ pub fn run(arguments: &TokenizeArguments, command: &str) -> Result<()> {
         layout: arguments.layout,
         method: method.clone(),
     };
+    let workers = arguments.model.workers(arguments.threads.count(), &model, context)?;
     let tokenizer = Tokenizer::new(method, &model, context)?;
     let corpus = arguments.reading.corpus(&arguments.files)?;
     let writer = Writer::open(&arguments.output, settings, command)?;
     let bar = progress::bytes("tokenize", None, arguments.verbosity.quiet);
-    let manifest =
-        crate::tokenize::tokenize(&tokenizer, corpus.documents(), writer, arguments.threads.count(), |bytes| {
-            bar.inc(bytes)
-        })?;
+    let manifest = crate::tokenize::tokenize(&tokenizer, corpus.documents(), writer, &workers, |bytes| bar.inc(bytes))?;
     bar.finish_and_clear();
     if !arguments.verbosity.quiet {
         let padding = manifest.rows() as u64 * u64::from(arguments.sequence) - manifest.tokens();

@@ -6,10 +6,11 @@
 //! * [`write`](mod@write): blocks are encoded in parallel and written in order, then the index.
 //! * [`read`]: blocks are decoded in parallel; a damaged one is reported and the ones around it are delivered
 //!   ([`blocks`] finds them, [`index_map`] helps where the input is a file).
-//! * [`coder`]: what codes a block: a model, or a lexicon.
+//! * [`coder`]: what codes a block: a model, or a lexicon; [`batch`]: what codes thousands of them on a GPU.
 //! * [`access`]: single blocks, windows and ranges through the index.
 
 pub mod access;
+pub mod batch;
 mod blocks;
 pub mod coder;
 pub mod index_map;
@@ -22,6 +23,18 @@ use anyhow::{Result, ensure};
 use equalinfo_codec::container::{Header, MAXIMUM_BLOCK_SIZE, Method, ModelIdentity};
 
 use crate::model::LoadedModel;
+use batch::Batch;
+
+/// What does the work.
+pub enum Workers {
+    /// So many threads, a text each.
+    Threads(usize),
+    /// A GPU, with as many texts at once as keep it busy.
+    Batch(Box<dyn Batch>),
+}
+
+/// Bytes of text that a GPU is given at once, at most.
+const MOST_TEXT: usize = 256 << 20;
 
 /// How a stream is made.
 #[derive(Clone)]

@@ -7,14 +7,17 @@ use std::io::{Read, Write};
 use std::ops::Range;
 
 use anyhow::{Context, Result};
-use equalinfo_codec::container::{Header, Method, TABLE_LENGTH, parse_table};
+use equalinfo_codec::WindowBits;
+use equalinfo_codec::container::{BlockHeader, BlockKind, Header, Method, TABLE_LENGTH, parse_table};
 use equalinfo_codec::error::DecodeError;
 
+use super::batch::Batch;
 use super::blocks::{BlockReader, Event};
 use super::coder::Coder;
 use super::index_map::IndexMap;
 use super::ordered::ordered;
 use super::source::Source;
+use super::{MOST_TEXT, Workers};
 use crate::model::LoadedModel;
 
 /// What a file of one or more streams held.
@@ -43,17 +46,17 @@ pub struct Loss {
 
 /// Writes the text of all streams in `input`; `progress` is told the bytes of input and of text so far.
 ///
-/// `model` finds the model that a header asks for. `map` is the index of the first stream, where it could be read beforehand.
+/// `model` finds the model that a header asks for, and `workers` those that run it. `map` is the index of the first stream, where it could be read beforehand.
 ///
 /// # Errors
 /// The input cannot be read, does not begin with a readable header, asks for a model that is not there; or the output
 /// cannot be written. Damaged blocks are no error but [`Restored::losses`].
 pub fn decompress(
-    threads: usize,
     input: impl Read,
     output: &mut impl Write,
     mut map: Option<IndexMap>,
     model: impl Fn(&Header) -> Result<LoadedModel>,
+    workers: impl Fn(&LoadedModel, &Header) -> Result<Workers>,
     progress: impl Fn(u64, u64),
 ) -> Result<Restored> {
     let mut source = Source::new(input);
@@ -79,8 +82,17 @@ pub fn decompress(
         };
         let start = Header::LENGTH + table.map_or(0, |(_, length)| length);
         source.take(start).context("cannot read")?;
-        let complete =
-            restore(threads, &mut source, output, &header, start, map.take(), &model, &mut restored, &progress)?;
+        let complete = restore(
+            &workers(&model, &header)?,
+            &mut source,
+            output,
+            &header,
+            start,
+            map.take(),
+            &model,
+            &mut restored,
+            &progress,
+        )?;
         restored.stream = source.position();
         first = false;
         if !complete {
@@ -104,7 +116,7 @@ fn parse_start(bytes: &[u8]) -> Result<Start, DecodeError> {
 /// One stream after its header; whether its end was found, so that another may follow.
 #[expect(clippy::too_many_arguments, reason = "the parts of one loop over one stream")]
 fn restore<R: Read>(
-    threads: usize,
+    workers: &Workers,
     source: &mut Source<R>,
     output: &mut impl Write,
     header: &Header,
@@ -116,27 +128,38 @@ fn restore<R: Read>(
 ) -> Result<bool> {
     let text_before = restored.text;
     let mut reader = BlockReader::new(source, header, start, map);
-    ordered(
-        threads,
-        reader.by_ref(),
-        || model.coder(usize::from(header.model.context)),
-        |coder, event| decode(coder, header, event),
-        |decoded: Decoded| {
-            match decoded {
-                Ok((position, text)) => {
-                    output.write_all(&text).context("cannot write")?;
-                    restored.text += text.len() as u64;
-                    progress(position, restored.text);
-                }
-                Err(mut loss) => {
-                    // Offsets count from the start of this stream's text; with several streams, from that of all.
-                    loss.text_offset = loss.text_offset.map(|offset| offset + text_before);
-                    restored.losses.push(loss);
-                }
+    let mut consume = |decoded: Decoded| -> Result<()> {
+        match decoded {
+            Ok((position, text)) => {
+                output.write_all(&text).context("cannot write")?;
+                restored.text += text.len() as u64;
+                progress(position, restored.text);
             }
-            Ok(())
-        },
-    )?;
+            Err(mut loss) => {
+                // Offsets count from the start of this stream's text; with several streams, from that of all.
+                loss.text_offset = loss.text_offset.map(|offset| offset + text_before);
+                restored.losses.push(loss);
+            }
+        }
+        Ok(())
+    };
+    let coder = || model.coder(usize::from(header.model.context));
+    match workers {
+        Workers::Threads(threads) => {
+            ordered(*threads, reader.by_ref(), coder, |coder, event| decode(coder, header, event), consume)?;
+        }
+        Workers::Batch(batch) => {
+            let most = batch.texts().min(MOST_TEXT / header.block_size as usize).max(1);
+            let mut coder = coder()?;
+            loop {
+                let some = reader.by_ref().take(most).collect::<Result<Vec<_>>>()?;
+                if some.is_empty() {
+                    break;
+                }
+                decode_batch(&mut coder, batch.as_ref(), header, some)?.into_iter().try_for_each(&mut consume)?;
+            }
+        }
+    }
     Ok(reader.is_complete())
 }
 
@@ -157,4 +180,77 @@ fn decode(coder: &mut Coder, header: &Header, event: Event) -> Decoded {
             cause,
         }),
     }
+}
+
+/// Blocks as [`decode`] gives them, by a GPU. What it finds damaged is decoded once more on the CPU, which names the damage.
+fn decode_batch(coder: &mut Coder, batch: &dyn Batch, header: &Header, events: Vec<Event>) -> Result<Vec<Decoded>> {
+    let coded = |event: &Event| match event {
+        Event::Block { block, payload, .. } if block.kind == BlockKind::Coded => Some((*block, payload.clone())),
+        _ => None,
+    };
+    let blocks: Vec<(BlockHeader, Vec<u8>)> = events.iter().filter_map(coded).collect();
+    let payloads: Vec<&[u8]> = blocks.iter().map(|(_, payload)| &payload[..]).collect();
+    let mut texts = match header.method {
+        Method::EqualInfo { bits, .. } => texts_of_windows(coder, batch, header, bits, &blocks)?,
+        _ => {
+            let lengths: Vec<usize> = blocks.iter().map(|(block, _)| block.text_length as usize).collect();
+            let texts = batch.range_decode(&payloads, &lengths)?;
+            // Whether a code that no encoder writes is damage, the codec knows.
+            let known: Vec<&[u8]> = texts.iter().flatten().map(|text| &text[..]).collect();
+            let mut codes = batch.range_encode(&known)?.into_iter();
+            let written =
+                |(text, payload): (Option<Vec<u8>>, &&[u8])| text.filter(|_| codes.next().as_deref() == Some(payload));
+            texts.into_iter().zip(&payloads).map(written).collect()
+        }
+    }
+    .into_iter();
+    let decoded = events.into_iter().map(|event| {
+        let text = if coded(&event).is_some() { texts.next().flatten() } else { None };
+        match (&event, text) {
+            (Event::Block { block, position, .. }, Some(text))
+                if BlockHeader::stored(block.number, &text).text_checksum == block.text_checksum =>
+            {
+                Ok((*position, text))
+            }
+            _ => decode(coder, header, event),
+        }
+    });
+    Ok(decoded.collect())
+}
+
+/// The texts of blocks of windows, `None` where the codec has to look.
+fn texts_of_windows(
+    coder: &mut Coder,
+    batch: &dyn Batch,
+    header: &Header,
+    bits: WindowBits,
+    blocks: &[(BlockHeader, Vec<u8>)],
+) -> Result<Vec<Option<Vec<u8>>>> {
+    let whole = |payload: &[u8]| payload.len() - payload.len() % bits.bytes();
+    let values: Vec<u8> = blocks.iter().flat_map(|(_, payload)| &payload[..whole(payload)]).copied().collect();
+    let mut windows = batch.decode_windows(bits, &values)?.into_iter();
+    let mut text_of = |block: &BlockHeader, payload: &[u8]| {
+        let count = payload.len() / bits.bytes();
+        let windows: Vec<_> = windows.by_ref().take(count).collect();
+        let (_, before) = windows.split_last()?;
+        let mut text = Vec::with_capacity(block.text_length as usize);
+        for window in before {
+            text.extend(&window.text);
+        }
+        let left = (block.text_length as usize).checked_sub(text.len())?;
+        if !payload.len().is_multiple_of(bits.bytes()) || before.iter().any(|window| !window.is_canonical) || left == 0
+        {
+            return None;
+        }
+        // The text ends in the last window, which has a code of its own: the codec's.
+        let last = &payload[payload.len() - bits.bytes()..];
+        let mut end = vec![0; left];
+        let unchecked = BlockHeader { text_length: left as u32, payload_length: last.len() as u32, ..*block };
+        match coder.decode_block(header, &unchecked, last, &mut end) {
+            Ok(()) | Err(DecodeError::TextChecksum { .. }) => text.extend(end),
+            Err(_) => return None,
+        }
+        Some(text)
+    };
+    Ok(blocks.iter().map(|(block, payload)| text_of(block, payload)).collect())
 }

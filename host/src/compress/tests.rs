@@ -33,7 +33,8 @@ fn text(length: usize) -> Vec<u8> {
 
 fn write(method: Method, text: &[u8], threads: usize) -> (Written, Vec<u8>) {
     let mut stream = Vec::new();
-    let written = compress(&recipe(method), threads, text, &mut stream, |_, _| ()).expect("compresses");
+    let written =
+        compress(&recipe(method), &Workers::Threads(threads), text, &mut stream, |_, _| ()).expect("compresses");
     assert_eq!(written.stream, stream.len() as u64);
     (written, stream)
 }
@@ -45,7 +46,8 @@ fn read_with(stream: &[u8], threads: usize, map: Option<index_map::IndexMap>) ->
         header.check_model(model.identity(usize::from(header.model.context)))?;
         Ok(model)
     };
-    let restored = decompress(threads, Cursor::new(stream), &mut text, map, model, |_, _| ())?;
+    let restored =
+        decompress(Cursor::new(stream), &mut text, map, model, |_, _| Ok(Workers::Threads(threads)), |_, _| ())?;
     assert_eq!(restored.text, text.len() as u64);
     Ok((restored, text))
 }
@@ -88,7 +90,7 @@ fn noise_is_stored() {
         .collect();
     let recipe = Recipe::new(Method::Ac, LoadedModel::english().expect("shipped"), 64, 1 << 16).expect("valid");
     let mut stream = Vec::new();
-    let written = compress(&recipe, 2, &noise[..], &mut stream, |_, _| ()).expect("compresses");
+    let written = compress(&recipe, &Workers::Threads(2), &noise[..], &mut stream, |_, _| ()).expect("compresses");
     assert!(written.stream <= noise.len() as u64 + 28 + 2 * 24 + 4 + 24 + 20);
     assert_eq!(read(&stream).expect("intact").1, noise);
 }
@@ -209,4 +211,63 @@ fn a_stream_in_a_damaged_stream_does_not_leak() {
     let (restored, back) = read_with(&damaged, 1, map_of(&damaged)).expect("readable");
     assert_eq!(back, inner[1000.min(inner.len())..]);
     assert_eq!(restored.losses[0].blocks, 0..1);
+}
+
+/// The kernels, run on the CPU.
+fn on_kernels(model: &LoadedModel, context: usize) -> Workers {
+    let driver = equalinfo_kernels::cpu::CpuDriver::default();
+    let model = model.engine().expect("an M1").image().model();
+    Workers::Batch(Box::new(batch::OnDevice::new(driver, model, context, 2).expect("room")))
+}
+
+#[test]
+fn a_gpu_writes_and_reads_the_same_streams() {
+    let model = LoadedModel::m1(Some("nano")).expect("shipped");
+    let alice = &include_bytes!("../../../tests/data/alice29.txt")[1000..1700];
+    // Noise is stored, and so is what the model makes longer.
+    let mut text = alice.to_vec();
+    text.extend((0..200u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8));
+    text.extend(&alice[..57]);
+    for method in [
+        Method::Ac,
+        Method::EqualInfo { bits: WindowBits::B16, code: WindowCode::Default },
+        Method::EqualInfo { bits: WindowBits::B64, code: WindowCode::Default },
+    ] {
+        let recipe = Recipe::new(method, model.clone(), 32, 100).expect("valid");
+        let write = |workers: &Workers| {
+            let mut stream = Vec::new();
+            compress(&recipe, workers, &text[..], &mut stream, |_, _| ()).expect("compresses");
+            stream
+        };
+        let stream = write(&Workers::Threads(1));
+        assert!(write(&on_kernels(&model, 32)) == stream, "{method:?}");
+        let read = |stream: &[u8], on_gpu: bool| {
+            let workers = |model: &LoadedModel, header: &Header| {
+                let context = usize::from(header.model.context);
+                Ok(if on_gpu { on_kernels(model, context) } else { Workers::Threads(1) })
+            };
+            let mut text = Vec::new();
+            let restored = decompress(Cursor::new(stream), &mut text, None, |_| Ok(model.clone()), workers, |_, _| ())
+                .expect("a stream");
+            (restored.losses, text)
+        };
+        assert_eq!(read(&stream, true), (Vec::new(), text.clone()), "{method:?}");
+        // Damage anywhere in the first blocks costs the same, with the same words.
+        for place in (Header::LENGTH..Header::LENGTH + 180).step_by(29) {
+            let mut damaged = stream.clone();
+            damaged[place] ^= 0x10;
+            assert_eq!(read(&damaged, true), read(&damaged, false), "{method:?}, byte {place}");
+        }
+    }
+}
+
+#[test]
+fn what_a_gpu_does_not_have_is_refused() {
+    let model = LoadedModel::m1(Some("nano")).expect("shipped");
+    let workers = on_kernels(&model, 32);
+    for method in [Method::StaticAc, Method::EqualInfo { bits: WindowBits::B16, code: WindowCode::Delay }] {
+        let recipe = Recipe::new(method, model.clone(), 32, 100).expect("valid");
+        let error = compress(&recipe, &workers, &b"text"[..], &mut Vec::new(), |_, _| ()).expect_err("refused");
+        assert!(error.to_string().contains("--device cuda"), "{error}");
+    }
 }

@@ -2,14 +2,16 @@
 
 use std::io::{Read, Write};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use equalinfo_codec::WindowCode;
 use equalinfo_codec::container::{
     BlockHeader, END_MARKER, IndexBuilder, IndexEntry, Method, TABLE_LENGTH, write_table,
 };
 
-use super::Recipe;
+use super::batch::Batch;
 use super::coder::Coder;
 use super::ordered::ordered;
+use super::{MOST_TEXT, Recipe, Workers};
 
 /// What was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +32,7 @@ pub struct Written {
 /// The input cannot be read or the output cannot be written.
 pub fn compress(
     recipe: &Recipe,
-    threads: usize,
+    workers: &Workers,
     input: impl Read,
     output: &mut impl Write,
     progress: impl Fn(u64, u64),
@@ -45,22 +47,35 @@ pub fn compress(
     output.write_all(&start).context("cannot write")?;
     let mut index = IndexBuilder::new(header, start.len());
     let mut entries: Vec<IndexEntry> = Vec::new();
-    ordered(
-        threads,
-        Blocks { input, size: header.block_size as usize, number: 0 },
-        || recipe.model.coder(usize::from(header.model.context)),
-        |coder, (number, text)| encode(recipe, coder, number, &text),
-        |encoded| {
-            let (block, bytes) = encoded?;
-            output.write_all(&bytes).context("cannot write")?;
-            let entry = index.add(&block);
-            if block.number > 0 {
-                entries.push(entry);
+    let mut consume = |(block, bytes): (BlockHeader, Vec<u8>)| -> Result<()> {
+        output.write_all(&bytes).context("cannot write")?;
+        let entry = index.add(&block);
+        if block.number > 0 {
+            entries.push(entry);
+        }
+        progress(index.text_length(), index.offset());
+        Ok(())
+    };
+    let mut blocks = Blocks { input, size: header.block_size as usize, number: 0 };
+    match workers {
+        Workers::Threads(threads) => ordered(
+            *threads,
+            blocks,
+            || recipe.model.coder(usize::from(header.model.context)),
+            |coder, (number, text)| encode(recipe, coder, number, &text),
+            |encoded| consume(encoded?),
+        )?,
+        Workers::Batch(batch) => {
+            let most = batch.texts().min(MOST_TEXT / header.block_size as usize).max(1);
+            loop {
+                let some = blocks.by_ref().take(most).collect::<Result<Vec<_>>>()?;
+                if some.is_empty() {
+                    break;
+                }
+                encode_batch(recipe, batch.as_ref(), &some)?.into_iter().try_for_each(&mut consume)?;
             }
-            progress(index.text_length(), index.offset());
-            Ok(())
-        },
-    )?;
+        }
+    }
     let mut end = END_MARKER.to_vec();
     end.extend(entries.iter().flat_map(IndexEntry::to_bytes));
     end.extend(index.trailer().to_bytes());
@@ -96,12 +111,8 @@ impl<R: Read> Iterator for Blocks<R> {
 
 fn encode(recipe: &Recipe, coder: &mut Coder, number: u32, text: &[u8]) -> Result<(BlockHeader, Vec<u8>)> {
     let header = &recipe.header;
-    let stored = || {
-        let block = BlockHeader::stored(number, text);
-        (block, [&block.to_bytes(), text].concat())
-    };
     if is_noise(text) {
-        return Ok(stored());
+        return Ok(stored(number, text));
     }
     let mut bytes = vec![0; BlockHeader::LENGTH + text.len()];
     let block = match header.method {
@@ -109,7 +120,7 @@ fn encode(recipe: &Recipe, coder: &mut Coder, number: u32, text: &[u8]) -> Resul
         Method::Ac => {
             let shorter = &mut bytes[BlockHeader::LENGTH..][..text.len() - 1];
             let Some(length) = recipe.model.range_encode(usize::from(header.model.context), text, shorter)? else {
-                return Ok(stored());
+                return Ok(stored(number, text));
             };
             let block = BlockHeader::coded(number, text, length);
             bytes[..BlockHeader::LENGTH].copy_from_slice(&block.to_bytes());
@@ -119,6 +130,36 @@ fn encode(recipe: &Recipe, coder: &mut Coder, number: u32, text: &[u8]) -> Resul
     };
     bytes.truncate(block.stream_length() as usize);
     Ok((block, bytes))
+}
+
+/// Blocks as [`encode`] makes them, by a GPU.
+fn encode_batch(recipe: &Recipe, batch: &dyn Batch, blocks: &[(u32, Vec<u8>)]) -> Result<Vec<(BlockHeader, Vec<u8>)>> {
+    let coded: Vec<&[u8]> = blocks.iter().map(|(_, text)| &text[..]).filter(|text| !is_noise(text)).collect();
+    let payloads = match recipe.header.method {
+        Method::Ac => batch.range_encode(&coded)?,
+        Method::EqualInfo { bits, code: WindowCode::Default } => {
+            batch.encode_windows(bits, &coded)?.into_iter().map(|windows| windows.code).collect()
+        }
+        _ => bail!("--device cuda has methods ac and equal-info with the default code"),
+    };
+    let mut payloads = payloads.into_iter();
+    let block = |(number, text): &(u32, Vec<u8>)| {
+        let payload = if is_noise(text) { None } else { payloads.next() };
+        match payload.filter(|payload| payload.len() < text.len()) {
+            Some(payload) => {
+                let block = BlockHeader::coded(*number, text, payload.len());
+                (block, [&block.to_bytes()[..], &payload].concat())
+            }
+            None => stored(*number, text),
+        }
+    };
+    Ok(blocks.iter().map(block).collect())
+}
+
+/// A block that is its text.
+fn stored(number: u32, text: &[u8]) -> (BlockHeader, Vec<u8>) {
+    let block = BlockHeader::stored(number, text);
+    (block, [&block.to_bytes(), text].concat())
 }
 
 /// Whether all byte values are about equally frequent, as in compressed or encrypted data, which no model of text

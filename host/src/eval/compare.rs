@@ -11,9 +11,9 @@ use equalinfo_codec::{WindowBits, WindowCode, raw};
 use serde::Serialize;
 
 use super::classical::{Classical, ZstdWithDictionary};
-use crate::compress::Recipe;
 use crate::compress::ordered::ordered;
 use crate::compress::write::compress;
+use crate::compress::{Recipe, Workers};
 use crate::model::LoadedModel;
 
 /// One row of the comparison; the fields of `compare --json`.
@@ -108,7 +108,9 @@ pub fn ours(model: &LoadedModel, texts: &[Vec<u8>], messages: bool, threads: usi
     let stream = |method| {
         let worker = move || {
             let recipe = Recipe::new(method, model.clone(), context, u64::from(DEFAULT_BLOCK_SIZE))?;
-            Ok(move |text: &[u8]| Ok(compress(&recipe, threads, text, &mut io::sink(), |_, _| ())?.stream))
+            Ok(move |text: &[u8]| {
+                Ok(compress(&recipe, &Workers::Threads(threads), text, &mut io::sink(), |_, _| ())?.stream)
+            })
         };
         let name = match method {
             Method::EqualInfo { bits, .. } => format!("equalinfo {} equal-info b={}", model.name(), bits.bits()),

@@ -13,6 +13,7 @@ pub mod tokenizer;
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 
+use crate::compress::Workers;
 use crate::compress::ordered::ordered;
 use examples::Examples;
 use shards::{Layout, Manifest, Writer};
@@ -26,7 +27,7 @@ pub fn tokenize(
     tokenizer: &Tokenizer<'_>,
     documents: impl Iterator<Item = Result<Vec<u8>>>,
     mut writer: Writer,
-    threads: usize,
+    workers: &Workers,
     progress: impl Fn(u64),
 ) -> Result<Manifest> {
     let settings = writer.manifest().settings.clone();
@@ -52,26 +53,47 @@ pub fn tokenize(
     let sequence = settings.sequence;
     let whole = tokenizer.method().tokens_of_whole_windows();
     let row = if sequence >= whole { sequence - sequence % whole } else { sequence };
-    let rows = |session: &mut _, example: &[u8]| -> Result<Vec<Tokens>> {
-        Ok(match settings.layout {
-            Layout::Examples => vec![tokenizer.tokenize(session, example, sequence)?],
-            Layout::Stream => tokenizer.tokenize(session, example, most_tokens(example.len()))?.rows(row).collect(),
-        })
+    let most = |example: &[u8]| match settings.layout {
+        Layout::Examples => sequence,
+        Layout::Stream => most_tokens(example.len()),
     };
-    let outcome = ordered(
-        threads,
-        examples.map(|example| example.map_err(Stop::Failed)),
-        || tokenizer.session().map_err(Stop::Failed),
-        |session, example| (example.len() as u64, rows(session, &example), Sha256::digest(&example).into()),
-        |(length, rows, digest): (u64, Result<Vec<Tokens>>, [u8; 32])| {
-            writer.push(rows.map_err(Stop::Failed)?, digest).map_err(Stop::Failed)?;
-            progress(length);
-            if enough(&writer) {
-                return Err(Stop::Enough);
+    let mut consume = |example: &[u8], tokens: Tokens| -> Result<(), Stop> {
+        let rows = match settings.layout {
+            Layout::Examples => vec![tokens],
+            Layout::Stream => tokens.rows(row).collect(),
+        };
+        writer.push(rows, Sha256::digest(example).into()).map_err(Stop::Failed)?;
+        progress(example.len() as u64);
+        if enough(&writer) { Err(Stop::Enough) } else { Ok(()) }
+    };
+    let mut examples = examples.map(|example| example.map_err(Stop::Failed));
+    let outcome = match workers {
+        Workers::Threads(threads) => ordered(
+            *threads,
+            examples,
+            || tokenizer.session().map_err(Stop::Failed),
+            |session, example: Vec<u8>| {
+                let tokens = tokenizer.tokenize(session, &example, most(&example));
+                (example, tokens)
+            },
+            |(example, tokens): (Vec<u8>, Result<Tokens>)| consume(&example, tokens.map_err(Stop::Failed)?),
+        ),
+        Workers::Batch(batch) => loop {
+            let some = match examples.by_ref().take(batch.texts()).collect::<Result<Vec<Vec<u8>>, Stop>>() {
+                Ok(some) if some.is_empty() => break Ok(()),
+                Ok(some) => some,
+                Err(error) => break Err(error),
+            };
+            let texts: Vec<&[u8]> = some.iter().map(|example| &example[..]).collect();
+            let longest = texts.iter().map(|text| most(text)).max().unwrap_or(sequence);
+            let done = tokenizer.tokenize_batch(batch.as_ref(), &texts, longest).map_err(Stop::Failed);
+            let done =
+                done.and_then(|all| some.iter().zip(all).try_for_each(|(example, tokens)| consume(example, tokens)));
+            if done.is_err() {
+                break done;
             }
-            Ok(())
         },
-    );
+    };
     match outcome {
         Err(Stop::Failed(error)) => Err(error),
         Ok(()) | Err(Stop::Enough) => writer.finish(),

@@ -8,6 +8,8 @@ use super::examples::EXAMPLE;
 use super::method::{Align, Method, Reset, Task};
 use super::shards::{Layout, Manifest, Rows, Settings, Writer};
 use super::tokenizer::{Tokenizer, Tokens, most_tokens};
+use crate::compress::Workers;
+use crate::compress::batch::OnDevice;
 use crate::model::LoadedModel;
 
 fn alice() -> Vec<u8> {
@@ -88,6 +90,34 @@ fn more_context_holds_more_text() {
     assert!(taken[0] < taken[1] && taken[1] < taken[2], "{taken:?}");
     let ac = tokens(Method::Ac { token_bits: 16 }, text, 256).text;
     assert!(taken[2] <= ac, "{taken:?} and {ac}");
+}
+
+#[test]
+fn a_gpu_makes_the_same_tokens() {
+    let model = LoadedModel::m1(Some("nano")).unwrap();
+    let image = model.engine().unwrap().image().model();
+    let batch = OnDevice::new(equalinfo_kernels::cpu::CpuDriver::default(), image, 32, 1).unwrap();
+    let text = alice();
+    // Text that is coded in fewer bytes than most, so that its beginning is not enough; and none at all.
+    let repeated = vec![b' '; 150];
+    let texts = [&text[3000..3120], &repeated, &text[9000..9040], &[]];
+    for method in [
+        windows(16, 16, Reset::Every, Align::None),
+        windows(24, 8, Reset::Every, Align::None),
+        windows(128, 16, Reset::Every, Align::None),
+        Method::Ac { token_bits: 8 },
+    ] {
+        let tokenizer = Tokenizer::new(method.clone(), &model, 32).unwrap();
+        let mut session = tokenizer.session().unwrap();
+        for most in [10, most_tokens(150)] {
+            let expected: Vec<Tokens> =
+                texts.iter().map(|text| tokenizer.tokenize(&mut session, text, most).unwrap()).collect();
+            assert!(tokenizer.tokenize_batch(&batch, &texts, most).unwrap() == expected, "{method}, {most}");
+        }
+    }
+    let other = Tokenizer::new(windows(16, 16, Reset::Never, Align::None), &model, 32).unwrap();
+    let error = other.tokenize_batch(&batch, &texts, 20).unwrap_err().to_string();
+    assert!(error.contains("--device cuda"), "{error}");
 }
 
 #[test]
@@ -183,7 +213,13 @@ fn write_text(layout: Layout, directory: &Path, stop: usize, text: &[u8]) -> any
         // So that each is a joined sequence of its own.
         std::iter::once(document).chain((1..super::examples::DOCUMENTS).map(|_| Ok(Vec::new())))
     });
-    super::tokenize(&tokenizer, one_by_one, Writer::open(directory, settings, "equalinfo tokenize")?, 2, |_| ())
+    super::tokenize(
+        &tokenizer,
+        one_by_one,
+        Writer::open(directory, settings, "equalinfo tokenize")?,
+        &Workers::Threads(2),
+        |_| (),
+    )
 }
 
 #[test]

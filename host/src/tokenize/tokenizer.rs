@@ -6,6 +6,7 @@ use equalinfo_codec::{ByteModel, WindowBits, WindowCode};
 
 use super::method::{Align, Method, Reset, Task};
 use super::subwords::Encoded;
+use crate::compress::batch::{self, Batch};
 use crate::model::{LoadedModel, Session};
 
 /// The tokens of a row.
@@ -37,6 +38,9 @@ impl Tokens {
     }
 }
 
+/// Bytes of text for a byte of windows, of nearly all texts at most.
+const LIKELY_RATIO: usize = 6;
+
 /// The windows of a text.
 pub struct Windows {
     /// Their width.
@@ -45,6 +49,21 @@ pub struct Windows {
     pub code: Vec<u8>,
     /// Where each of them ends in the text.
     pub ends: Vec<usize>,
+}
+
+impl Windows {
+    /// The first tokens of them, `most` at most.
+    fn tokens(&self, token_bits: u32, most: usize) -> Tokens {
+        let Self { bits, code, ends } = self;
+        let ids = ids(code, token_bits, most);
+        // Windows that the tokens hold whole, and a share of the one that they cut.
+        let kept = ids.len() * token_bits as usize / 8;
+        let (whole, part) = (kept / bits.bytes(), kept % bits.bytes());
+        let end = |windows: usize| windows.checked_sub(1).and_then(|last| ends.get(last)).copied().unwrap_or(0);
+        let next = ends.get(whole).copied().unwrap_or_else(|| end(whole));
+        let text = end(whole) + (next - end(whole)) * part / bits.bytes();
+        Tokens { ids, given: 0, text: text as u64 }
+    }
 }
 
 /// More tokens than any method makes of a text: a window holds a byte at least, and has no more than 16 tokens.
@@ -142,15 +161,7 @@ impl<'a> Tokenizer<'a> {
             }
             Method::EqualInfo { token_bits, .. } => {
                 let session = session.as_mut().context("windows need a model")?;
-                let Windows { bits, code, ends } = self.windows(session, text, most * *token_bits as usize / 8)?;
-                let ids = ids(&code, *token_bits, most);
-                // Windows that the tokens hold whole, and a share of the one that they cut.
-                let kept = ids.len() * *token_bits as usize / 8;
-                let (whole, part) = (kept / bits.bytes(), kept % bits.bytes());
-                let end = |windows: usize| windows.checked_sub(1).and_then(|last| ends.get(last)).copied().unwrap_or(0);
-                let next = ends.get(whole).copied().unwrap_or_else(|| end(whole));
-                let text = end(whole) + (next - end(whole)) * part / bits.bytes();
-                Tokens { ids, given: 0, text: text as u64 }
+                self.windows(session, text, most * *token_bits as usize / 8)?.tokens(*token_bits, most)
             }
             Method::Unigram { .. } => {
                 let subwords = self.model.subwords().context("method unigram needs a vocabulary")?;
@@ -172,6 +183,51 @@ impl<'a> Tokenizer<'a> {
                 Tokens { ids: ids(&written, *token_bits, most), given: 0, text: taken as u64 }
             }
         })
+    }
+
+    /// What [`Tokenizer::tokenize`] gives for each of these texts, by a GPU.
+    ///
+    /// # Errors
+    /// A method that GPUs don't have, or those of the device.
+    pub fn tokenize_batch(&self, batch: &dyn Batch, texts: &[&[u8]], most: usize) -> Result<Vec<Tokens>> {
+        match (&self.method, self.window) {
+            (Method::Ac { token_bits }, _) => {
+                let codes = batch.range_encode(texts)?;
+                let tokens =
+                    codes.iter().zip(texts).map(|(code, text)| proportional(code, *token_bits, text.len(), most));
+                Ok(tokens.collect())
+            }
+            (
+                Method::EqualInfo { token_bits, reset: Reset::Every, align: Align::None, .. },
+                Some((bits, WindowCode::Default)),
+            ) => {
+                let wanted = most * *token_bits as usize / 8;
+                // Windows of the beginning are those of the whole, but for the last of them.
+                let begins: Vec<&[u8]> =
+                    texts.iter().map(|text| &text[..text.len().min(wanted.saturating_mul(LIKELY_RATIO))]).collect();
+                let mut all = batch.encode_windows(bits, &begins)?;
+                let too_short = |index: usize, windows: &batch::Windows| {
+                    begins[index].len() < texts[index].len() && windows.code.len() < wanted + bits.bytes()
+                };
+                let again: Vec<usize> = (0..all.len()).filter(|&index| too_short(index, &all[index])).collect();
+                let whole: Vec<&[u8]> = again.iter().map(|&index| texts[index]).collect();
+                for (index, windows) in again.into_iter().zip(batch.encode_windows(bits, &whole)?) {
+                    all[index] = windows;
+                }
+                let tokens = all.into_iter().map(|batch::Windows { code, lengths }| {
+                    let mut end = 0;
+                    let ends = lengths.iter().map(|&length| {
+                        end += usize::from(length);
+                        end
+                    });
+                    Windows { bits, ends: ends.collect(), code }.tokens(*token_bits, most)
+                });
+                Ok(tokens.collect())
+            }
+            _ => bail!(
+                "--device cuda has methods ac and equal-info, with the default code, a reset at every window and no alignment"
+            ),
+        }
     }
 
     /// The windows of a text, until their codes have `wanted` bytes.
