@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
+use equalinfo_kernels::cross_entropy::Plan;
+use equalinfo_kernels::gemm::LinearShape;
 
 use super::cpu::Cpu;
 use super::cpu::matmul::Precision;
@@ -66,14 +68,18 @@ pub trait Backend {
 
 /// Positions of a micro-batch on a GPU, at most: enough to keep it busy.
 const GPU_MICRO_BATCH: usize = 1 << 16;
-/// Share of a GPU's memory that training plans with; the rest is for what the driver, batches and the output's chunks take.
-const USABLE_MEMORY: f64 = 0.85;
+/// More multiprocessors than a GPU has: the more there are, the more memory the output takes.
+const MULTIPROCESSORS: usize = 256;
+/// Share of a GPU's memory that training plans with; the rest is for what the driver and batches take.
+const USABLE_MEMORY: f64 = 0.9;
 
-/// Bytes that training on a GPU takes: with all that there is for each parameter, and for each position that runs at once.
+/// Bytes that training on a GPU takes: with all that there is for each parameter, for each position that runs at once, and for the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryEstimate {
     pub parameters: usize,
     pub position: usize,
+    /// For the output's chunks, however many positions run.
+    pub output: usize,
 }
 
 impl MemoryEstimate {
@@ -86,7 +92,9 @@ impl MemoryEstimate {
         // A residual stream of 4 bytes a value twice a layer, the other activations in bf16, sums of rows and heads.
         let layer = 20 * d + 6 * ff + 8 + 4 * heads;
         let gradients = 20 * d + 6 * ff + 4;
-        Self { parameters, position: model.layers * layer + gradients }
+        let shape = LinearShape { tokens: GPU_MICRO_BATCH, inputs: d, outputs: model.vocabulary };
+        let output = Plan::new(shape, MULTIPROCESSORS).workspace_bytes(true);
+        Self { parameters, position: model.layers * layer + gradients, output }
     }
 }
 
@@ -108,12 +116,13 @@ pub fn micro_batch(
 
 fn rows_that_fit(estimate: &MemoryEstimate, memory: usize, batch: usize, sequence: usize) -> Result<usize> {
     let usable = (memory as f64 * USABLE_MEMORY) as usize;
-    let rows = usable.saturating_sub(estimate.parameters) / (estimate.position * sequence).max(1);
+    let rows = usable.saturating_sub(estimate.parameters + estimate.output) / (estimate.position * sequence).max(1);
     let gib = |bytes: usize| bytes as f64 / (1u64 << 30) as f64;
     ensure!(
         rows > 0,
-        "training needs {:.1} GiB for parameters, gradients and moments and {:.1} GiB for a row of {sequence}, and the GPU has {:.1} GiB",
+        "training needs {:.1} GiB for parameters, gradients and moments, {:.1} GiB for the output and {:.1} GiB for a row of {sequence}, and the GPU has {:.1} GiB",
         gib(estimate.parameters),
+        gib(estimate.output),
         gib(estimate.position * sequence),
         gib(memory)
     );
@@ -255,7 +264,8 @@ mod tests {
         let large = rows_that_fit(&estimate(Preset::M403, 1 << 16), memory, 256, 512).unwrap();
         assert!((16 * 512..GPU_MICRO_BATCH).contains(&large), "{large} positions");
         let taken = estimate(Preset::M403, 1 << 16);
-        assert!(taken.parameters + large * taken.position < memory);
+        assert!(taken.parameters + taken.output + large * taken.position < memory);
+        assert!(taken.output > 512 << 20, "{} bytes", taken.output);
         assert_eq!(rows_that_fit(&taken, memory, 4, 512).unwrap(), 4 * 512);
         let error = rows_that_fit(&estimate(Preset::B2, 1 << 16), 24 << 30, 256, 512).unwrap_err().to_string();
         assert!(error.contains("24.0 GiB") && error.contains("a row of 512"), "{error}");
