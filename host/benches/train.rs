@@ -87,7 +87,7 @@ fn training(model: &ModelConfig, precision: Precision, threads: usize, seconds: 
     let text = Text::read(&Corpus::new(&[sample], CorpusOptions::default())?)?;
     let mix = Mix::default();
     let source = Source { text, messages: Text::default(), windows: Vec::new(), mix, seed: 1 };
-    let workers = Workers::new(model, threads, SEQUENCE, move || Cpu::new(precision));
+    let workers = Workers::new(model, threads, SEQUENCE, false, move || Cpu::new(precision));
     let mut device = Cpu::new(Precision::F32);
     let mut optimizer = Optimizer::new(&device, OptimizerKind::Adamw, model, 0.0);
     let mut parameters = initial_parameters(model, 1);

@@ -99,6 +99,10 @@ pub struct TrainArguments {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
 
+    /// Compute activations once more for the backward pass instead of keeping them: less memory, a third more work, the same bits
+    #[arg(long)]
+    pub recompute: bool,
+
     /// Steps between validations
     #[arg(long, value_name = "N", default_value_t = 500)]
     pub validate_every: u64,

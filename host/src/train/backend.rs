@@ -84,17 +84,18 @@ pub struct MemoryEstimate {
 
 impl MemoryEstimate {
     /// Counts what [`super::model::Graph`], the optimizer and [`GpuBackend`] allocate.
-    pub fn new(model: &ModelConfig, optimizer: OptimizerKind) -> Self {
+    pub fn new(model: &ModelConfig, optimizer: OptimizerKind, recompute: bool) -> Self {
         let (d, ff, heads) = (model.width(), model.feed_forward, model.heads);
         // f32 masters with a copy in bf16, f32 gradients, and moments.
         let moments: usize = Optimizer::<Cpu>::state_lengths(optimizer, model).iter().sum();
         let parameters = 10 * model.parameters() + 4 * moments;
         // A residual stream of 4 bytes a value twice a layer, the other activations in bf16, sums of rows and heads.
         let layer = 20 * d + 6 * ff + 8 + 4 * heads;
-        let gradients = 20 * d + 6 * ff + 4;
+        let (input, gradients) = (4 * d, 20 * d + 6 * ff + 4);
+        let layers = if recompute { model.layers * input + layer } else { model.layers * layer };
         let shape = LinearShape { tokens: GPU_MICRO_BATCH, inputs: d, outputs: model.vocabulary };
         let output = Plan::new(shape, MULTIPROCESSORS).workspace_bytes(true);
-        Self { parameters, position: model.layers * layer + gradients, output }
+        Self { parameters, position: layers + gradients, output }
     }
 }
 
@@ -103,15 +104,9 @@ impl MemoryEstimate {
 ///
 /// # Errors
 /// Not even one row fits the GPU.
-pub fn micro_batch(
-    place: &Place,
-    model: &ModelConfig,
-    optimizer: OptimizerKind,
-    batch: usize,
-    sequence: usize,
-) -> Result<usize> {
+pub fn micro_batch(place: &Place, estimate: &MemoryEstimate, batch: usize, sequence: usize) -> Result<usize> {
     let Place::Cuda(driver) = place else { return Ok(sequence) };
-    rows_that_fit(&MemoryEstimate::new(model, optimizer), driver.device().memory, batch, sequence)
+    rows_that_fit(estimate, driver.device().memory, batch, sequence)
 }
 
 fn rows_that_fit(estimate: &MemoryEstimate, memory: usize, batch: usize, sequence: usize) -> Result<usize> {
@@ -120,7 +115,7 @@ fn rows_that_fit(estimate: &MemoryEstimate, memory: usize, batch: usize, sequenc
     let gib = |bytes: usize| bytes as f64 / (1u64 << 30) as f64;
     ensure!(
         rows > 0,
-        "training needs {:.1} GiB for parameters, gradients and moments, {:.1} GiB for the output and {:.1} GiB for a row of {sequence}, and the GPU has {:.1} GiB",
+        "training needs {:.1} GiB for parameters, gradients and moments, {:.1} GiB for the output and {:.1} GiB for a row of {sequence}, and the GPU has {:.1} GiB; --recompute takes less",
         gib(estimate.parameters),
         gib(estimate.output),
         gib(estimate.position * sequence),
@@ -158,11 +153,11 @@ pub struct CpuBackend {
 
 impl CpuBackend {
     pub fn new(model: &ModelConfig, settings: &Settings, parameters: Vec<f32>) -> Self {
-        let Settings { precision, workers, micro_batch, optimizer, weight_decay, .. } = *settings;
+        let Settings { precision, workers, micro_batch, optimizer, weight_decay, recompute, .. } = *settings;
         let device = Cpu::new(Precision::F32);
         Self {
             model: model.clone(),
-            workers: Workers::new(model, workers, micro_batch.max(DEV_LENGTH), move || Cpu::new(precision)),
+            workers: Workers::new(model, workers, micro_batch.max(DEV_LENGTH), recompute, move || Cpu::new(precision)),
             optimizer: Optimizer::new(&device, optimizer, model, weight_decay),
             device,
             gradients: vec![0.0; parameters.len()],
@@ -257,8 +252,9 @@ mod tests {
     #[test]
     fn rows_are_as_many_as_fit() {
         let memory = 80 << 30;
-        let estimate =
-            |preset: Preset, vocabulary| MemoryEstimate::new(&preset.config(vocabulary, 512), OptimizerKind::Adamw);
+        let estimate = |preset: Preset, vocabulary| {
+            MemoryEstimate::new(&preset.config(vocabulary, 512), OptimizerKind::Adamw, false)
+        };
         let small = rows_that_fit(&estimate(Preset::M25, 256), memory, 256, 512).unwrap();
         assert_eq!(small, GPU_MICRO_BATCH);
         let large = rows_that_fit(&estimate(Preset::M403, 1 << 16), memory, 256, 512).unwrap();
@@ -267,6 +263,9 @@ mod tests {
         assert!(taken.parameters + taken.output + large * taken.position < memory);
         assert!(taken.output > 512 << 20, "{} bytes", taken.output);
         assert_eq!(rows_that_fit(&taken, memory, 4, 512).unwrap(), 4 * 512);
+        let all = estimate(Preset::B2, 1 << 16);
+        let inputs = MemoryEstimate::new(&Preset::B2.config(1 << 16, 512), OptimizerKind::Adamw, true);
+        assert!(inputs.parameters == all.parameters && 4 * inputs.position < all.position, "{inputs:?}, {all:?}");
         let error = rows_that_fit(&estimate(Preset::B2, 1 << 16), 24 << 30, 256, 512).unwrap_err().to_string();
         assert!(error.contains("24.0 GiB") && error.contains("a row of 512"), "{error}");
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::backend;
+use super::backend::{self, MemoryEstimate};
 use super::checkpoint::Checkpoint;
 use super::cpu::matmul::Precision;
 use super::data::{Mix, Source, Text, held_out};
@@ -76,7 +76,8 @@ pub fn run(arguments: &M1Arguments) -> Result<()> {
         Some(checkpoint) => extended(checkpoint.state.settings.clone(), arguments),
         None => settings(arguments, initial.is_some()),
     };
-    settings.micro_batch = backend::micro_batch(&place, &model, settings.optimizer, settings.batch, settings.sequence)?;
+    let estimate = MemoryEstimate::new(&model, settings.optimizer, settings.recompute);
+    settings.micro_batch = backend::micro_batch(&place, &estimate, settings.batch, settings.sequence)?;
     check(&settings, &model)?;
 
     let text = Text::read(&arguments.reading.corpus(&arguments.corpus)?)?;
@@ -230,6 +231,7 @@ fn settings(arguments: &M1Arguments, adaptation: bool) -> Settings {
             layouts: if adaptation { 0.0 } else { arguments.layout_share },
         },
         rounded_steps: if arguments.no_quantize { 0 } else { arguments.rounded_steps.unwrap_or(rounded_steps) },
+        recompute: false,
         resegment: arguments.resegment.unwrap_or(if adaptation { 1 } else { 3 }),
         window_text: WINDOW_TEXT.min((windows * seen) as usize),
         seed: arguments.seed,

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::backend::{self, Backend};
+use super::backend::{self, Backend, MemoryEstimate};
 use super::checkpoint::Checkpoint;
 use super::cpu::matmul::Precision;
 use super::data::Mix;
@@ -96,7 +96,9 @@ pub fn train(arguments: &TrainArguments) -> Result<()> {
         }
         None => settings(arguments, tokens.sequence),
     };
-    settings.micro_batch = backend::micro_batch(&place, &model, settings.optimizer, settings.batch, settings.sequence)?;
+    settings.recompute = arguments.recompute;
+    let estimate = MemoryEstimate::new(&model, settings.optimizer, settings.recompute);
+    settings.micro_batch = backend::micro_batch(&place, &estimate, settings.batch, settings.sequence)?;
     let held_out = match &arguments.dev {
         Some(directory) => TokenRows::open(directory, 0)?,
         None => TokenRows::open(&arguments.data, 0)?,
@@ -174,6 +176,7 @@ fn settings(arguments: &TrainArguments, sequence: usize) -> Settings {
         z_loss: arguments.z_loss,
         mix: Mix::default(),
         rounded_steps: 0,
+        recompute: false,
         resegment: 0,
         window_text: 0,
         seed: arguments.seed,
@@ -250,9 +253,10 @@ pub fn measure(arguments: &EvalArguments) -> Result<Figures> {
         model.context
     );
     let place = cuda::choose(arguments.device, 0)?;
-    let micro_batch =
-        backend::micro_batch(&place, &model, state.optimizer, arguments.rows.unwrap_or(usize::MAX), model.context)?;
-    let settings = Settings { workers: arguments.threads.count(), micro_batch, ..state };
+    // Nothing is kept for a backward pass.
+    let estimate = MemoryEstimate::new(&model, state.optimizer, true);
+    let micro_batch = backend::micro_batch(&place, &estimate, arguments.rows.unwrap_or(usize::MAX), model.context)?;
+    let settings = Settings { workers: arguments.threads.count(), micro_batch, recompute: true, ..state };
     let mut backend = backend::open(place, &model, &settings, checkpoint.training.parameters)?;
     let validation =
         rows.validation(arguments.rows.unwrap_or(usize::MAX), micro_batch.max(model.context), model.start_symbol())?;

@@ -181,8 +181,8 @@ impl<D: Device> DeviceBatch<D> {
     }
 }
 
+/// What a layer leaves for its gradients, besides its input.
 struct Layer<B> {
-    x: B,
     inverse: B,
     a: B,
     qkv: B,
@@ -209,8 +209,10 @@ pub struct Graph<D: Device> {
     config: ModelConfig,
     tensors: Vec<Tensor>,
     capacity: usize,
+    /// The input of each layer, and the output of the last.
+    x: Vec<D::Buffer>,
+    /// One a layer; or one for all, so that the backward pass computes each layer's once more.
     layers: Vec<Layer<D::Buffer>>,
-    x: D::Buffer,
     inverse: D::Buffer,
     a: D::Buffer,
     dx: D::Buffer,
@@ -221,13 +223,23 @@ pub struct Graph<D: Device> {
 }
 
 impl<D: Device> Graph<D> {
+    /// A graph that keeps all activations for the backward pass.
     pub fn new(device: &D, config: &ModelConfig, capacity: usize) -> Self {
+        Self::keeping(device, config, capacity, config.layers)
+    }
+
+    /// A graph that keeps the layers' inputs alone and computes the rest once more for the backward pass: less memory, a third more work.
+    pub fn recomputing(device: &D, config: &ModelConfig, capacity: usize) -> Self {
+        Self::keeping(device, config, capacity, config.layers.min(1))
+    }
+
+    /// `kept`: how many layers' activations there is room for.
+    fn keeping(device: &D, config: &ModelConfig, capacity: usize, kept: usize) -> Self {
         let (d, ff) = (config.width(), config.feed_forward);
         let rows = |width: usize| device.zeros(capacity * width);
         let activations = |width: usize| device.activations(capacity * width);
-        let layers = (0..config.layers)
+        let layers = (0..kept)
             .map(|_| Layer {
-                x: rows(d),
                 inverse: rows(1),
                 a: activations(d),
                 qkv: activations(3 * d),
@@ -244,8 +256,8 @@ impl<D: Device> Graph<D> {
             config: config.clone(),
             tensors: config.tensors(),
             capacity,
+            x: (0..=config.layers).map(|_| rows(d)).collect(),
             layers,
-            x: rows(d),
             inverse: rows(1),
             a: activations(d),
             dx: device.paired(capacity * d),
@@ -283,51 +295,72 @@ impl<D: Device> Graph<D> {
     ) {
         let tokens = batch.tokens;
         assert!(tokens <= self.capacity, "{tokens} tokens in a graph for {}", self.capacity);
-        let (d, ff) = (self.config.width(), self.config.feed_forward);
-        let embedding_scale = (d as f32).sqrt();
-        let first = self.layers.first_mut().map_or(&mut self.x, |layer| &mut layer.x);
-        device.embed(d, &batch.symbols, At(parameters, 0), embedding_scale, first);
+        let d = self.config.width();
+        device.embed(d, &batch.symbols, At(parameters, 0), (d as f32).sqrt(), &mut self.x[0]);
         for index in 0..self.config.layers {
-            let [w_qkv, bias, w_out, w_gate_linear, w_down] =
-                std::array::from_fn(|i| At(parameters, self.offset(index, i)));
-            let shape = self.attention_shape(tokens);
-            let [to_qkv, to_d, to_ff, from_ff] =
-                [(d, 3 * d), (d, d), (d, 2 * ff), (ff, d)].map(|(i, o)| self.linear_shape(tokens, i, o));
-            let scales = scales.map(|scales| &scales.layers[index]);
-            let (before, after) = self.layers.split_at_mut(index + 1);
-            let layer = &mut before[index];
-            let next = after.first_mut().map_or(&mut self.x, |layer| &mut layer.x);
-
-            device.rms_norm(d, tokens, &layer.x, &mut layer.a, &mut layer.inverse);
-            if let Some(scales) = scales {
-                device.fake_quantize(tokens, d, 0..d, norm_step(scales.attention_clip), &mut layer.a);
-            }
-            device.linear(to_qkv, &layer.a, w_qkv, &mut layer.qkv);
-            if let Some(scales) = scales {
-                for (part, step) in qkv_steps(scales).into_iter().enumerate() {
-                    device.fake_quantize(tokens, 3 * d, part * d..(part + 1) * d, step, &mut layer.qkv);
-                }
-            }
-            let input = AttentionInput { qkv: &layer.qkv, bias, starts: &batch.starts };
-            device.attention(shape, input, &mut layer.o, &mut layer.lse);
-            if let Some(scales) = scales {
-                device.fake_quantize(tokens, d, 0..d, scales.mixed, &mut layer.o);
-            }
-            device.linear_residual(to_d, &layer.o, w_out, &layer.x, &mut layer.middle);
-
-            device.rms_norm(d, tokens, &layer.middle, &mut layer.middle_a, &mut layer.middle_inverse);
-            if let Some(scales) = scales {
-                device.fake_quantize(tokens, d, 0..d, norm_step(scales.feed_forward_clip), &mut layer.middle_a);
-            }
-            device.linear_reglu(to_ff, &layer.middle_a, w_gate_linear, &mut layer.gate_linear, &mut layer.h);
-            if let Some(scales) = scales {
-                device.fake_quantize(tokens, ff, 0..ff, scales.hidden, &mut layer.h);
-            }
-            device.linear_residual(from_ff, &layer.h, w_down, &layer.middle, next);
+            self.forward_layer(device, parameters, batch, scales, index, true);
         }
-        device.rms_norm(d, tokens, &self.x, &mut self.a, &mut self.inverse);
+        device.rms_norm(d, tokens, &self.x[self.config.layers], &mut self.a, &mut self.inverse);
         if let Some(scales) = scales {
             device.fake_quantize(tokens, d, 0..d, norm_step(scales.output_clip), &mut self.a);
+        }
+    }
+
+    /// Where a layer's activations are.
+    fn place(&self, index: usize) -> usize {
+        index % self.layers.len()
+    }
+
+    /// Runs a layer on its input; `whole`: up to the input of the next.
+    fn forward_layer(
+        &mut self,
+        device: &mut D,
+        parameters: &D::Buffer,
+        batch: &DeviceBatch<D>,
+        scales: Option<&ActivationScales>,
+        index: usize,
+        whole: bool,
+    ) {
+        let tokens = batch.tokens;
+        let (d, ff) = (self.config.width(), self.config.feed_forward);
+        let [w_qkv, bias, w_out, w_gate_linear, w_down] =
+            std::array::from_fn(|i| At(parameters, self.offset(index, i)));
+        let shape = self.attention_shape(tokens);
+        let [to_qkv, to_d, to_ff, from_ff] =
+            [(d, 3 * d), (d, d), (d, 2 * ff), (ff, d)].map(|(i, o)| self.linear_shape(tokens, i, o));
+        let scales = scales.map(|scales| &scales.layers[index]);
+        let place = self.place(index);
+        let layer = &mut self.layers[place];
+        let (before, after) = self.x.split_at_mut(index + 1);
+        let (x, next) = (&before[index], &mut after[0]);
+
+        device.rms_norm(d, tokens, x, &mut layer.a, &mut layer.inverse);
+        if let Some(scales) = scales {
+            device.fake_quantize(tokens, d, 0..d, norm_step(scales.attention_clip), &mut layer.a);
+        }
+        device.linear(to_qkv, &layer.a, w_qkv, &mut layer.qkv);
+        if let Some(scales) = scales {
+            for (part, step) in qkv_steps(scales).into_iter().enumerate() {
+                device.fake_quantize(tokens, 3 * d, part * d..(part + 1) * d, step, &mut layer.qkv);
+            }
+        }
+        let input = AttentionInput { qkv: &layer.qkv, bias, starts: &batch.starts };
+        device.attention(shape, input, &mut layer.o, &mut layer.lse);
+        if let Some(scales) = scales {
+            device.fake_quantize(tokens, d, 0..d, scales.mixed, &mut layer.o);
+        }
+        device.linear_residual(to_d, &layer.o, w_out, x, &mut layer.middle);
+
+        device.rms_norm(d, tokens, &layer.middle, &mut layer.middle_a, &mut layer.middle_inverse);
+        if let Some(scales) = scales {
+            device.fake_quantize(tokens, d, 0..d, norm_step(scales.feed_forward_clip), &mut layer.middle_a);
+        }
+        device.linear_reglu(to_ff, &layer.middle_a, w_gate_linear, &mut layer.gate_linear, &mut layer.h);
+        if let Some(scales) = scales {
+            device.fake_quantize(tokens, ff, 0..ff, scales.hidden, &mut layer.h);
+        }
+        if whole {
+            device.linear_residual(from_ff, &layer.h, w_down, &layer.middle, next);
         }
     }
 
@@ -378,15 +411,19 @@ impl<D: Device> Graph<D> {
         if let Some(scales) = scales {
             device.fake_quantize_backward(tokens, d, 0..d, norm_step(scales.output_clip), &self.a, &mut self.da);
         }
-        device.rms_norm_backward(d, tokens, &self.x, &self.inverse, &self.da, &mut self.dx, false);
-        for index in (0..self.config.layers).rev() {
+        let last = self.config.layers;
+        device.rms_norm_backward(d, tokens, &self.x[last], &self.inverse, &self.da, &mut self.dx, false);
+        for index in (0..last).rev() {
+            if self.layers.len() < last && index + 1 < last {
+                self.forward_layer(device, parameters, batch, scales, index, false);
+            }
             let offsets: [usize; 5] = std::array::from_fn(|i| self.offset(index, i));
             let [w_qkv, bias, w_out, w_gate_linear, w_down] = offsets.map(|offset| At(parameters, offset));
             let shape = self.attention_shape(tokens);
             let [to_qkv, to_d, to_ff, from_ff] =
                 [(d, 3 * d), (d, d), (d, 2 * ff), (ff, d)].map(|(i, o)| self.linear_shape(tokens, i, o));
             let scales = scales.map(|scales| &scales.layers[index]);
-            let layer = &self.layers[index];
+            let layer = &self.layers[self.place(index)];
 
             device.linear_backward_weight(from_ff, &self.dx, &layer.h, AtMut(gradients, offsets[4]));
             let (dh, dgate_linear) = (&mut self.dh, &mut self.dgate_linear);
@@ -443,13 +480,17 @@ impl<D: Device> Graph<D> {
                     &mut self.da,
                 );
             }
-            device.rms_norm_backward(d, tokens, &layer.x, &layer.inverse, &self.da, &mut self.dx, true);
+            device.rms_norm_backward(d, tokens, &self.x[index], &layer.inverse, &self.da, &mut self.dx, true);
         }
         device.embed_backward(d, &batch.symbols, &self.dx, (d as f32).sqrt(), AtMut(gradients, 0));
     }
 
     /// What the last forward pass tells about its activations.
+    ///
+    /// # Panics
+    /// The graph does not keep all activations.
     pub fn calibration(&self, device: &D, tokens: usize) -> Calibration {
+        assert_eq!(self.layers.len(), self.config.layers, "activations of all layers");
         let ff = self.config.feed_forward;
         let hidden = self.layers.iter().map(|layer| {
             let values = device.read(At(&layer.h, 0), tokens * ff);

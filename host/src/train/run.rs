@@ -42,6 +42,9 @@ pub struct Settings {
     /// Last steps, which round weights and activations as the integer model does.
     #[serde(default)]
     pub rounded_steps: u64,
+    /// Whether activations are computed once more for the backward pass instead of kept; no bit depends on it.
+    #[serde(default)]
+    pub recompute: bool,
     /// Times that the text is cut into windows anew, evenly over the run.
     pub resegment: u32,
     /// Text that is cut into windows each time, in bytes.

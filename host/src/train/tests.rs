@@ -15,6 +15,7 @@ use super::optimizer::{LearningRate, OptimizerKind, Schedule};
 use super::run::{Conduct, Directory, Material, Run, Settings, Validation};
 use super::testing::random;
 use crate::corpus::{Corpus, CorpusOptions};
+use crate::quantize::ActivationScales;
 use equalinfo_kernels::cpu::CpuDriver;
 
 pub(super) const TINY: ModelConfig =
@@ -37,12 +38,41 @@ fn batch(rows: u64) -> Batch {
 }
 
 fn gradient(precision: Precision, parameters: &Vec<f32>, batch: &Batch) -> (f64, Vec<f32>) {
+    gradient_on(Graph::new, &TINY, None, precision, parameters, batch)
+}
+
+/// The loss and its gradient on a graph of some kind.
+fn gradient_on(
+    graph: fn(&Cpu, &ModelConfig, usize) -> Graph<Cpu>,
+    model: &ModelConfig,
+    scales: Option<&ActivationScales>,
+    precision: Precision,
+    parameters: &Vec<f32>,
+    batch: &Batch,
+) -> (f64, Vec<f32>) {
     let mut device = Cpu::new(precision);
-    let mut graph = Graph::new(&device, &TINY, batch.symbols.len());
+    let mut graph = graph(&device, model, batch.symbols.len());
     let mut gradients = device.zeros(parameters.len());
     let batch = DeviceBatch::new(&device, batch);
-    graph.train(&mut device, parameters, &mut gradients, &batch, None, 0.0, 1.0);
+    graph.train(&mut device, parameters, &mut gradients, &batch, scales, 0.0, 1.0);
     (device.take_report().loss.nats, gradients)
+}
+
+#[test]
+fn what_is_computed_once_more_changes_no_bit() {
+    let model = ModelConfig { layers: 3, ..TINY };
+    let (parameters, batch) = (initial_parameters(&model, 3), batch(2));
+    let scales = {
+        let device = &mut Cpu::new(Precision::F32);
+        let mut graph = Graph::new(device, &model, batch.symbols.len());
+        let batch = DeviceBatch::new(device, &batch);
+        graph.evaluate(device, &parameters, &batch, None);
+        graph.calibration(device, 192).scales
+    };
+    for scales in [None, Some(&scales)] {
+        let of = |graph| gradient_on(graph, &model, scales, Precision::F32, &parameters, &batch);
+        assert!(of(Graph::new) == of(Graph::recomputing), "rounded: {}", scales.is_some());
+    }
 }
 
 #[test]
@@ -147,6 +177,7 @@ pub(super) fn settings(steps: u64) -> Settings {
         z_loss: 1e-4,
         mix: Mix { windows: 0.4, messages: 0.1, layouts: 0.3 },
         rounded_steps: 10,
+        recompute: false,
         resegment: 2,
         window_text: 40_000,
         seed: 11,

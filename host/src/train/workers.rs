@@ -44,6 +44,7 @@ impl Workers {
         config: &ModelConfig,
         count: usize,
         capacity: usize,
+        recompute: bool,
         device: impl Fn() -> D + Send + Clone + 'static,
     ) -> Self {
         let parameters = Arc::new(RwLock::new(vec![0.0; config.parameters()]));
@@ -55,7 +56,10 @@ impl Workers {
                 let (parameters, results, config, device) =
                     (parameters.clone(), gradients.clone(), config.clone(), device.clone());
                 let thread = std::thread::spawn(move || {
-                    serve(device(), &config, capacity, &parameters, &results, &job_receiver, &answer_sender)
+                    let device = device();
+                    let graph = if recompute { Graph::recomputing } else { Graph::new };
+                    let graph = graph(&device, &config, capacity);
+                    serve(device, graph, &config, &parameters, &results, &job_receiver, &answer_sender)
                 });
                 Worker { jobs: Some(jobs), answers, gradients, thread: Some(thread) }
             })
@@ -165,14 +169,13 @@ fn total(answers: Vec<Answer>) -> Loss {
 
 fn serve<D: Device>(
     mut device: D,
+    mut graph: Graph<D>,
     config: &ModelConfig,
-    capacity: usize,
     parameters: &RwLock<Vec<f32>>,
     results: &Mutex<Vec<f32>>,
     jobs: &Receiver<Job>,
     answers: &Sender<Answer>,
 ) {
-    let mut graph = Graph::new(&device, config, capacity);
     let mut weights = device.zeros(config.parameters());
     let mut gradients = device.zeros(config.parameters());
     for job in jobs {

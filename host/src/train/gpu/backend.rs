@@ -27,7 +27,8 @@ impl<D: Driver> GpuBackend<D> {
     /// # Errors
     /// Those of the driver, of which memory that doesn't suffice is the likeliest.
     pub fn new(mut device: Gpu<D>, model: &ModelConfig, settings: &Settings, parameters: &[f32]) -> Result<Self> {
-        let graph = Graph::new(&device, model, settings.micro_batch.max(DEV_LENGTH));
+        let graph = if settings.recompute { Graph::recomputing } else { Graph::new };
+        let graph = graph(&device, model, settings.micro_batch.max(DEV_LENGTH));
         let optimizer = Optimizer::new(&device, settings.optimizer, model, settings.weight_decay);
         let mut values = device.paired(parameters.len());
         device.write(AtMut(&mut values, 0), parameters);
