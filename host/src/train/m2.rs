@@ -130,7 +130,7 @@ pub fn train(arguments: &TrainArguments) -> Result<()> {
             eprintln!("no --dev: validation is on tokens that training sees as well");
         }
     }
-    let parameters = initial_parameters(&model, settings.seed);
+    let parameters = initial(&model, settings.seed);
     let backend = backend::open(place, &model, &settings, parameters)?;
     let mut run = Run::new(&name, model, settings, Material::Tokens(Box::new(rows)), validation, backend);
     if let Some(checkpoint) = resumed {
@@ -150,6 +150,19 @@ pub fn train(arguments: &TrainArguments) -> Result<()> {
     }
     Ok(())
 }
+
+/// Initial parameters whose output is nearly uniform: from logits of deviation 1, which cost half a nat a token, a short run of many
+/// tokens would not come back to what a model spends that knows nothing.
+fn initial(model: &ModelConfig, seed: u64) -> Vec<f32> {
+    let mut parameters = initial_parameters(model, seed);
+    for tensor in model.tensors().iter().filter(|tensor| tensor.kind == TensorKind::Embedding) {
+        parameters[tensor.range()].iter_mut().for_each(|value| *value *= EMBEDDING);
+    }
+    parameters
+}
+
+/// What M2's embedding begins with, as a share of M1's.
+const EMBEDDING: f32 = 0.25;
 
 fn settings(arguments: &TrainArguments, sequence: usize) -> Settings {
     let steps = arguments.steps.unwrap_or(200_000);

@@ -10,7 +10,7 @@ use super::super::entropy::{Divergence, WIDEST};
 use crate::tokenize::method::Method;
 
 /// Colours that are told apart on white and on black.
-const COLOURS: [RGBColor; 8] = [
+const COLOURS: [RGBColor; 9] = [
     RGBColor(66, 133, 244),
     RGBColor(234, 67, 53),
     RGBColor(52, 168, 83),
@@ -19,6 +19,7 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(0, 172, 193),
     RGBColor(141, 110, 99),
     RGBColor(120, 144, 156),
+    RGBColor(216, 27, 96),
 ];
 
 /// What a method is drawn in.
@@ -28,6 +29,7 @@ pub fn colour(method: &Method) -> RGBColor {
         Method::Gzip { .. } => 6,
         Method::StaticAc { .. } => 5,
         Method::Ac { .. } => 4,
+        Method::Lexicon { .. } => 8,
         Method::EqualInfo { window_bits: 16, .. } => 0,
         Method::EqualInfo { window_bits: 24 | 32, .. } => 1,
         Method::EqualInfo { window_bits: 64, .. } => 2,
