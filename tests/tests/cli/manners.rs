@@ -82,7 +82,11 @@ fn mistakes_in_the_command_line_are_exit_code_2() {
     one(&["--method", "equal-info", "--code", "paper"]).fails(1, &["paper", "no decoder"]);
     one(&["--block-size", "0"]).fails(1, &["--block-size 0"]);
     one(&["--block-size", "1G"]).fails(1, &["--block-size"]);
-    one(&["--device", "cuda"]).fails(1, &["--device cuda", "--device auto"]);
+    one(&["--raw", "--device", "cuda"]).fails(1, &["--device cuda", "compress, decompress and tokenize"]);
+    sandbox.run(&with_tiny(&["inspect", "text", "--device", "cuda"])).fails(1, &["--device cuda", "CPU"]);
+    // There is a GPU, or what is missing is named.
+    let run = one(&["--device", "cuda", "-f"]);
+    assert!(run.code == Some(0) || run.stderr.contains("libcuda") || run.stderr.contains("NVRTC"), "{}", run.stderr);
 }
 
 #[test]
