@@ -158,11 +158,6 @@ impl Tile {
     }
 }
 
-/// Bytes of a cache of `positions`.
-fn cache_bytes(config: Config, positions: usize) -> usize {
-    2 * config.layers * positions * config.d
-}
-
 /// A model on a device, and what its kernels work in.
 #[derive(Debug)]
 pub struct Batch<'a, B> {
@@ -176,7 +171,7 @@ pub struct Batch<'a, B> {
     pub tile: Tile,
     /// Blocks: as many as run at once.
     pub blocks: usize,
-    /// [`Batch::cache_bytes`] or [`Batch::trace_cache_bytes`] bytes of no consequence.
+    /// [`Batch::cache_bytes`] bytes of no consequence.
     pub cache: View<'a, B>,
     /// A counter, 8 bytes.
     pub taken: View<'a, B>,
@@ -220,27 +215,19 @@ impl<B: crate::Memory> Texts<'_, B> {
 }
 
 impl<'a, B: crate::Memory> Batch<'a, B> {
-    /// Bytes of cache for windows and code strings: one a row.
+    /// Bytes of keys and values: of a context a row for windows and code strings; for [`trace`] a block has one, with room for a tile ahead of it.
     pub fn cache_bytes(config: Config, context: usize, tile: Tile, blocks: usize) -> usize {
-        blocks * tile.rows() * cache_bytes(config, context)
+        let positions = (tile.rows() * context).max(context + tile.rows());
+        blocks * positions * 2 * config.layers * config.d
     }
 
-    /// Bytes of cache for [`trace`]: one a block, with room for a tile ahead of the context.
-    pub fn trace_cache_bytes(config: Config, context: usize, tile: Tile, blocks: usize) -> usize {
-        blocks * cache_bytes(config, context + tile.rows())
-    }
-
-    fn launch(&self, cache: usize) -> Launch {
-        let Self { config, context, blocks, .. } = *self;
+    fn launch(&self) -> Launch {
+        let Self { config, context, tile, blocks, .. } = *self;
         assert!((1..=config.context).contains(&context), "a context of {context} in a model of {}", config.context);
         assert!(blocks > 0, "no blocks");
-        self.cache.expect::<u8>("cache", cache);
+        self.cache.expect::<u8>("cache", Self::cache_bytes(config, context, tile, blocks));
         self.taken.expect::<u64>("taken", 1);
-        Launch::linear(blocks as u32, THREADS).with_shared(self.tile.shared_bytes(config))
-    }
-
-    fn stream_launch(&self) -> Launch {
-        self.launch(Self::cache_bytes(self.config, self.context, self.tile, self.blocks))
+        Launch::linear(blocks as u32, THREADS).with_shared(tile.shared_bytes(config))
     }
 }
 
@@ -253,8 +240,8 @@ pub fn trace<D: Driver>(
     coded: View<D::Buffer>,
     starts: Option<View<D::Buffer>>,
 ) -> Result<(), D::Error> {
-    let Batch { model, config, context, tile, blocks, cache, taken } = batch;
-    let launch = batch.launch(Batch::<D::Buffer>::trace_cache_bytes(config, context, tile, blocks));
+    let Batch { model, context, tile, cache, taken, .. } = batch;
+    let launch = batch.launch();
     texts.check();
     let coded = coded.expect::<u32>("coded", texts.length);
     let starts = starts.map(|starts| starts.expect::<u16>("starts", 256 * texts.length));
@@ -295,7 +282,7 @@ pub fn encode_windows<D: Driver>(
     documents: Texts<D::Buffer>,
     windows: &Windows<D::Buffer>,
 ) -> Result<(), D::Error> {
-    let (launch, bits) = (batch.stream_launch(), window_bits(bits));
+    let (launch, bits) = (batch.launch(), window_bits(bits));
     let Batch { model, context, tile, cache, taken, .. } = batch;
     documents.check();
     let Texts { bytes, ends, count, .. } = documents;
@@ -323,7 +310,7 @@ pub fn decode_windows<D: Driver>(
     lengths: View<D::Buffer>,
     canonical: View<D::Buffer>,
 ) -> Result<(), D::Error> {
-    let (launch, bits) = (batch.stream_launch(), window_bits(bits));
+    let (launch, bits) = (batch.launch(), window_bits(bits));
     let Batch { model, context, tile, cache, taken, .. } = batch;
     let windows = windows.expect::<u8>("windows", count * bits / 8);
     let texts = texts.expect::<u8>("texts", count * context);
@@ -343,7 +330,7 @@ pub fn range_decode<D: Driver>(
     texts: Texts<D::Buffer>,
     intact: View<D::Buffer>,
 ) -> Result<(), D::Error> {
-    let launch = batch.stream_launch();
+    let launch = batch.launch();
     let Batch { model, context, tile, cache, taken, .. } = batch;
     codes.check();
     texts.check();

@@ -154,12 +154,11 @@ impl OutputArguments {
 pub fn run(arguments: &CompressArguments) -> Result<Outcome> {
     let recipe = recipe(arguments)?;
     let context = usize::from(recipe.header.model.context);
-    let workers = match arguments.raw {
-        true => {
-            arguments.model.only_cpu()?;
-            Workers::Threads(1)
-        }
-        false => arguments.model.workers(arguments.threads.count(), &recipe.model, context)?,
+    let workers = if arguments.raw {
+        arguments.model.only_cpu()?;
+        Workers::Threads(1)
+    } else {
+        arguments.model.workers(arguments.threads.count(), &recipe.model, context)?
     };
     let inputs = Input::from_arguments(&arguments.files);
     let extension = if arguments.raw { MESSAGE } else { STREAM };

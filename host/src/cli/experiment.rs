@@ -11,6 +11,7 @@ use super::options::{CorpusArguments, Device, VerbosityArguments};
 use crate::experiment::Experiment;
 use crate::experiment::plan::Plan;
 use crate::experiment::report::{self, Origin};
+use crate::experiment::stability;
 use crate::model::LoadedModel;
 
 /// Options of `experiment`.
@@ -64,13 +65,15 @@ pub fn run(arguments: &ExperimentArguments) -> Result<()> {
         Device::Cpu => "cpu",
         Device::Cuda => "cuda",
     };
+    let sample = beginning(&arguments.test, SAMPLE)?;
     let experiment = Experiment {
         plan,
         directory: directory.clone(),
         corpus: arguments.corpus.clone(),
         test: arguments.test.clone(),
         device: device.to_owned(),
-        sample: beginning(&arguments.test, SAMPLE)?,
+        words: stability::words(&sample),
+        sample,
         quiet: arguments.verbosity.quiet,
     };
     let Some(outcomes) = experiment.run()? else {

@@ -134,12 +134,13 @@ impl Decoder {
             }
             Self::Subwords { subwords, ids, shown } => {
                 ids.push(token);
-                let all = subwords.subwords().context("not a vocabulary")?.decode(ids)?;
+                let subwords = subwords.subwords().context("not a vocabulary")?;
+                let all = subwords.decode(ids)?;
                 if !all.ends_with('\u{fffd}') {
                     text = all.as_bytes().get(*shown..).unwrap_or_default().to_vec();
                     // The last token stays, so that the space before the next is not taken for the beginning of all; but not a byte
                     // within a character.
-                    let last = subwords.subwords().context("not a vocabulary")?.decode(&[token])?;
+                    let last = subwords.decode(&[token])?;
                     let stays = !last.contains('\u{fffd}');
                     *ids = if stays { vec![token] } else { Vec::new() };
                     *shown = if stays { last.len() } else { 0 };

@@ -121,6 +121,22 @@ pub struct TokenizeArguments {
 }
 
 impl TokenizeArguments {
+    /// What the method reads: an M1, a lexicon or subwords.
+    ///
+    /// # Errors
+    /// It cannot be read, or does not belong to the method.
+    pub fn load_model(&self) -> Result<LoadedModel> {
+        match (self.lexicon.load()?, self.tokenizer.load()?) {
+            (Some(lexicon), _) => Ok(lexicon),
+            (None, Some(subwords)) => {
+                ensure!(self.method == TokenMethod::Unigram, "--tokenizer belongs to --method unigram");
+                Ok(subwords)
+            }
+            (None, None) if matches!(self.method, TokenMethod::Ac | TokenMethod::EqualInfo) => self.model.load_m1(),
+            (None, None) => LoadedModel::english(),
+        }
+    }
+
     fn method(&self, model: &LoadedModel) -> Method {
         let method = self.method_of_text(model);
         match self.task {
@@ -162,16 +178,7 @@ impl TokenizeArguments {
 /// # Errors
 /// The model or the corpus cannot be read, or the shards cannot be written.
 pub fn run(arguments: &TokenizeArguments, command: &str) -> Result<()> {
-    let needs_m1 = matches!(arguments.method, TokenMethod::Ac | TokenMethod::EqualInfo);
-    let model = match (arguments.lexicon.load()?, arguments.tokenizer.load()?) {
-        (Some(lexicon), _) => lexicon,
-        (None, Some(subwords)) => {
-            ensure!(arguments.method == TokenMethod::Unigram, "--tokenizer belongs to --method unigram");
-            subwords
-        }
-        (None, None) if needs_m1 => arguments.model.load_m1()?,
-        (None, None) => LoadedModel::english()?,
-    };
+    let model = arguments.load_model()?;
     let method = arguments.method(&model);
     let has_model = !matches!(method, Method::Bytes | Method::Gzip { .. });
     let context = super::options::context(arguments.context, Some(&model))?;

@@ -119,7 +119,6 @@ impl<D: Driver> OnDevice<D> {
         ensure!((1..=config.context).contains(&context), "--context {context}: the model has {}", config.context);
         let tile = Tile::fitting(config, SHARED);
         let cache = integer_m1::Batch::<D::Buffer>::cache_bytes(config, context, tile, blocks);
-        let cache = cache.max(integer_m1::Batch::<D::Buffer>::trace_cache_bytes(config, context, tile, blocks));
         let (model, cache, taken) =
             (driver.allocate(packed.bytes().len())?, driver.allocate(cache)?, driver.allocate(size_of::<u64>())?);
         driver.upload(View::new(&model), packed.bytes())?;

@@ -28,6 +28,16 @@ pub enum Event {
     Loss(Loss),
 }
 
+impl Event {
+    /// A block's header and payload.
+    pub fn block(&self) -> Option<(&BlockHeader, &[u8])> {
+        match self {
+            Self::Block { block, payload, .. } => Some((block, payload)),
+            Self::Loss(_) => None,
+        }
+    }
+}
+
 /// Reads the blocks of one stream.
 pub struct BlockReader<'a, R> {
     source: &'a mut Source<R>,

@@ -33,9 +33,6 @@ pub enum Workers {
     Batch(Box<dyn Batch>),
 }
 
-/// Bytes of text that a GPU is given at once, at most.
-const MOST_TEXT: usize = 256 << 20;
-
 /// How a stream is made.
 #[derive(Clone)]
 pub struct Recipe {

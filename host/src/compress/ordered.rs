@@ -1,12 +1,15 @@
-//! Work on many threads whose results come back in the order of the input.
+//! Work on many threads, or many items at a time, whose results come back in the order of the input.
 //!
-//! Invariant: at most `2 * threads` items are between input and output, so memory is bounded whatever the
-//! length of the stream; the order and the values of the results do not depend on the number of threads.
+//! Invariant: at most `2 * threads` items, or one batch of at most [`MOST_BYTES`] and an item, are between input and output, so memory is bounded
+//! whatever the length of the stream; the order and the values of the results do not depend on the number of threads or the size of the batch.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
+
+/// Bytes with which a batch is full.
+const MOST_BYTES: usize = 256 << 20;
 
 /// Applies `work` to every item on `threads` threads and hands the results to `consume` in order.
 ///
@@ -75,6 +78,34 @@ where
     })
 }
 
+/// Applies `work` to batches of up to `most` items and hands the results to `consume` in order; an item has `size` bytes.
+///
+/// The first error, of any of them, ends everything and is returned.
+///
+/// # Errors
+/// Those of `items`, `work` and `consume`.
+pub fn batched<T, R, E>(
+    most: usize,
+    mut items: impl Iterator<Item = Result<T, E>>,
+    size: impl Fn(&T) -> usize,
+    mut work: impl FnMut(Vec<T>) -> Result<Vec<R>, E>,
+    mut consume: impl FnMut(R) -> Result<(), E>,
+) -> Result<(), E> {
+    loop {
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        while batch.len() < most.max(1) && bytes < MOST_BYTES {
+            let Some(item) = items.next() else { break };
+            let item = item?;
+            bytes += size(&item);
+            batch.push(item);
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        work(batch)?.into_iter().try_for_each(&mut consume)?;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,5 +146,33 @@ mod tests {
             let no_worker = || Err::<(), _>("worker");
             assert_eq!(ordered(threads, (0..100).map(Ok), no_worker, |(), item: i32| item, |_| Ok(())), Err("worker"));
         }
+    }
+
+    #[test]
+    fn batches_are_bounded_in_items_and_bytes() {
+        let batches = |most, size: usize| {
+            let (mut lengths, mut seen) = (Vec::new(), Vec::new());
+            let work = |batch: Vec<u32>| {
+                lengths.push(batch.len());
+                Ok::<_, ()>(batch)
+            };
+            let consume = |item| {
+                seen.push(item);
+                Ok(())
+            };
+            assert_eq!(batched(most, (0..10).map(Ok), |_| size, work, consume), Ok(()));
+            assert!(seen.into_iter().eq(0..10));
+            lengths
+        };
+        assert_eq!(batches(4, 1), [4, 4, 2]);
+        assert_eq!(batches(5, 1), [5, 5]);
+        assert_eq!(batches(0, 1), [1; 10]);
+        assert_eq!(batches(100, MOST_BYTES / 2), [2; 5]);
+        assert_eq!(batches(100, 2 * MOST_BYTES), [1; 10]);
+        let items = (0..10).map(|item| if item == 5 { Err("input") } else { Ok(item) });
+        assert_eq!(batched(3, items, |_| 1, Ok, |_| Ok(())), Err("input"));
+        let stop = |item| if item == 7 { Err("output") } else { Ok(()) };
+        assert_eq!(batched(3, (0..10).map(Ok), |_| 1, Ok, stop), Err("output"));
+        assert_eq!(batched(3, (0..10).map(Ok), |_| 1, |_| Err::<Vec<i32>, _>("work"), |_| Ok(())), Err("work"));
     }
 }

@@ -11,13 +11,13 @@ use equalinfo_codec::WindowBits;
 use equalinfo_codec::container::{BlockHeader, BlockKind, Header, Method, TABLE_LENGTH, parse_table};
 use equalinfo_codec::error::DecodeError;
 
+use super::Workers;
 use super::batch::Batch;
 use super::blocks::{BlockReader, Event};
 use super::coder::Coder;
 use super::index_map::IndexMap;
-use super::ordered::ordered;
+use super::ordered::{batched, ordered};
 use super::source::Source;
-use super::{MOST_TEXT, Workers};
 use crate::model::LoadedModel;
 
 /// What a file of one or more streams held.
@@ -128,7 +128,7 @@ fn restore<R: Read>(
 ) -> Result<bool> {
     let text_before = restored.text;
     let mut reader = BlockReader::new(source, header, start, map);
-    let mut consume = |decoded: Decoded| -> Result<()> {
+    let consume = |decoded: Decoded| -> Result<()> {
         match decoded {
             Ok((position, text)) => {
                 output.write_all(&text).context("cannot write")?;
@@ -149,15 +149,10 @@ fn restore<R: Read>(
             ordered(*threads, reader.by_ref(), coder, |coder, event| decode(coder, header, event), consume)?;
         }
         Workers::Batch(batch) => {
-            let most = batch.texts().min(MOST_TEXT / header.block_size as usize).max(1);
             let mut coder = coder()?;
-            loop {
-                let some = reader.by_ref().take(most).collect::<Result<Vec<_>>>()?;
-                if some.is_empty() {
-                    break;
-                }
-                decode_batch(&mut coder, batch.as_ref(), header, some)?.into_iter().try_for_each(&mut consume)?;
-            }
+            let size = |event: &Event| event.block().map_or(0, |(block, _)| block.text_length as usize);
+            let work = |events| decode_batch(&mut coder, batch.as_ref(), header, events);
+            batched(batch.texts(), reader.by_ref(), size, work, consume)?;
         }
     }
     Ok(reader.is_complete())
@@ -184,16 +179,14 @@ fn decode(coder: &mut Coder, header: &Header, event: Event) -> Decoded {
 
 /// Blocks as [`decode`] gives them, by a GPU. What it finds damaged is decoded once more on the CPU, which names the damage.
 fn decode_batch(coder: &mut Coder, batch: &dyn Batch, header: &Header, events: Vec<Event>) -> Result<Vec<Decoded>> {
-    let coded = |event: &Event| match event {
-        Event::Block { block, payload, .. } if block.kind == BlockKind::Coded => Some((*block, payload.clone())),
-        _ => None,
-    };
-    let blocks: Vec<(BlockHeader, Vec<u8>)> = events.iter().filter_map(coded).collect();
-    let payloads: Vec<&[u8]> = blocks.iter().map(|(_, payload)| &payload[..]).collect();
+    let is_coded = |block: &BlockHeader| block.kind == BlockKind::Coded;
+    let blocks: Vec<(&BlockHeader, &[u8])> =
+        events.iter().filter_map(Event::block).filter(|(block, _)| is_coded(block)).collect();
     let mut texts = match header.method {
         Method::EqualInfo { bits, .. } => texts_of_windows(coder, batch, header, bits, &blocks)?,
         _ => {
             let lengths: Vec<usize> = blocks.iter().map(|(block, _)| block.text_length as usize).collect();
+            let payloads: Vec<&[u8]> = blocks.iter().map(|(_, payload)| *payload).collect();
             let texts = batch.range_decode(&payloads, &lengths)?;
             // Whether a code that no encoder writes is damage, the codec knows.
             let known: Vec<&[u8]> = texts.iter().flatten().map(|text| &text[..]).collect();
@@ -205,7 +198,10 @@ fn decode_batch(coder: &mut Coder, batch: &dyn Batch, header: &Header, events: V
     }
     .into_iter();
     let decoded = events.into_iter().map(|event| {
-        let text = if coded(&event).is_some() { texts.next().flatten() } else { None };
+        let text = match &event {
+            Event::Block { block, .. } if is_coded(block) => texts.next().flatten(),
+            _ => None,
+        };
         match (&event, text) {
             (Event::Block { block, position, .. }, Some(text))
                 if BlockHeader::stored(block.number, &text).text_checksum == block.text_checksum =>
@@ -224,7 +220,7 @@ fn texts_of_windows(
     batch: &dyn Batch,
     header: &Header,
     bits: WindowBits,
-    blocks: &[(BlockHeader, Vec<u8>)],
+    blocks: &[(&BlockHeader, &[u8])],
 ) -> Result<Vec<Option<Vec<u8>>>> {
     let whole = |payload: &[u8]| payload.len() - payload.len() % bits.bytes();
     let values: Vec<u8> = blocks.iter().flat_map(|(_, payload)| &payload[..whole(payload)]).copied().collect();

@@ -10,8 +10,8 @@ use equalinfo_codec::container::{
 
 use super::batch::Batch;
 use super::coder::Coder;
-use super::ordered::ordered;
-use super::{MOST_TEXT, Recipe, Workers};
+use super::ordered::{batched, ordered};
+use super::{Recipe, Workers};
 
 /// What was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub fn compress(
         progress(index.text_length(), index.offset());
         Ok(())
     };
-    let mut blocks = Blocks { input, size: header.block_size as usize, number: 0 };
+    let blocks = Blocks { input, size: header.block_size as usize, number: 0 };
     match workers {
         Workers::Threads(threads) => ordered(
             *threads,
@@ -65,16 +65,13 @@ pub fn compress(
             |coder, (number, text)| encode(recipe, coder, number, &text),
             |encoded| consume(encoded?),
         )?,
-        Workers::Batch(batch) => {
-            let most = batch.texts().min(MOST_TEXT / header.block_size as usize).max(1);
-            loop {
-                let some = blocks.by_ref().take(most).collect::<Result<Vec<_>>>()?;
-                if some.is_empty() {
-                    break;
-                }
-                encode_batch(recipe, batch.as_ref(), &some)?.into_iter().try_for_each(&mut consume)?;
-            }
-        }
+        Workers::Batch(batch) => batched(
+            batch.texts(),
+            blocks,
+            |(_, text)| text.len(),
+            |blocks| encode_batch(recipe, batch.as_ref(), &blocks),
+            consume,
+        )?,
     }
     let mut end = END_MARKER.to_vec();
     end.extend(entries.iter().flat_map(IndexEntry::to_bytes));
@@ -134,7 +131,9 @@ fn encode(recipe: &Recipe, coder: &mut Coder, number: u32, text: &[u8]) -> Resul
 
 /// Blocks as [`encode`] makes them, by a GPU.
 fn encode_batch(recipe: &Recipe, batch: &dyn Batch, blocks: &[(u32, Vec<u8>)]) -> Result<Vec<(BlockHeader, Vec<u8>)>> {
-    let coded: Vec<&[u8]> = blocks.iter().map(|(_, text)| &text[..]).filter(|text| !is_noise(text)).collect();
+    let is_coded: Vec<bool> = blocks.iter().map(|(_, text)| !is_noise(text)).collect();
+    let texts = blocks.iter().zip(&is_coded).filter(|(_, is_coded)| **is_coded);
+    let coded: Vec<&[u8]> = texts.map(|((_, text), _)| &text[..]).collect();
     let payloads = match recipe.header.method {
         Method::Ac => batch.range_encode(&coded)?,
         Method::EqualInfo { bits, code: WindowCode::Default } => {
@@ -143,8 +142,8 @@ fn encode_batch(recipe: &Recipe, batch: &dyn Batch, blocks: &[(u32, Vec<u8>)]) -
         _ => bail!("--device cuda has methods ac and equal-info with the default code"),
     };
     let mut payloads = payloads.into_iter();
-    let block = |(number, text): &(u32, Vec<u8>)| {
-        let payload = if is_noise(text) { None } else { payloads.next() };
+    let block = |((number, text), is_coded): (&(u32, Vec<u8>), bool)| {
+        let payload = if is_coded { payloads.next() } else { None };
         match payload.filter(|payload| payload.len() < text.len()) {
             Some(payload) => {
                 let block = BlockHeader::coded(*number, text, payload.len());
@@ -153,7 +152,7 @@ fn encode_batch(recipe: &Recipe, batch: &dyn Batch, blocks: &[(u32, Vec<u8>)]) -
             None => stored(*number, text),
         }
     };
-    Ok(blocks.iter().map(block).collect())
+    Ok(blocks.iter().zip(is_coded).map(block).collect())
 }
 
 /// A block that is its text.

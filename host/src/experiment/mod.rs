@@ -22,7 +22,6 @@ use crate::cli::lexicon;
 use crate::cli::m2::{EvalArguments, TrainArguments};
 use crate::cli::tokenize::{self, TokenizeArguments};
 use crate::cli::train_unigram;
-use crate::model::LoadedModel;
 use crate::tokenize::method::{LexiconOf, Method};
 use crate::tokenize::shards::{Manifest, Rows};
 use crate::tokenize::tokenizer::Tokenizer;
@@ -42,8 +41,9 @@ pub struct Experiment {
     pub test: Vec<String>,
     /// As on the command line.
     pub device: String,
-    /// The beginning of the held-out text, for [`stability`].
+    /// The beginning of the held-out text, for [`stability`], and its words.
     pub sample: Vec<u8>,
+    pub words: Vec<String>,
     pub quiet: bool,
 }
 
@@ -98,6 +98,17 @@ fn file_name(method: &Method) -> String {
     let name = method.to_string().to_lowercase();
     let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     name.trim_matches('-').to_owned()
+}
+
+/// Makes a file that a method needs, with these options.
+type Build = fn(&[String]) -> Result<()>;
+
+fn train_unigram(line: &[String]) -> Result<()> {
+    train_unigram::run(&parse::<train_unigram::UnigramArguments>(line)?)
+}
+
+fn build_lexicon(line: &[String]) -> Result<()> {
+    lexicon::run(&lexicon::Lexicon::Build(parse::<lexicon::BuildArguments>(&[line, &words(&["-q"])].concat())?))
 }
 
 impl Experiment {
@@ -161,7 +172,7 @@ impl Experiment {
         let mut commands = Vec::new();
         let model = self.model(method, &mut commands)?;
 
-        let mut manifests = Vec::new();
+        let (mut tokenizations, mut manifests) = (Vec::new(), Vec::new());
         for (output, files, tokens) in
             [(&train, &self.corpus, wanted), (&test, &self.test, measured_rows * u64::from(*sequence))]
         {
@@ -171,12 +182,14 @@ impl Experiment {
             line.extend(words(&["--sequence", &sequence.to_string(), "--tokens", &tokens.to_string(), "-o", output]));
             let command = format!("equalinfo tokenize {}", line.join(" "));
             line.push("-q".to_owned());
-            tokenize::run(&parse::<TokenizeArguments>(&line)?, &command)?;
+            let arguments: TokenizeArguments = parse(&line)?;
+            tokenize::run(&arguments, &command)?;
             commands.push(command);
             if interrupt::requested() {
                 return Ok(None);
             }
             manifests.push(Manifest::complete(Path::new(output))?);
+            tokenizations.push(arguments);
         }
 
         let run = self.directory.join("runs").join(format!("{}-{preset}", file_name(method)));
@@ -226,7 +239,7 @@ impl Experiment {
         let figures = m2::measure(&parse::<EvalArguments>(&line)?)?;
         let (divergence, (stability, fixed)) = match known {
             Some(known) => (known.divergence.clone(), (known.stability, known.fixed.clone())),
-            None => (divergence(Path::new(&train), &manifests[0])?, self.stability(method, &model)?),
+            None => (divergence(Path::new(&train), &manifests[0])?, self.stability(method, &tokenizations[1])?),
         };
         Ok(Some(Outcome {
             preset: preset.to_owned(),
@@ -252,7 +265,7 @@ impl Experiment {
     fn model(&self, method: &Method, commands: &mut Vec<String>) -> Result<Vec<String>> {
         let m1 = &self.plan.m1;
         let file = |name: &str| self.directory.join("models").join(name).display().to_string();
-        let (command, mut line, option, path) = match method {
+        let (command, build, mut line, option, path): (_, Build, _, _, _) = match method {
             _ if method.needs_m1() => return Ok(words(&["--model", m1])),
             Method::Unigram { pieces } => {
                 let path = match &self.plan.tokenizer {
@@ -262,17 +275,17 @@ impl Experiment {
                 let mut line = words(&["--corpus"]);
                 line.extend(self.corpus.clone());
                 line.extend(words(&["--limit", MODEL_TEXT, "--vocabulary", &pieces.to_string()]));
-                ("train unigram", line, "--tokenizer", path)
+                ("train unigram", train_unigram, line, "--tokenizer", path)
             }
             Method::Lexicon { kind: LexiconOf::WindowCode, .. } => {
                 let line = words(&["--kind", "window-code", "--model", m1]);
-                ("lexicon build", line, "--lexicon", file("window-code.lex"))
+                ("lexicon build", build_lexicon, line, "--lexicon", file("window-code.lex"))
             }
             Method::Lexicon { kind: LexiconOf::Optimal, .. } => {
                 let mut line = words(&["--kind", "optimal", "--model", m1, "--corpus"]);
                 line.extend(self.corpus.clone());
                 line.extend(words(&["--limit", MODEL_TEXT]));
-                ("lexicon build", line, "--lexicon", file("optimal.lex"))
+                ("lexicon build", build_lexicon, line, "--lexicon", file("optimal.lex"))
             }
             _ => return Ok(Vec::new()),
         };
@@ -281,28 +294,18 @@ impl Experiment {
         if !Path::new(&path).exists() {
             self.say(&format!("{method}: {command}"));
             fs::create_dir_all(self.directory.join("models")).context("the directory of the experiment")?;
-            if command == "train unigram" {
-                train_unigram::run(&parse::<train_unigram::UnigramArguments>(&line)?)?;
-            } else {
-                line.push("-q".to_owned());
-                lexicon::run(&lexicon::Lexicon::Build(parse::<lexicon::BuildArguments>(&line)?))?;
-            }
+            build(&line)?;
         }
         Ok(words(&[option, &path]))
     }
 
-    fn stability(&self, method: &Method, options: &[String]) -> Result<(Option<f64>, Option<Fixed>)> {
+    fn stability(&self, method: &Method, arguments: &TokenizeArguments) -> Result<(Option<f64>, Option<Fixed>)> {
         if matches!(method, Method::Seq2seq { .. }) {
             return Ok((None, None));
         }
-        let model = match options {
-            [option, path] if option == "--tokenizer" => LoadedModel::tokenizer(Path::new(path))?,
-            [option, path] if option == "--lexicon" => LoadedModel::lexicon(Path::new(path))?,
-            [option, name] if option == "--model" => LoadedModel::m1(Some(name))?,
-            _ => LoadedModel::english()?,
-        };
+        let model = arguments.load_model()?;
         let tokenizer = Tokenizer::new(method.clone(), &model, model.context())?;
-        let edits = stability::text_to_tokens(&tokenizer, &stability::words(&self.sample))?;
+        let edits = stability::text_to_tokens(&tokenizer, &self.words)?;
         let fixed = stability::token_to_text(&tokenizer, &self.sample[..self.sample.len().min(FIXED_FROM)])?;
         Ok((edits, fixed))
     }

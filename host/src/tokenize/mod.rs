@@ -14,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 
 use crate::compress::Workers;
-use crate::compress::ordered::ordered;
+use crate::compress::ordered::{batched, ordered};
 use examples::Examples;
 use shards::{Layout, Manifest, Writer};
 use tokenizer::{Tokenizer, Tokens, most_tokens};
@@ -57,16 +57,16 @@ pub fn tokenize(
         Layout::Examples => sequence,
         Layout::Stream => most_tokens(example.len()),
     };
-    let mut consume = |example: &[u8], tokens: Tokens| -> Result<(), Stop> {
+    let mut consume = |(example, tokens): (Vec<u8>, Tokens)| -> Result<(), Stop> {
         let rows = match settings.layout {
             Layout::Examples => vec![tokens],
             Layout::Stream => tokens.rows(row).collect(),
         };
-        writer.push(rows, Sha256::digest(example).into()).map_err(Stop::Failed)?;
+        writer.push(rows, Sha256::digest(&example).into()).map_err(Stop::Failed)?;
         progress(example.len() as u64);
         if enough(&writer) { Err(Stop::Enough) } else { Ok(()) }
     };
-    let mut examples = examples.map(|example| example.map_err(Stop::Failed));
+    let examples = examples.map(|example| example.map_err(Stop::Failed));
     let outcome = match workers {
         Workers::Threads(threads) => ordered(
             *threads,
@@ -76,23 +76,17 @@ pub fn tokenize(
                 let tokens = tokenizer.tokenize(session, &example, most(&example));
                 (example, tokens)
             },
-            |(example, tokens): (Vec<u8>, Result<Tokens>)| consume(&example, tokens.map_err(Stop::Failed)?),
+            |(example, tokens): (Vec<u8>, Result<Tokens>)| consume((example, tokens.map_err(Stop::Failed)?)),
         ),
-        Workers::Batch(batch) => loop {
-            let some = match examples.by_ref().take(batch.texts()).collect::<Result<Vec<Vec<u8>>, Stop>>() {
-                Ok(some) if some.is_empty() => break Ok(()),
-                Ok(some) => some,
-                Err(error) => break Err(error),
+        Workers::Batch(batch) => {
+            let work = |some: Vec<Vec<u8>>| {
+                let texts: Vec<&[u8]> = some.iter().map(|example| &example[..]).collect();
+                let longest = texts.iter().map(|text| most(text)).max().unwrap_or(sequence);
+                let all = tokenizer.tokenize_batch(batch.as_ref(), &texts, longest).map_err(Stop::Failed)?;
+                Ok(some.into_iter().zip(all).collect())
             };
-            let texts: Vec<&[u8]> = some.iter().map(|example| &example[..]).collect();
-            let longest = texts.iter().map(|text| most(text)).max().unwrap_or(sequence);
-            let done = tokenizer.tokenize_batch(batch.as_ref(), &texts, longest).map_err(Stop::Failed);
-            let done =
-                done.and_then(|all| some.iter().zip(all).try_for_each(|(example, tokens)| consume(example, tokens)));
-            if done.is_err() {
-                break done;
-            }
-        },
+            batched(batch.texts(), examples, Vec::len, work, consume)
+        }
     };
     match outcome {
         Err(Stop::Failed(error)) => Err(error),

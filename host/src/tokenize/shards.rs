@@ -123,12 +123,16 @@ impl Manifest {
 
     /// What the text was, as one SHA-256.
     pub fn text_sha256(&self) -> String {
-        hex(&self.shards.iter().fold(Sha256::new(), |all, shard| all.chain_update(&shard.text_sha256)).finalize())
+        self.sha256_of(|shard| &shard.text_sha256)
     }
 
     /// What the tokens are, as one SHA-256.
     pub fn sha256(&self) -> String {
-        hex(&self.shards.iter().fold(Sha256::new(), |all, shard| all.chain_update(&shard.sha256)).finalize())
+        self.sha256_of(|shard| &shard.sha256)
+    }
+
+    fn sha256_of(&self, part: impl Fn(&Shard) -> &str) -> String {
+        hex(&self.shards.iter().fold(Sha256::new(), |all, shard| all.chain_update(part(shard))).finalize())
     }
 
     /// Tokens with a loss.

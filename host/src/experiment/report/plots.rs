@@ -101,13 +101,7 @@ pub fn cost(outcomes: &[&Outcome]) -> Result<String> {
     let cost = |outcome: &Outcome| outcome.figures.flops_per_byte_with_m1 / 1e6;
     let (least, most) = bounds(outcomes.iter().map(|outcome| cost(outcome)));
     let (low, high) = bounds(outcomes.iter().map(|outcome| outcome.figures.bits_per_byte));
-    let methods: Vec<&Method> = outcomes
-        .iter()
-        .enumerate()
-        .filter_map(|(index, outcome)| {
-            outcomes[..index].iter().all(|other| other.method != outcome.method).then_some(&outcome.method)
-        })
-        .collect();
+    let methods: Vec<&Method> = super::methods(outcomes).map(|outcome| &outcome.method).collect();
     svg(
         |area| {
             let mut chart = ChartBuilder::on(area)

@@ -38,7 +38,6 @@ impl OnDevice {
         let packed = PackedModel::new(model);
         let config = packed.config();
         let cache = Batch::<TestBuffer>::cache_bytes(config, context, tile, blocks);
-        let cache = cache.max(Batch::<TestBuffer>::trace_cache_bytes(config, context, tile, blocks));
         Self {
             config,
             tile,
