@@ -100,7 +100,7 @@ fn training(model: &ModelConfig, precision: Precision, threads: usize, seconds: 
         });
         workers.set_parameters(&parameters);
         let loss = workers.train(rows.collect(), None, 1e-4, 1.0 / (BATCH * SEQUENCE) as f32, &mut gradients);
-        optimizer.update(&mut device, &mut parameters, &gradients, 1e-3, 1.0);
+        optimizer.update(&mut device, &mut parameters, &mut gradients, 1e-3, 1.0);
         loss.count
     };
     step(0);

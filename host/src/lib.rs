@@ -10,6 +10,7 @@ pub mod experiment;
 pub mod lexicon;
 pub mod model;
 pub mod quantize;
+pub mod ranks;
 pub mod static_model;
 pub mod tokenize;
 pub mod train;

@@ -5,6 +5,7 @@ use std::thread;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use equalinfo_kernels::cuda::nccl::{Nccl, NcclError};
 use equalinfo_kernels::cuda::nvrtc::Nvrtc;
 use equalinfo_kernels::cuda::{CudaError, Device, devices, driver_version};
 use serde_json::{Value, json};
@@ -24,6 +25,8 @@ pub struct DevicesArguments {
 struct Found {
     driver: Result<(u32, u32), CudaError>,
     nvrtc: Result<Nvrtc, CudaError>,
+    /// What several GPUs need to train together.
+    nccl: Result<Nccl, NcclError>,
     gpus: Result<Vec<Device>, CudaError>,
 }
 
@@ -31,7 +34,7 @@ impl Found {
     fn look() -> Self {
         let driver = driver_version();
         let newest = driver.as_ref().ok().map(|version| version.0);
-        Self { nvrtc: Nvrtc::find(newest).map_err(CudaError::from), gpus: devices(), driver }
+        Self { nvrtc: Nvrtc::find(newest).map_err(CudaError::from), gpus: devices(), nccl: Nccl::find(), driver }
     }
 
     /// What `--device auto` takes.
@@ -64,6 +67,11 @@ fn version((major, minor): (u32, u32)) -> String {
     format!("{major}.{minor}")
 }
 
+fn nccl_version(nccl: &Nccl) -> String {
+    let (major, minor, patch) = nccl.version();
+    format!("{major}.{minor}.{patch}")
+}
+
 fn lines(found: &Found) -> String {
     let mut lines = vec![format!("CPU: {}, {} cores, {}", std::env::consts::ARCH, cores(), instructions())];
     lines.push(match &found.driver {
@@ -75,6 +83,12 @@ fn lines(found: &Found) -> String {
         // Its message begins with its name.
         Err(error) => error.to_string(),
     });
+    match &found.nccl {
+        Ok(nccl) => lines.push(format!("NCCL: {}, {}", nccl_version(nccl), nccl.path())),
+        // One GPU takes none.
+        Err(error) if found.gpus.as_ref().is_ok_and(|gpus| gpus.len() > 1) => lines.push(error.to_string()),
+        Err(_) => {}
+    }
     // Without a driver its line says everything.
     match &found.gpus {
         Ok(gpus) => lines.extend(gpus.iter().map(line)),
@@ -104,6 +118,7 @@ fn object(found: &Found) -> Value {
         "cpu": { "architecture": std::env::consts::ARCH, "cores": cores(), "instructions": instructions() },
         "driver": found.driver.as_ref().ok().map(|release| version(*release)),
         "nvrtc": found.nvrtc.as_ref().ok().map(|nvrtc| json!({ "version": version(nvrtc.version()), "path": nvrtc.path() })),
+        "nccl": found.nccl.as_ref().ok().map(|nccl| json!({ "version": nccl_version(nccl), "path": nccl.path() })),
         "gpus": gpus,
         "missing": missing(found),
         "kernel_cache": cache().map(|cache| cache.folder().display().to_string()),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use equalinfo_codec::{WindowBits, WindowCode, encode_window};
 
@@ -13,6 +13,7 @@ use crate::experiment::plan::Plan;
 use crate::experiment::report::{self, Origin};
 use crate::experiment::stability;
 use crate::model::LoadedModel;
+use crate::ranks::launch;
 
 /// Options of `experiment`.
 ///
@@ -52,6 +53,10 @@ pub struct ExperimentArguments {
 /// # Errors
 /// The plan is none, a command of it fails, or it was interrupted.
 pub fn run(arguments: &ExperimentArguments) -> Result<()> {
+    ensure!(
+        launch::from_environment()?.is_none_or(|launch| launch.count == 1),
+        "an experiment is one process; start its 'train m2' commands, which the report lists, with the launcher instead"
+    );
     let mut plan = Plan::load(&arguments.plan)?;
     if let Some(model) = &arguments.model {
         plan.m1.clone_from(model);

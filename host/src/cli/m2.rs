@@ -32,6 +32,8 @@ pub enum Preset {
 }
 
 /// Options of `train m2`.
+///
+/// Started by torchrun, srun or mpirun, every process is a rank on a GPU of its own: rows of a step are dealt to them, and rank 0 writes the files.
 #[derive(Debug, Clone, Args)]
 pub struct TrainArguments {
     /// Directory of token shards that 'tokenize' wrote

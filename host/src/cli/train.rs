@@ -34,6 +34,8 @@ pub enum Preset {
 }
 
 /// Options of `train m1`.
+///
+/// Started by torchrun, srun or mpirun, every process is a rank on a GPU of its own: rows of a step are dealt to them, and rank 0 writes the files.
 #[derive(Debug, Clone, Args)]
 pub struct M1Arguments {
     /// Corpus: files, directories or patterns (.txt, .jsonl, .parquet; .gz, .zst, .xz)

@@ -4,7 +4,7 @@
 //! is missing. Driver and kernels are those of `equalinfo-kernels`.
 
 use anyhow::{Context, Result};
-use equalinfo_kernels::cuda::{Cache, CudaDriver, CudaError};
+use equalinfo_kernels::cuda::{Cache, CudaDriver, CudaError, devices};
 
 use crate::cli::options::Device;
 
@@ -14,6 +14,13 @@ pub enum Place {
     Cpu(Reason),
     /// On this GPU.
     Cuda(Box<CudaDriver>),
+}
+
+impl Place {
+    /// Whether it is a GPU.
+    pub fn is_gpu(&self) -> bool {
+        matches!(self, Self::Cuda(_))
+    }
 }
 
 /// Why a command runs on the CPU.
@@ -36,12 +43,13 @@ pub fn cache() -> Option<Cache> {
     }
 }
 
-/// The place that was asked for; with `auto` the GPU of number `ordinal` if it can be used.
+/// The place that was asked for; with `auto` a GPU if it can be used: the one of number `local`, that of a rank among the ranks of its machine. A launcher may show
+/// each rank only one, so numbers begin anew behind the last.
 ///
 /// # Errors
 /// `cuda` was asked for, and driver, GPU or compiler aren't there.
-pub fn choose(asked: Device, ordinal: usize) -> Result<Place> {
-    choose_from(asked, || CudaDriver::new(ordinal, cache()))
+pub fn choose(asked: Device, local: usize) -> Result<Place> {
+    choose_from(asked, || CudaDriver::new(local % devices()?.len(), cache()))
 }
 
 fn choose_from(asked: Device, open: impl FnOnce() -> Result<CudaDriver, CudaError>) -> Result<Place> {

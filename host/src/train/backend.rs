@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use equalinfo_kernels::cross_entropy::Plan;
+use equalinfo_kernels::cuda::CudaDriver;
+use equalinfo_kernels::cuda::nccl::{Communicator, Nccl, UniqueId};
 use equalinfo_kernels::gemm::LinearShape;
 
 use super::cpu::Cpu;
@@ -12,11 +14,12 @@ use super::device::{Device, Loss, Report, TokenLosses};
 use super::fake_quantize;
 use super::gpu::{Gpu, GpuBackend};
 use super::model::{Batch, Calibration, ModelConfig};
-use super::optimizer::{Optimizer, OptimizerKind};
+use super::optimizer::{Optimizer, OptimizerKind, Sharding};
 use super::run::{DEV_LENGTH, Settings};
 use super::workers::Workers;
 use crate::cuda::Place;
 use crate::quantize::ActivationScales;
+use crate::ranks::Ranks;
 
 /// What a step of the optimizer changes; all that a checkpoint holds in tensors.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,6 +31,52 @@ pub struct TrainingState {
     pub second: Vec<f32>,
     /// Steps of the optimizer so far.
     pub step: u64,
+}
+
+/// Which ranks get the state of all of them together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holders {
+    /// Rank 0. What the others get is of no use.
+    First,
+    /// Every rank.
+    All,
+}
+
+/// A rank's state with the moments of all ranks, each of which has those of its own piece.
+///
+/// # Errors
+/// Another rank is gone.
+pub fn gathered(
+    state: TrainingState,
+    ranks: &Ranks,
+    sharding: Option<Sharding>,
+    holders: Holders,
+) -> Result<TrainingState> {
+    let Some(sharding) = sharding else { return Ok(state) };
+    let length = state.parameters.len();
+    let whole = |own: Vec<f32>| -> Result<Vec<f32>> {
+        let mut all = vec![0.0; sharding.padded()];
+        all[sharding.own(sharding.padded())].copy_from_slice(&own);
+        match holders {
+            Holders::First => ranks.collect(&mut all, sharding.piece)?,
+            Holders::All => ranks.all_gather(&mut all, sharding.piece)?,
+        }
+        all.truncate(length);
+        Ok(all)
+    };
+    Ok(TrainingState { first: whole(state.first)?, second: whole(state.second)?, ..state })
+}
+
+/// What [`gathered`] made of a rank's moments, undone.
+pub fn own_moments(mut state: TrainingState, sharding: Option<Sharding>) -> TrainingState {
+    if let Some(sharding) = sharding {
+        for moments in [&mut state.first, &mut state.second] {
+            let mut own = moments[sharding.own(moments.len())].to_vec();
+            own.resize(sharding.piece, 0.0);
+            *moments = own;
+        }
+    }
+    state
 }
 
 /// The scales of activations that a job rounds with; without them nothing is rounded. With them, weights are rounded too.
@@ -47,17 +96,18 @@ pub trait Backend {
     fn parallel_batches(&self) -> usize;
     /// Steps of the optimizer so far.
     fn step(&self) -> u64;
-    fn state(&self) -> TrainingState;
+    /// What a checkpoint holds. All ranks must ask at once, as each has only a part.
+    fn state(&self, holders: Holders) -> Result<TrainingState>;
     fn set_parameters(&mut self, parameters: &[f32]);
-    /// Replaces all of it; the lengths must be those of [`Backend::state`].
+    /// Replaces all of it; the lengths must be those of [`Backend::state`] on a rank that holds it.
     fn set_state(&mut self, state: TrainingState);
     /// Forgets moments and step count.
     fn restart_optimizer(&mut self);
     /// Adds the loss to the report; gradients times `gradient_scale` replace those of the last call. May return before the work is done.
     fn train(&mut self, batches: Vec<Batch>, rounding: Rounding, z_loss: f32, gradient_scale: f32) -> Result<()>;
-    /// Moves the parameters by the gradients, clipped. May return before the work is done.
+    /// Moves the parameters by the gradients of all ranks, clipped. May return before the work is done.
     fn update(&mut self, learning_rate: f32, clip: f32) -> Result<()>;
-    /// The loss since the last report and the norm of the last update's gradients, once all work is done.
+    /// This rank's loss since the last report and the norm of the last update's gradients, once all work is done.
     fn take_report(&mut self) -> Result<Report>;
     fn evaluate(&mut self, batches: Vec<Batch>, rounding: Rounding) -> Result<Loss>;
     /// What each position of each batch costs.
@@ -84,10 +134,11 @@ pub struct MemoryEstimate {
 
 impl MemoryEstimate {
     /// Counts what [`super::model::Graph`], the optimizer and [`GpuBackend`] allocate.
-    pub fn new(model: &ModelConfig, optimizer: OptimizerKind, recompute: bool) -> Self {
+    pub fn new(model: &ModelConfig, optimizer: OptimizerKind, recompute: bool, ranks: usize) -> Self {
         let (d, ff, heads) = (model.width(), model.feed_forward, model.heads);
-        // f32 masters with a copy in bf16, f32 gradients, and moments.
-        let moments: usize = Optimizer::<Cpu>::state_lengths(optimizer, model).iter().sum();
+        // f32 masters with a copy in bf16, f32 gradients, and this rank's moments.
+        let sharding = Sharding::new(model.parameters(), (0, ranks));
+        let moments: usize = Optimizer::<Cpu>::rank_state_lengths(optimizer, model, sharding).iter().sum();
         let parameters = 10 * model.parameters() + 4 * moments;
         // A residual stream of 4 bytes a value twice a layer, the other activations in bf16, sums of rows and heads.
         let layer = 20 * d + 6 * ff + 8 + 4 * heads;
@@ -125,19 +176,40 @@ fn rows_that_fit(estimate: &MemoryEstimate, memory: usize, batch: usize, sequenc
     Ok(sequence * rows.min(most))
 }
 
-/// The backend of a place, with parameters as given.
+/// The backend of a place, with parameters as given, as one of some ranks.
 ///
 /// # Errors
-/// Those of the GPU, of which too little memory is the likeliest.
-pub fn open(place: Place, model: &ModelConfig, settings: &Settings, parameters: Vec<f32>) -> Result<Box<dyn Backend>> {
+/// Those of the GPU, of which too little memory is the likeliest; NCCL isn't there or cannot reach the other ranks.
+pub fn open(
+    place: Place,
+    model: &ModelConfig,
+    settings: &Settings,
+    parameters: Vec<f32>,
+    ranks: &Arc<Ranks>,
+) -> Result<Box<dyn Backend>> {
     Ok(match place {
-        Place::Cpu(_) => Box::new(CpuBackend::new(model, settings, parameters)),
+        Place::Cpu(_) => Box::new(CpuBackend::new(model, settings, parameters, ranks.clone())),
         Place::Cuda(driver) => {
             let (multiprocessors, peak) = (driver.device().multiprocessors as usize, driver.device().peak_bf16());
-            let device = Gpu::new(*driver, multiprocessors);
-            Box::new(GpuBackend::new(device, model, settings, &parameters)?.with_peak(peak))
+            let communicator = communicator(&driver, ranks)?;
+            let mut device = Gpu::new(*driver, multiprocessors);
+            if let Some(communicator) = communicator {
+                device = device.with_collective(Box::new(communicator));
+            }
+            Box::new(GpuBackend::new(device, model, settings, &parameters, ranks.clone())?.with_peak(peak))
         }
     })
+}
+
+/// What connects a GPU to those of the other ranks, if a launcher started this one.
+fn communicator(driver: &CudaDriver, ranks: &Ranks) -> Result<Option<Communicator>> {
+    if !ranks.is_launched() {
+        return Ok(None);
+    }
+    let nccl = Nccl::find()?;
+    let id = ranks.by_first(|| Ok(nccl.unique_id()?.0.to_vec()))?;
+    let id = UniqueId(id.try_into().ok().context("rank 0 sent no id of NCCL")?);
+    Ok(Some(Communicator::new(nccl, driver, ranks.rank(), ranks.count(), id)?))
 }
 
 /// Threads, each with a graph of its own.
@@ -149,12 +221,14 @@ pub struct CpuBackend {
     parameters: Vec<f32>,
     gradients: Vec<f32>,
     loss: Loss,
+    ranks: Arc<Ranks>,
 }
 
 impl CpuBackend {
-    pub fn new(model: &ModelConfig, settings: &Settings, parameters: Vec<f32>) -> Self {
+    pub fn new(model: &ModelConfig, settings: &Settings, mut parameters: Vec<f32>, ranks: Arc<Ranks>) -> Self {
         let Settings { precision, workers, micro_batch, optimizer, weight_decay, recompute, .. } = *settings;
-        let device = Cpu::new(Precision::F32);
+        let device = Cpu::new(Precision::F32).with_ranks(ranks.clone());
+        parameters.resize(Sharding::new(parameters.len(), device.ranks()).padded(), 0.0);
         Self {
             model: model.clone(),
             workers: Workers::new(model, workers, micro_batch.max(DEV_LENGTH), recompute, move || Cpu::new(precision)),
@@ -163,17 +237,19 @@ impl CpuBackend {
             gradients: vec![0.0; parameters.len()],
             parameters,
             loss: Loss::default(),
+            ranks,
         }
     }
 
     /// Gives the threads the weights as they are, or as the integer model will hold them.
     fn share_weights(&self, rounded: bool) {
+        let weights = &self.parameters[..self.model.parameters()];
         if rounded {
-            let mut weights = self.parameters.clone();
+            let mut weights = weights.to_vec();
             fake_quantize::weights(&self.model, &mut weights);
             self.workers.set_parameters(&weights);
         } else {
-            self.workers.set_parameters(&self.parameters);
+            self.workers.set_parameters(weights);
         }
     }
 }
@@ -188,20 +264,22 @@ impl Backend for CpuBackend {
     }
 
     fn set_parameters(&mut self, parameters: &[f32]) {
-        self.parameters.copy_from_slice(parameters);
+        self.parameters[..parameters.len()].copy_from_slice(parameters);
     }
 
-    fn state(&self) -> TrainingState {
-        TrainingState {
-            parameters: self.parameters.clone(),
+    fn state(&self, holders: Holders) -> Result<TrainingState> {
+        let own = TrainingState {
+            parameters: self.parameters[..self.model.parameters()].to_vec(),
             first: self.optimizer.first.clone(),
             second: self.optimizer.second.clone(),
             step: self.optimizer.step,
-        }
+        };
+        gathered(own, &self.ranks, self.optimizer.sharding(), holders)
     }
 
     fn set_state(&mut self, state: TrainingState) {
-        self.parameters = state.parameters;
+        let state = own_moments(state, self.optimizer.sharding());
+        self.set_parameters(&state.parameters);
         self.optimizer.first = state.first;
         self.optimizer.second = state.second;
         self.optimizer.step = state.step;
@@ -215,13 +293,14 @@ impl Backend for CpuBackend {
 
     fn train(&mut self, batches: Vec<Batch>, rounding: Rounding, z_loss: f32, gradient_scale: f32) -> Result<()> {
         self.share_weights(rounding.is_some());
-        self.loss += self.workers.train(batches, rounding, z_loss, gradient_scale, &mut self.gradients);
+        let gradients = &mut self.gradients[..self.model.parameters()];
+        self.loss += self.workers.train(batches, rounding, z_loss, gradient_scale, gradients);
         Ok(())
     }
 
     fn update(&mut self, learning_rate: f32, clip: f32) -> Result<()> {
-        self.optimizer.update(&mut self.device, &mut self.parameters, &self.gradients, learning_rate, clip);
-        Ok(())
+        self.optimizer.update(&mut self.device, &mut self.parameters, &mut self.gradients, learning_rate, clip);
+        self.device.check()
     }
 
     fn take_report(&mut self) -> Result<Report> {
@@ -253,7 +332,7 @@ mod tests {
     fn rows_are_as_many_as_fit() {
         let memory = 80 << 30;
         let estimate = |preset: Preset, vocabulary| {
-            MemoryEstimate::new(&preset.config(vocabulary, 512), OptimizerKind::Adamw, false)
+            MemoryEstimate::new(&preset.config(vocabulary, 512), OptimizerKind::Adamw, false, 1)
         };
         let small = rows_that_fit(&estimate(Preset::M25, 256), memory, 256, 512).unwrap();
         assert_eq!(small, GPU_MICRO_BATCH);
@@ -264,7 +343,10 @@ mod tests {
         assert!(taken.output > 512 << 20, "{} bytes", taken.output);
         assert_eq!(rows_that_fit(&taken, memory, 4, 512).unwrap(), 4 * 512);
         let all = estimate(Preset::B2, 1 << 16);
-        let inputs = MemoryEstimate::new(&Preset::B2.config(1 << 16, 512), OptimizerKind::Adamw, true);
+        let of_ranks = |ranks| MemoryEstimate::new(&Preset::B2.config(1 << 16, 512), OptimizerKind::Adamw, true, ranks);
+        let inputs = of_ranks(1);
+        // Moments are 8 bytes of 18 a parameter.
+        assert!((of_ranks(8).parameters as f64 / inputs.parameters as f64 - 11.0 / 18.0).abs() < 1e-4);
         assert!(inputs.parameters == all.parameters && 4 * inputs.position < all.position, "{inputs:?}, {all:?}");
         let error = rows_that_fit(&estimate(Preset::B2, 1 << 16), 24 << 30, 256, 512).unwrap_err().to_string();
         assert!(error.contains("24.0 GiB") && error.contains("a row of 512"), "{error}");

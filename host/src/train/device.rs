@@ -104,6 +104,15 @@ pub struct Report {
     pub gradient_norm: f64,
 }
 
+/// What a rank has of some values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All of them, as every other rank.
+    Whole,
+    /// A piece, which no other rank has.
+    Piece,
+}
+
 /// What each position of a batch costs; 0 where the target is ignored.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TokenLosses {
@@ -303,8 +312,20 @@ pub trait Device {
         dx: &mut Self::Buffer,
     );
 
-    /// Reports the norm of the gradients; the updates that follow take them times `min(1, clip / norm)`.
-    fn clip_gradients(&mut self, gradients: At<Self::Buffer>, length: usize, clip: f32);
+    /// This device's rank in a run, and how many ranks there are.
+    fn ranks(&self) -> (usize, usize) {
+        (0, 1)
+    }
+    /// Replaces the first `length` values by their sums over all ranks.
+    fn all_reduce(&mut self, values: &mut Self::Buffer, length: usize);
+    /// Sums pieces of `piece` values, one a rank, over all ranks: rank `r` has the sums of piece `r` afterwards, and nothing of use in the others.
+    fn reduce_scatter(&mut self, values: &mut Self::Buffer, piece: usize);
+    /// Gives every rank all pieces of `piece` values, of which rank `r` has piece `r`.
+    fn all_gather(&mut self, values: &mut Self::Buffer, piece: usize);
+
+    /// Reports the norm of the gradients, of all ranks' where each has a `part` of them; the updates that follow take them times
+    /// `min(1, clip / norm)`.
+    fn clip_gradients(&mut self, gradients: At<Self::Buffer>, length: usize, part: Part, clip: f32);
     /// The sums so far, which begin anew.
     fn take_report(&mut self) -> Report;
     fn adamw(

@@ -1,6 +1,7 @@
 //! `equalinfo train m1`: options and presets to a run.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -17,6 +18,7 @@ use crate::cli::train::{M1Arguments, Preset};
 use crate::corpus::{Corpus, CorpusOptions};
 use crate::cuda::{self, Place};
 use crate::quantize::dequantize;
+use crate::ranks::Ranks;
 use equalinfo_codec::m1::Model;
 
 /// What a preset sets where the user sets nothing.
@@ -57,7 +59,9 @@ const ADAFACTOR_RATE: f32 = 0.01;
 
 /// Runs the command.
 pub fn run(arguments: &M1Arguments) -> Result<()> {
-    let place = cuda::choose(arguments.device, 0)?;
+    let ranks = Arc::new(Ranks::from_environment()?);
+    let place = cuda::choose(arguments.device, ranks.local())?;
+    ranks.agree("device", &place.is_gpu())?;
     let initial = arguments.init.as_deref().map(starting_point).transpose()?;
     let name = model_name(arguments);
     let directory = Directory(arguments.output.clone().unwrap_or_else(|| Path::new("runs").join(&name)));
@@ -76,30 +80,31 @@ pub fn run(arguments: &M1Arguments) -> Result<()> {
         Some(checkpoint) => extended(checkpoint.state.settings.clone(), arguments),
         None => settings(arguments, initial.is_some()),
     };
-    let estimate = MemoryEstimate::new(&model, settings.optimizer, settings.recompute);
-    settings.micro_batch = backend::micro_batch(&place, &estimate, settings.batch, settings.sequence)?;
+    let estimate = MemoryEstimate::new(&model, settings.optimizer, settings.recompute, ranks.count());
+    settings.micro_batch = backend::micro_batch(&place, &estimate, settings.rank_batch(&ranks)?, settings.sequence)?;
     check(&settings, &model)?;
+    settings.agree(&ranks)?;
 
     let text = Text::read(&arguments.reading.corpus(&arguments.corpus)?)?;
     let (dev, text) = held_out(&arguments.dev, &arguments.reading, text)?;
     let messages = messages(&arguments.messages)?;
     let source = Source { text, messages, windows: Vec::new(), mix: settings.mix, seed: settings.seed };
-    let quiet = arguments.verbosity.quiet;
+    let quiet = arguments.verbosity.quiet || !ranks.is_first();
     if !quiet {
         eprintln!(
             "{name}: {} parameters, context {}, on {}; {:.1} MB of text, {} steps of {} bytes",
             model.parameters(),
             model.context,
-            described(&place, &settings),
+            described(&place, &settings, &ranks),
             source.text.bytes.len() as f64 / 1e6,
             settings.learning_rate.steps,
             settings.batch * settings.sequence
         );
     }
     let parameters = initial.map(|start| start.parameters).unwrap_or_else(|| initial_parameters(&model, settings.seed));
-    let backend = backend::open(place, &model, &settings, parameters)?;
+    let backend = backend::open(place, &model, &settings, parameters, &ranks)?;
     let validation = Validation::of_text(&dev, &model, &settings);
-    let mut run = Run::new(&name, model, settings, Material::Text(source), validation, backend);
+    let mut run = Run::new(&name, model, settings, Material::Text(source), validation, backend, ranks);
     if let Some(checkpoint) = resumed {
         run.restore(checkpoint, &directory)?;
     }
@@ -127,10 +132,11 @@ pub fn run(arguments: &M1Arguments) -> Result<()> {
 }
 
 /// Where a run computes, for its first line.
-fn described(place: &Place, settings: &Settings) -> String {
+pub(super) fn described(place: &Place, settings: &Settings, ranks: &Ranks) -> String {
+    let ranks = if ranks.is_launched() { format!(", {} ranks", ranks.count()) } else { String::new() };
     match place {
-        Place::Cpu(_) => format!("{place}, {:?} products, {} threads", settings.precision, settings.workers),
-        Place::Cuda(_) => place.to_string(),
+        Place::Cpu(_) => format!("{place}, {:?} products, {} threads{ranks}", settings.precision, settings.workers),
+        Place::Cuda(_) => format!("{place}{ranks}"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `equalinfo train m2` and `eval m2`: the model of tokens, its presets, and how it is measured.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,7 @@ use super::tokens::TokenRows;
 use crate::cli::interrupt;
 use crate::cli::m2::{EvalArguments, Preset, TrainArguments};
 use crate::cuda;
+use crate::ranks::Ranks;
 use crate::tokenize::method::Method;
 use crate::tokenize::shards::Manifest;
 
@@ -67,6 +69,7 @@ const VALIDATION_BATCHES: usize = 20;
 /// # Errors
 /// The tokens or the checkpoint cannot be read, or a device fails.
 pub fn train(arguments: &TrainArguments) -> Result<()> {
+    let ranks = Arc::new(Ranks::from_environment()?);
     let rows = TokenRows::open(&arguments.data, arguments.seed)?;
     let tokens = &rows.manifest().settings;
     let name = arguments.name.clone().unwrap_or_else(|| arguments.preset.name().to_owned());
@@ -87,7 +90,7 @@ pub fn train(arguments: &TrainArguments) -> Result<()> {
         model.vocabulary,
         model.context
     );
-    let place = cuda::choose(arguments.device, 0)?;
+    let place = cuda::choose(arguments.device, ranks.local())?;
     let mut settings = match &resumed {
         Some(checkpoint) => {
             let mut settings = checkpoint.state.settings.clone();
@@ -97,8 +100,11 @@ pub fn train(arguments: &TrainArguments) -> Result<()> {
         None => settings(arguments, tokens.sequence),
     };
     settings.recompute = arguments.recompute;
-    let estimate = MemoryEstimate::new(&model, settings.optimizer, settings.recompute);
-    settings.micro_batch = backend::micro_batch(&place, &estimate, settings.batch, settings.sequence)?;
+    ranks.agree("device", &place.is_gpu())?;
+    settings.agree(&ranks)?;
+    ranks.agree("tokens", &rows.manifest().sha256())?;
+    let estimate = MemoryEstimate::new(&model, settings.optimizer, settings.recompute, ranks.count());
+    settings.micro_batch = backend::micro_batch(&place, &estimate, settings.rank_batch(&ranks)?, settings.sequence)?;
     let held_out = match &arguments.dev {
         Some(directory) => TokenRows::open(directory, 0)?,
         None => TokenRows::open(&arguments.data, 0)?,
@@ -114,13 +120,14 @@ pub fn train(arguments: &TrainArguments) -> Result<()> {
     let validation_rows = VALIDATION_BATCHES * settings.batch;
     let validation =
         held_out.validation(validation_rows, settings.micro_batch.max(model.context), model.start_symbol())?;
-    let quiet = arguments.verbosity.quiet;
+    let quiet = arguments.verbosity.quiet || !ranks.is_first();
     if !quiet {
         eprintln!(
-            "{name} on {}: {} parameters, {} of them not in the embedding, on {place}; {} rows of {} tokens, {} steps of {} tokens",
+            "{name} on {}: {} parameters, {} of them not in the embedding, on {}; {} rows of {} tokens, {} steps of {} tokens",
             tokens.name,
             model.parameters(),
             matrices(&model),
+            super::m1::described(&place, &settings, &ranks),
             rows.manifest().rows(),
             tokens.sequence,
             settings.learning_rate.steps,
@@ -131,8 +138,8 @@ pub fn train(arguments: &TrainArguments) -> Result<()> {
         }
     }
     let parameters = initial(&model, settings.seed);
-    let backend = backend::open(place, &model, &settings, parameters)?;
-    let mut run = Run::new(&name, model, settings, Material::Tokens(Box::new(rows)), validation, backend);
+    let backend = backend::open(place, &model, &settings, parameters, &ranks)?;
+    let mut run = Run::new(&name, model, settings, Material::Tokens(Box::new(rows)), validation, backend, ranks);
     if let Some(checkpoint) = resumed {
         run.restore(checkpoint, &directory)?;
     }
@@ -267,10 +274,11 @@ pub fn measure(arguments: &EvalArguments) -> Result<Figures> {
     );
     let place = cuda::choose(arguments.device, 0)?;
     // Nothing is kept for a backward pass.
-    let estimate = MemoryEstimate::new(&model, state.optimizer, true);
+    let estimate = MemoryEstimate::new(&model, state.optimizer, true, 1);
     let micro_batch = backend::micro_batch(&place, &estimate, arguments.rows.unwrap_or(usize::MAX), model.context)?;
     let settings = Settings { workers: arguments.threads.count(), micro_batch, recompute: true, ..state };
-    let mut backend = backend::open(place, &model, &settings, checkpoint.training.parameters)?;
+    let mut backend =
+        backend::open(place, &model, &settings, checkpoint.training.parameters, &Arc::new(Ranks::alone()))?;
     let validation =
         rows.validation(arguments.rows.unwrap_or(usize::MAX), micro_batch.max(model.context), model.start_symbol())?;
     let tokens_per_window = match &manifest.settings.method {

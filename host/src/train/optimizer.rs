@@ -1,6 +1,12 @@
-//! AdamW and Adafactor over the parameter buffer, learning-rate schedules, gradient clipping.
+//! AdamW and Adafactor over the parameter buffer, learning-rate schedules, gradient clipping; alone or as one of the ranks of a run.
+//!
+//! With several ranks, AdamW's moments are sharded as in ZeRO's first stage (Rajbhandari et al. 2020): the parameter buffer is cut into a piece a rank,
+//! which sums the gradients of its piece, moves its parameters with the moments that it alone keeps, and gives them to the others.
+//! Adafactor's moments are a value a row and a value a column, so every rank keeps them all, sums all gradients and moves everything alike.
 
-use super::device::{AdafactorShape, AdamW, At, AtMut, Device};
+use std::ops::Range;
+
+use super::device::{AdafactorShape, AdamW, At, AtMut, Device, Part};
 use super::model::{ModelConfig, Tensor, TensorKind};
 
 /// Which update moves the parameters.
@@ -57,27 +63,71 @@ impl LearningRate {
     }
 }
 
+/// A rank's piece of the parameter buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sharding {
+    rank: usize,
+    ranks: usize,
+    /// Values of a piece; the last pieces may reach beyond the parameters.
+    pub piece: usize,
+}
+
+/// Pieces begin where vectors of any width do.
+const PIECE_ALIGNMENT: usize = 64;
+
+impl Sharding {
+    /// Of a buffer of `parameters` values.
+    pub fn new(parameters: usize, (rank, ranks): (usize, usize)) -> Self {
+        let piece = if ranks == 1 { parameters } else { parameters.div_ceil(ranks).next_multiple_of(PIECE_ALIGNMENT) };
+        Self { rank, ranks, piece }
+    }
+
+    /// Values of a buffer that all pieces fit into.
+    pub fn padded(&self) -> usize {
+        self.ranks * self.piece
+    }
+
+    /// This rank's piece of `values`, of which there may be fewer than [`Sharding::padded`].
+    pub fn own(&self, values: usize) -> Range<usize> {
+        (self.rank * self.piece).min(values)..((self.rank + 1) * self.piece).min(values)
+    }
+}
+
 /// Moments of the optimizer, in the device's memory.
 pub struct Optimizer<D: Device> {
     kind: OptimizerKind,
     tensors: Vec<Tensor>,
     weight_decay: f32,
+    sharding: Sharding,
     /// Step count so far.
     pub step: u64,
-    /// AdamW: first moments. Adafactor: row moments, then column moments of each tensor (or full moments where it isn't factored).
+    /// AdamW: first moments of this rank's piece. Adafactor: row moments, then column moments of each tensor (or full moments where it isn't factored).
     pub first: D::Buffer,
-    /// AdamW: second moments.
+    /// AdamW: second moments of this rank's piece.
     pub second: D::Buffer,
 }
 
 impl<D: Device> Optimizer<D> {
     pub fn new(device: &D, kind: OptimizerKind, config: &ModelConfig, weight_decay: f32) -> Self {
-        let tensors = config.tensors();
-        let [first, second] = Self::state_lengths(kind, config).map(|length| device.zeros(length));
-        Self { kind, tensors, weight_decay, step: 0, first, second }
+        let (tensors, sharding) = (config.tensors(), Sharding::new(config.parameters(), device.ranks()));
+        let [first, second] = Self::rank_state_lengths(kind, config, sharding).map(|length| device.zeros(length));
+        Self { kind, tensors, weight_decay, sharding, step: 0, first, second }
     }
 
-    /// Lengths of the two moment buffers.
+    /// Where this rank's moments belong in those of all ranks, if each has some of its own.
+    pub fn sharding(&self) -> Option<Sharding> {
+        (self.kind == OptimizerKind::Adamw && self.sharding.ranks > 1).then_some(self.sharding)
+    }
+
+    /// Lengths of the two moment buffers of a rank.
+    pub fn rank_state_lengths(kind: OptimizerKind, config: &ModelConfig, sharding: Sharding) -> [usize; 2] {
+        match kind {
+            OptimizerKind::Adamw => [sharding.piece; 2],
+            OptimizerKind::Adafactor => Self::state_lengths(kind, config),
+        }
+    }
+
+    /// Lengths of the moments of all ranks together.
     pub fn state_lengths(kind: OptimizerKind, config: &ModelConfig) -> [usize; 2] {
         match kind {
             OptimizerKind::Adamw => [config.parameters(); 2],
@@ -85,39 +135,65 @@ impl<D: Device> Optimizer<D> {
         }
     }
 
-    /// Moves the parameters by one step, along gradients that are clipped to the norm `clip`.
+    /// Moves the parameters by one step, along the sum of all ranks' gradients, clipped to the norm `clip`; both buffers have [`Sharding::padded`] values.
     pub fn update(
         &mut self,
         device: &mut D,
         parameters: &mut D::Buffer,
-        gradients: &D::Buffer,
+        gradients: &mut D::Buffer,
         learning_rate: f32,
         clip: f32,
     ) {
         let total = self.tensors.last().map_or(0, |t| t.range().end);
-        device.clip_gradients(At(gradients, 0), total, clip);
+        let own = match self.sharding() {
+            Some(sharding) => {
+                device.reduce_scatter(gradients, sharding.piece);
+                let own = sharding.own(total);
+                device.clip_gradients(At(gradients, own.start), own.len(), Part::Piece, clip);
+                own
+            }
+            None => {
+                device.all_reduce(gradients, total);
+                device.clip_gradients(At(gradients, 0), total, Part::Whole, clip);
+                0..total
+            }
+        };
         self.step += 1;
         let mut state = 0;
         for tensor in &self.tensors {
-            let gradient = At(gradients, tensor.offset);
-            let target = AtMut(&mut *parameters, tensor.offset);
             match self.kind {
                 OptimizerKind::Adamw => {
                     let weight_decay = if tensor.kind == TensorKind::Matrix { self.weight_decay } else { 0.0 };
                     let update =
                         AdamW { learning_rate, beta1: 0.9, beta2: 0.98, epsilon: 1e-9, weight_decay, step: self.step };
-                    let moments = [AtMut(&mut self.first, tensor.offset), AtMut(&mut self.second, tensor.offset)];
-                    device.adamw(update, tensor.len(), gradient, target, moments);
+                    let range = tensor.range().start.max(own.start)..tensor.range().end.min(own.end);
+                    if range.is_empty() {
+                        continue;
+                    }
+                    let moment = range.start - own.start;
+                    let moments = [AtMut(&mut self.first, moment), AtMut(&mut self.second, moment)];
+                    let target = AtMut(&mut *parameters, range.start);
+                    device.adamw(update, range.len(), At(gradients, range.start), target, moments);
                 }
                 OptimizerKind::Adafactor => {
                     let decay = (1.0 - (self.step as f64).powf(-0.8)) as f32;
                     let shape =
                         AdafactorShape { rows: tensor.rows, columns: tensor.columns, factored: factored(tensor) };
                     let update = super::device::Adafactor { learning_rate, decay };
-                    device.adafactor(update, shape, gradient, target, AtMut(&mut self.first, state));
+                    let target = AtMut(&mut *parameters, tensor.offset);
+                    device.adafactor(
+                        update,
+                        shape,
+                        At(gradients, tensor.offset),
+                        target,
+                        AtMut(&mut self.first, state),
+                    );
                     state += adafactor_state(tensor);
                 }
             }
+        }
+        if let Some(sharding) = self.sharding() {
+            device.all_gather(parameters, sharding.piece);
         }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use equalinfo_codec::m1::Config;
 
-use super::backend::CpuBackend;
+use super::backend::{CpuBackend, Holders};
 use super::checkpoint::Checkpoint;
 use super::data::{Source, Text, held_out, validation_pieces};
 use super::model::{ModelConfig, TENSORS_PER_LAYER, Tensor};
@@ -21,6 +21,7 @@ use crate::cli::files::{Destination, Output};
 use crate::cli::train::QuantizeArguments;
 use crate::engine::{Engine, Image};
 use crate::quantize::{FloatLayer, FloatM1, quantize};
+use crate::ranks::Ranks;
 
 /// Peak learning rate of fine-tuning: high enough that weights move to where rounding hurts less.
 pub const LEARNING_RATE: f32 = 2e-3;
@@ -70,8 +71,8 @@ pub fn export(
     })?;
     let float = if steps == 0 { before } else { run.validate(false)? };
     let scales = run.activation_scales()?;
-    let image = quantize(&float_model(&run.model, &run.backend.state().parameters, name), &scales)?;
-    let integer = integer_bits_per_byte(&image, dev)?;
+    let image = quantize(&float_model(&run.model, &run.backend.state(Holders::First)?.parameters, name), &scales)?;
+    let integer = run.ranks.by_first(|| integer_bits_per_byte(&image, dev))?;
     Ok(Outcome { image, before, float, integer })
 }
 
@@ -140,9 +141,10 @@ pub fn run(arguments: &QuantizeArguments) -> Result<()> {
         Source { text, messages: Text::default(), windows: Vec::new(), mix: settings.mix, seed: settings.seed };
     let steps = arguments.steps.unwrap_or(if state.scales.is_some() { 0 } else { STEPS });
     let parameters = checkpoint.training.parameters;
-    let backend = Box::new(CpuBackend::new(&state.model, &settings, parameters));
+    let ranks = Arc::new(Ranks::alone());
+    let backend = Box::new(CpuBackend::new(&state.model, &settings, parameters, ranks.clone()));
     let validation = Validation::of_text(&dev, &state.model, &settings);
-    let mut run = Run::new(&name, state.model, settings, Material::Text(source), validation, backend);
+    let mut run = Run::new(&name, state.model, settings, Material::Text(source), validation, backend, ranks);
     run.scales = state.scales.clone().map(Arc::new);
     if steps > 0 && run.settings.mix.windows > 0.0 {
         run.cut_windows()?;
@@ -168,12 +170,16 @@ pub fn export_to(
     force: bool,
     quiet: bool,
 ) -> Result<()> {
+    let is_first = run.ranks.is_first();
     let report = |step: u64, bits: f64| {
-        if !quiet {
+        if !quiet && is_first {
             eprintln!("{name} fine-tuning step {step}: dev {bits:.4} bits/byte");
         }
     };
     let Outcome { image, before, float, integer } = export(run, name, tuning, dev, report)?;
+    if !is_first {
+        return Ok(());
+    }
     let mut output = Output::create(&Destination::from_argument(path), force, true)?;
     output.write_all(&image)?;
     output.finish(None)?;

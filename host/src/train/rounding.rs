@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
+use super::backend::Holders;
 use super::basis;
 use super::model::Batch;
 use super::optimizer::OptimizerKind;
@@ -25,26 +26,31 @@ impl Run {
     }
 
     /// Brings the model to a basis that rounds well, see [`super::basis`].
-    fn change_basis(&mut self, hidden: &[Vec<f32>]) {
+    fn change_basis(&mut self, hidden: &[Vec<f32>]) -> Result<()> {
         // Adafactor's factored moments belong to rows and columns, and its updates keep to them.
         if self.settings.optimizer == OptimizerKind::Adamw {
-            let mut state = self.backend.state();
+            let mut state = self.backend.state(Holders::All)?;
             basis::equalize(&self.model, hidden, &mut state);
             basis::rotate(&self.model, self.settings.seed, &mut state);
             self.backend.set_state(state);
         }
+        Ok(())
     }
 
     /// Chooses steps of the activations that suit some rows of the training text.
     pub(super) fn calibrate(&mut self) -> Result<()> {
         let batches = self.calibration_batches()?;
         let first = batches.first().cloned().unwrap_or_default();
+        let ranks = self.ranks.clone();
         if self.scales.is_none() {
-            let hidden = self.backend.calibrate(first.clone())?.hidden;
-            self.change_basis(&hidden);
+            let hidden = ranks.by_first(|| Ok(self.backend.calibrate(first.clone())?.hidden))?;
+            self.change_basis(&hidden)?;
         }
-        let scales = self.backend.calibrate(first)?.scales;
-        self.scales = Some(Arc::new(self.refined(scales, &batches)?));
+        let scales = ranks.by_first(|| {
+            let scales = self.backend.calibrate(first)?.scales;
+            self.refined(scales, &batches)
+        });
+        self.scales = Some(Arc::new(scales?));
         Ok(())
     }
 
@@ -85,7 +91,9 @@ impl Run {
         match self.scales.clone() {
             Some(scales) => {
                 let batches = self.calibration_batches()?;
-                self.scales = Some(Arc::new(self.refined(ActivationScales::clone(&scales), &batches)?));
+                let ranks = self.ranks.clone();
+                let refined = ranks.by_first(|| self.refined(ActivationScales::clone(&scales), &batches));
+                self.scales = Some(Arc::new(refined?));
             }
             None => self.calibrate()?,
         }

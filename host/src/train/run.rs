@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::backend::Backend;
+use super::backend::{Backend, Holders};
 use super::checkpoint::{Checkpoint, State};
 use super::cpu::Cpu;
 use super::cpu::matmul::Precision;
@@ -20,6 +20,7 @@ use super::optimizer::{LearningRate, Optimizer, OptimizerKind};
 use super::segment;
 use super::tokens::TokenRows;
 use crate::quantize::ActivationScales;
+use crate::ranks::Ranks;
 
 /// What decides the course of a run; kept in its checkpoints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,6 +51,30 @@ pub struct Settings {
     /// Text that is cut into windows each time, in bytes.
     pub window_text: usize,
     pub seed: u64,
+}
+
+impl Settings {
+    /// A rank's rows in a step of the optimizer.
+    ///
+    /// # Errors
+    /// Not all ranks would have as many.
+    pub fn rank_batch(&self, ranks: &Ranks) -> Result<usize> {
+        ensure!(
+            self.batch.is_multiple_of(ranks.count()),
+            "--batch {}: expected a multiple of the number of ranks, {}",
+            self.batch,
+            ranks.count()
+        );
+        Ok(self.batch / ranks.count())
+    }
+
+    /// Checks that all ranks train the same; what a machine has may differ.
+    ///
+    /// # Errors
+    /// One has other settings than rank 0, or is gone.
+    pub fn agree(&self, ranks: &Ranks) -> Result<()> {
+        ranks.agree("settings", &Self { workers: 0, micro_batch: 0, ..self.clone() })
+    }
 }
 
 /// Bits of the windows that contexts restart with, and how often each is drawn: short contexts need the most practice.
@@ -156,6 +181,8 @@ pub struct Run {
     dev: Validation,
     /// The next step's batches, made while a device was at work.
     prepared: Option<Prepared>,
+    /// This process among those that train the model together.
+    pub(super) ranks: Arc<Ranks>,
 }
 
 /// The batches of a step.
@@ -173,8 +200,10 @@ impl Run {
         source: Material,
         dev: Validation,
         backend: Box<dyn Backend>,
+        ranks: Arc<Ranks>,
     ) -> Self {
         Self {
+            ranks,
             name: name.to_owned(),
             bytes: 0,
             seconds: 0.0,
@@ -216,7 +245,7 @@ impl Run {
                     .with_context(|| format!("{} is damaged", path.display()))?;
             }
         }
-        self.forget_metrics(directory)
+        if self.ranks.is_first() { self.forget_metrics(directory) } else { Ok(()) }
     }
 
     /// Takes what a killed run wrote after its last checkpoint out of its metrics: these steps come again.
@@ -244,14 +273,14 @@ impl Run {
     /// Trains until the last step, `minutes` or an interrupt; saves at the end. True when the last step was done.
     pub fn train(&mut self, directory: &Directory, conduct: &Conduct, interrupted: impl Fn() -> bool) -> Result<bool> {
         let steps = self.settings.learning_rate.steps;
-        let bar = crate::cli::progress::steps(&self.name, steps, conduct.quiet);
+        // Rank 0 speaks for all.
+        let quiet = conduct.quiet || !self.ranks.is_first();
+        let bar = crate::cli::progress::steps(&self.name, steps, quiet);
         bar.set_position(self.step());
         let path = directory.metrics();
-        let mut metrics = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        let open = || OpenOptions::new().create(true).append(true).open(&path);
+        let metrics = self.ranks.is_first().then(open).transpose();
+        let mut metrics = metrics.with_context(|| format!("cannot write {}", path.display()))?;
         let started = Instant::now();
         let seconds_before = self.seconds;
         let mut since = Since::new(self.bytes);
@@ -271,9 +300,8 @@ impl Run {
             since.flops += flops;
             self.seconds = seconds_before + started.elapsed().as_secs_f64();
             let last = self.step() == steps;
-            let stop = last
-                || interrupted()
-                || conduct.minutes.is_some_and(|minutes| started.elapsed().as_secs_f64() > 60.0 * minutes);
+            let late = conduct.minutes.is_some_and(|minutes| started.elapsed().as_secs_f64() > 60.0 * minutes);
+            let stop = last || self.ranks.any(interrupted() || late)?;
             bar.set_position(self.step());
             if self.step().is_multiple_of(20) {
                 let rate = ratio * (self.bytes - since.bytes) as f64 / since.started.elapsed().as_secs_f64();
@@ -295,10 +323,12 @@ impl Run {
                     gradient_norm,
                     bytes_per_second: ratio * (self.bytes - since.bytes) as f64 / elapsed,
                     flops_per_second,
-                    utilization: self.backend.peak().map(|peak| flops_per_second / peak),
+                    utilization: self.backend.peak().map(|peak| flops_per_second / (peak * self.ranks.count() as f64)),
                 };
-                serde_json::to_writer(&mut metrics, &line)?;
-                metrics.write_all(b"\n")?;
+                if let Some(metrics) = &mut metrics {
+                    serde_json::to_writer(&mut *metrics, &line)?;
+                    metrics.write_all(b"\n")?;
+                }
                 let text = format!(
                     "{} step {}/{steps}{}: train {:.4}, dev {dev:.4} bits/byte, {:.0} KB/s{}, learning rate {:.2e}",
                     self.name,
@@ -309,7 +339,7 @@ impl Run {
                     line.utilization.map_or(String::new(), |share| format!(" ({:.1}% of the peak)", 100.0 * share)),
                     line.learning_rate
                 );
-                if conduct.quiet {
+                if quiet {
                 } else if bar.is_hidden() {
                     eprintln!("{text}");
                 } else {
@@ -338,22 +368,26 @@ impl Run {
         let prepared = self.prepared.take().filter(|prepared| prepared.step == step);
         let batches = prepared.map_or_else(|| self.batches(step), |prepared| Ok(prepared.batches))?;
         let positions = batch * sequence;
-        let flops = batches.iter().map(|batch| self.model.flops(batch.symbols.len() as u64, batch.seen())).sum();
+        let flops: f64 = batches.iter().map(|batch| self.model.flops(batch.symbols.len() as u64, batch.seen())).sum();
         self.backend.train(batches, self.scales.as_ref(), z_loss, 1.0 / positions as f32)?;
         self.backend.update(learning_rate.at(step + 1), clip)?;
         if self.backend.works_ahead() && !self.segmentation_due() {
             self.prepared = Some(Prepared { step: step + 1, batches: self.batches(step + 1)? });
         }
-        let report = self.backend.take_report()?;
-        self.bytes += report.loss.count;
-        Ok((report, flops))
+        let Report { loss, gradient_norm } = self.backend.take_report()?;
+        let mut sums = [loss.nats, loss.count as f64, flops];
+        self.ranks.all_reduce(&mut sums)?;
+        let [nats, count, flops] = sums;
+        let loss = Loss { nats, count: count as u64 };
+        self.bytes += loss.count;
+        Ok((Report { loss, gradient_norm }, flops))
     }
 
-    /// The rows of a step, in micro-batches.
+    /// This rank's rows of a step, in micro-batches.
     fn batches(&self, step: u64) -> Result<Vec<Batch>> {
         let Settings { batch, sequence, micro_batch, .. } = self.settings;
         let first = step * batch as u64;
-        let rows: Vec<u64> = (first..first + batch as u64).collect();
+        let rows: Vec<u64> = self.ranks.share(first..first + batch as u64).collect();
         rows.chunks((micro_batch / sequence).max(1)).map(|rows| self.rows(rows)).collect()
     }
 
@@ -370,8 +404,11 @@ impl Run {
     /// Bits/byte on the held-out documents, each a context of its own that slides; rounded as the integer model does if it has been calibrated and that is asked for.
     pub fn validate(&mut self, rounded: bool) -> Result<f64> {
         let scales = self.scales.as_ref().filter(|_| rounded).cloned();
-        let loss = self.backend.evaluate(self.dev.batches.clone(), scales.as_ref())?;
-        Ok(loss.nats / loss.count.max(1) as f64 / LN_2 / self.dev.ratio)
+        let batches = self.ranks.share(&self.dev.batches).cloned().collect();
+        let loss = self.backend.evaluate(batches, scales.as_ref())?;
+        let mut sums = [loss.nats, loss.count as f64];
+        self.ranks.all_reduce(&mut sums)?;
+        Ok(sums[0] / sums[1].max(1.0) / LN_2 / self.dev.ratio)
     }
 
     fn segmentation_due(&self) -> bool {
@@ -407,23 +444,13 @@ impl Run {
         let seed = self.settings.seed ^ self.step();
         self.prepared = None;
         let Material::Text(source) = &mut self.source else { return Ok(()) };
-        source.windows = WINDOW_BITS
-            .iter()
-            .map(|(bits, weight)| {
-                // Twice over a small text gives it different phases; more would only repeat.
-                let bytes = (self.settings.window_text.min(2 * source.text.bytes.len()) as f32 * weight) as usize;
-                let windows = segment::segment(
-                    self.backend.as_mut(),
-                    &self.model,
-                    self.settings.micro_batch,
-                    &source.text,
-                    *bits,
-                    bytes,
-                    seed,
-                );
-                Ok((*weight, windows?))
-            })
-            .collect::<Result<_>>()?;
+        let cut = |(bits, weight): &(u32, f32)| {
+            // Twice over a small text gives it different phases; more would only repeat.
+            let bytes = (self.settings.window_text.min(2 * source.text.bytes.len()) as f32 * weight) as usize;
+            let (backend, model, capacity) = (self.backend.as_mut(), &self.model, self.settings.micro_batch);
+            Ok((*weight, segment::segment(backend, model, capacity, &source.text, *bits, bytes, seed)?))
+        };
+        source.windows = self.ranks.by_first(|| WINDOW_BITS.iter().map(cut).collect())?;
         Ok(())
     }
 
@@ -433,15 +460,17 @@ impl Run {
         let (old, step) = (self.windows_step, self.step());
         self.windows_step = step;
         let path = directory.windows(self.windows_step);
-        let mut encoder =
-            zstd::Encoder::new(File::create(&path).with_context(|| format!("cannot write {}", path.display()))?, 1)?;
-        if let Material::Text(source) = &self.source {
-            serde_json::to_writer(&mut encoder, &source.windows)?;
+        if self.ranks.is_first() {
+            let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+            let mut encoder = zstd::Encoder::new(file, 1)?;
+            if let Material::Text(source) = &self.source {
+                serde_json::to_writer(&mut encoder, &source.windows)?;
+            }
+            encoder.finish()?;
         }
-        encoder.finish()?;
         // The checkpoint must never point at windows that are gone.
         self.save(directory)?;
-        if old > 0 {
+        if old > 0 && self.ranks.is_first() {
             std::fs::remove_file(directory.windows(old)).ok();
         }
         Ok(())
@@ -458,7 +487,8 @@ impl Run {
             windows_step: self.windows_step,
             scales: self.scales.as_deref().cloned(),
         };
-        Checkpoint { state, training: self.backend.state() }.save(&directory.checkpoint())
+        let training = self.backend.state(Holders::First)?;
+        if self.ranks.is_first() { Checkpoint { state, training }.save(&directory.checkpoint()) } else { Ok(()) }
     }
 }
 

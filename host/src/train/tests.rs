@@ -1,5 +1,7 @@
 //! The whole graph: its gradient, its precision, and runs that resume to the same bits.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::backend::{Backend, CpuBackend, TrainingState};
@@ -16,6 +18,8 @@ use super::run::{Conduct, Directory, Material, Run, Settings, Validation};
 use super::testing::random;
 use crate::corpus::{Corpus, CorpusOptions};
 use crate::quantize::ActivationScales;
+use crate::ranks::Ranks;
+use crate::ranks::tests::together;
 use equalinfo_kernels::cpu::CpuDriver;
 
 pub(super) const TINY: ModelConfig =
@@ -184,25 +188,35 @@ pub(super) fn settings(steps: u64) -> Settings {
     }
 }
 
-/// A run of a random model, on the CPU unless it is given a kernels' device.
-fn run(settings: Settings, kernels: bool) -> Run {
+/// A run of a random model on the CPU.
+fn run(settings: Settings) -> Run {
     let parameters = initial_parameters(&TINY, settings.seed);
+    let ranks = Arc::new(Ranks::alone());
+    let backend = CpuBackend::new(&TINY, &settings, parameters, ranks.clone());
+    run_on(settings, alice(), Box::new(backend), ranks)
+}
+
+/// A run that validates on a page, as one of some ranks on the CPU or on a kernels' device, which is slow.
+fn small_run(settings: Settings, kernels: bool, ranks: Ranks) -> Run {
+    let (parameters, ranks) = (initial_parameters(&TINY, settings.seed), Arc::new(ranks));
     let backend: Box<dyn Backend> = if kernels {
-        Box::new(GpuBackend::new(Gpu::new(CpuDriver::default(), 2), &TINY, &settings, &parameters).unwrap())
+        let device = Gpu::new(CpuDriver::default(), 2);
+        Box::new(GpuBackend::new(device, &TINY, &settings, &parameters, ranks.clone()).unwrap())
     } else {
-        Box::new(CpuBackend::new(&TINY, &settings, parameters))
+        Box::new(CpuBackend::new(&TINY, &settings, parameters, ranks.clone()))
     };
-    let source = source(settings.mix);
-    // Kernels are slow on the CPU: they validate on a page.
-    let dev = if kernels { alice().cut(1500).hold_out(1000).0 } else { alice() };
+    run_on(settings, alice().cut(1500).hold_out(1000).0, backend, ranks)
+}
+
+fn run_on(settings: Settings, dev: Text, backend: Box<dyn Backend>, ranks: Arc<Ranks>) -> Run {
     let validation = Validation::of_text(&dev, &TINY, &settings);
-    Run::new("tiny", TINY, settings, Material::Text(source), validation, backend)
+    Run::new("tiny", TINY, settings.clone(), Material::Text(source(settings.mix)), validation, backend, ranks)
 }
 
 /// Trains in a directory, interrupted after `stop` steps if given.
 fn train(directory: &Directory, optimizer: OptimizerKind, stop: Option<usize>) -> bool {
     let checkpoint = directory.checkpoint();
-    let mut run = run(Settings { optimizer, ..settings(24) }, false);
+    let mut run = run(Settings { optimizer, ..settings(24) });
     if checkpoint.exists() {
         run.restore(Checkpoint::load(&checkpoint).unwrap(), directory).unwrap();
     }
@@ -229,6 +243,78 @@ fn an_interrupted_run_resumes_to_the_same_bits() {
     }
 }
 
+/// The checkpoint of a run in a directory, interrupted after `stop` steps if given, by some ranks of some threads.
+fn train_by_ranks(
+    directory: &Path,
+    settings: &Settings,
+    ranks: usize,
+    threads: usize,
+    stop: Option<usize>,
+) -> Checkpoint {
+    let directory = Directory(directory.to_owned());
+    together(ranks, |ranks| {
+        // Only one of them is told to stop.
+        let told = stop.filter(|_| ranks.rank() + 1 == ranks.count());
+        let mut run = small_run(Settings { workers: threads, ..settings.clone() }, false, ranks);
+        if directory.checkpoint().exists() {
+            run.restore(Checkpoint::load(&directory.checkpoint()).unwrap(), &directory).unwrap();
+        }
+        let conduct = Conduct { validate_every: 9, save_every: 100, minutes: None, quiet: true };
+        let calls = AtomicUsize::new(0);
+        let stops = || told.is_some_and(|stop| calls.fetch_add(1, Ordering::Relaxed) + 1 >= stop);
+        assert_eq!(run.train(&directory, &conduct, stops).unwrap(), stop.is_none());
+    });
+    Checkpoint::load(&directory.checkpoint()).unwrap()
+}
+
+#[test]
+fn ranks_train_the_model_that_threads_train() {
+    for optimizer in [OptimizerKind::Adamw, OptimizerKind::Adafactor] {
+        // Where nothing is clipped, no bit depends on the order in which the norm is summed.
+        let rounded_steps = if optimizer == OptimizerKind::Adamw { 10 } else { 0 };
+        let settings =
+            Settings { optimizer, rounded_steps, batch: 6, clip: f32::MAX, window_text: 10_000, ..settings(20) };
+        let directories: [_; 4] = std::array::from_fn(|_| tempfile::tempdir().unwrap());
+        let threads = train_by_ranks(directories[0].path(), &settings, 1, 3, None);
+        let ranks = train_by_ranks(directories[1].path(), &settings, 3, 1, None);
+        let same =
+            |other: &Checkpoint| other.training == threads.training && other.state.scales == threads.state.scales;
+        assert!(same(&ranks), "{optimizer:?}: three ranks differ from three threads");
+        assert_eq!((ranks.state.step, ranks.state.bytes), (20, threads.state.bytes));
+        let lines = |index: usize| {
+            let text = std::fs::read_to_string(directories[index].path().join("metrics.jsonl")).unwrap();
+            let figures = |line: &str| {
+                let line: serde_json::Value = serde_json::from_str(line).unwrap();
+                ["step", "train_bits_per_byte", "dev_bits_per_byte"].map(|name| line[name].as_f64().unwrap())
+            };
+            text.lines().map(figures).collect::<Vec<_>>()
+        };
+        assert_eq!(lines(0), lines(1));
+        // A checkpoint of ranks is one like any other.
+        train_by_ranks(directories[2].path(), &settings, 3, 1, Some(7));
+        assert!(
+            same(&train_by_ranks(directories[2].path(), &settings, 1, 3, None)),
+            "{optimizer:?}: resumed by threads"
+        );
+        train_by_ranks(directories[3].path(), &settings, 1, 3, Some(7));
+        assert!(same(&train_by_ranks(directories[3].path(), &settings, 3, 1, None)), "{optimizer:?}: resumed by ranks");
+    }
+}
+
+#[test]
+fn ranks_must_agree() {
+    let errors = together(2, |ranks| {
+        let other = Settings { seed: 1 + ranks.rank() as u64, workers: 1 + ranks.rank(), ..settings(20) };
+        let same = Settings { seed: 1, ..other.clone() };
+        same.agree(&ranks).unwrap();
+        assert_eq!(Settings { batch: 6, ..same }.rank_batch(&ranks).unwrap(), 3);
+        let odd = Settings { batch: 5, ..other.clone() }.rank_batch(&ranks).unwrap_err().to_string();
+        assert!(odd.contains("--batch 5") && odd.contains("ranks, 2"), "{odd}");
+        other.agree(&ranks).unwrap_err().to_string()
+    });
+    assert!(errors[1].contains("rank 1") && errors[0].contains("settings"), "{errors:?}");
+}
+
 /// Steps of a run that prepares its batches ahead, and their checkpoint.
 fn steps_on_kernels(stop: u64) -> Checkpoint {
     let settings = Settings { batch: 2, rounded_steps: 0, resegment: 0, ..settings(6) };
@@ -236,7 +322,7 @@ fn steps_on_kernels(stop: u64) -> Checkpoint {
     let directory = Directory(directory.path().to_owned());
     let conduct = Conduct { validate_every: 100, save_every: 100, minutes: None, quiet: true };
     let resumed = |stop: u64| {
-        let mut run = run(settings.clone(), true);
+        let mut run = small_run(settings.clone(), true, Ranks::alone());
         if directory.checkpoint().exists() {
             run.restore(Checkpoint::load(&directory.checkpoint()).unwrap(), &directory).unwrap();
         }
@@ -259,7 +345,7 @@ fn runs_on_kernels_resume_to_the_same_bits() {
 #[test]
 fn training_learns() {
     let settings = Settings { mix: Mix { windows: 0.2, messages: 0.2, layouts: 0.1 }, ..settings(150) };
-    let mut run = run(settings, false);
+    let mut run = run(settings);
     let before = run.validate(false).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let conduct = Conduct { validate_every: 1000, save_every: 1000, minutes: None, quiet: true };

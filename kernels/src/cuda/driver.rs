@@ -143,14 +143,14 @@ impl CudaDriver {
         Ok(function.handle)
     }
 
-    fn pointer(&self, view: &View<CudaBuffer>, bytes: usize) -> CUdeviceptr {
+    pub(super) fn pointer(&self, view: &View<CudaBuffer>, bytes: usize) -> CUdeviceptr {
         let held = view.elements::<u8>();
         assert!(held >= bytes, "{bytes} bytes from {} of a buffer of {}", view.offset, view.buffer.bytes);
         view.buffer.pointer + view.offset as u64
     }
 
     /// Makes this driver's GPU the calling thread's.
-    fn bind(&self) -> Result<(), CudaError> {
+    pub(super) fn bind(&self) -> Result<(), CudaError> {
         self.context.bind_to_thread().during(|| format!("switching to GPU {}", self.device.ordinal))
     }
 }

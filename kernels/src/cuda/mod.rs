@@ -6,6 +6,8 @@
 mod cache;
 mod device;
 mod driver;
+mod library;
+pub mod nccl;
 pub mod nvrtc;
 mod resources;
 
@@ -46,6 +48,9 @@ pub enum CudaError {
     /// The compiler isn't there or failed.
     #[error(transparent)]
     Nvrtc(#[from] nvrtc::NvrtcError),
+    /// The library between GPUs isn't there or failed.
+    #[error(transparent)]
+    Nccl(#[from] nccl::NcclError),
     /// A kernel's file isn't there.
     #[error(transparent)]
     Source(#[from] crate::MissingSource),

@@ -3,12 +3,12 @@
 //! It has to be a release that the driver understands: code of a newer major version doesn't load. So every place where it may lie is
 //! tried, the newest that fits is taken, and an error names the places.
 
-use std::collections::HashSet;
-use std::error::Error as _;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use libloading::Library;
+
+use super::library;
 
 /// Names a file with the library, to be used instead of any other.
 pub const LIBRARY_VARIABLE: &str = "EQUALINFO_NVRTC";
@@ -121,11 +121,8 @@ fn check(call: &'static str, code: c_int) -> Result<(), NvrtcError> {
 impl Nvrtc {
     /// The newest library found whose major version is at most `newest_major`, the driver's.
     pub fn find(newest_major: Option<u32>) -> Result<Self, NvrtcError> {
-        let chosen = std::env::var_os(LIBRARY_VARIABLE).map(PathBuf::from);
-        let (places, looked_for) = match &chosen {
-            Some(file) => (vec![file.clone()], vec![format!("{} (from {LIBRARY_VARIABLE})", file.display())]),
-            None => places(),
-        };
+        let is_chosen = std::env::var_os(LIBRARY_VARIABLE).is_some();
+        let (places, looked_for) = library::places_or_chosen(LIBRARY_VARIABLE, NAMES);
         let mut refused = Vec::new();
         let mut best: Option<Self> = None;
         for place in places {
@@ -133,7 +130,7 @@ impl Nvrtc {
                 Ok(found) => found,
                 Err(reason) => {
                     // A bare name that the loader doesn't know is the usual case.
-                    if chosen.is_some() || place.is_absolute() {
+                    if is_chosen || place.is_absolute() {
                         refused.push(reason);
                     }
                     continue;
@@ -153,11 +150,7 @@ impl Nvrtc {
     }
 
     fn open(path: &Path) -> Result<Self, String> {
-        // The loader's own words, which name the file, come as the source.
-        let reason = |error: libloading::Error| match error.source() {
-            Some(words) => words.to_string(),
-            None => format!("{}: {error}", path.display()),
-        };
+        let reason = |error: libloading::Error| library::reason(path, &error);
         // SAFETY: NVRTC's initialisation has no precondition; the types of its functions are those of nvrtc.h, unchanged since CUDA 11.1.
         unsafe {
             let library = Library::new(path).map_err(reason)?;
@@ -272,50 +265,4 @@ impl Drop for OpenProgram<'_> {
             unsafe { (self.functions.destroy)(&mut self.program) };
         }
     }
-}
-
-/// Where the library may lie, and the same in words: the dynamic loader, the toolkit's folders, the packages of Python environments.
-fn places() -> (Vec<PathBuf>, Vec<String>) {
-    let mut paths: Vec<PathBuf> = NAMES.iter().map(PathBuf::from).collect();
-    let mut words: Vec<String> = NAMES.iter().map(|name| name.to_string()).collect();
-    for folder in folders() {
-        words.push(folder.display().to_string());
-        paths.extend(NAMES.iter().map(|name| folder.join(name)).filter(|file| file.exists()));
-    }
-    (paths, words)
-}
-
-fn folders() -> Vec<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let binaries = if cfg!(windows) { "bin" } else { "lib64" };
-    let toolkits =
-        ["CUDA_HOME", "CUDA_PATH"].into_iter().filter_map(variable).chain([PathBuf::from("/usr/local/cuda")]);
-    let mut folders: Vec<PathBuf> = toolkits.map(|toolkit| toolkit.join(binaries)).collect();
-    let chosen: Vec<PathBuf> = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(variable).collect();
-    folders.extend(chosen.iter().map(|environment| environment.join("lib")));
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let installed = std::env::split_paths(&path)
-        .filter(|folder| folder.join("python3").exists())
-        .filter_map(|folder| Some(folder.parent()?.to_path_buf()));
-    for environment in chosen.iter().cloned().chain(installed) {
-        for python in entries(&environment.join("lib")).filter(|path| name_starts_with(path, "python3")) {
-            for packages in ["site-packages/nvidia", "dist-packages/nvidia"] {
-                folders.extend(entries(&python.join(packages)).map(|package| package.join("lib")));
-            }
-        }
-    }
-    let mut seen = HashSet::new();
-    folders.retain(|folder| folder.is_dir() && seen.insert(folder.clone()));
-    folders
-}
-
-fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
-    let mut paths: Vec<PathBuf> =
-        std::fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect();
-    paths.sort();
-    paths.into_iter()
-}
-
-fn name_starts_with(path: &Path, start: &str) -> bool {
-    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(start))
 }

@@ -9,6 +9,7 @@ mod lexicons;
 mod manners;
 mod messages;
 mod models;
+mod ranks;
 mod round_trips;
 #[cfg(unix)]
 mod terminal;

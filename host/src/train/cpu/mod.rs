@@ -15,8 +15,10 @@ mod updates;
 mod vector;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::device::*;
+use crate::ranks::Ranks;
 use matmul::{Multiplier, Operand, Precision};
 
 /// One thread of the CPU.
@@ -27,6 +29,9 @@ pub struct Cpu {
     report: Report,
     /// What clipping leaves of the gradients.
     gradient_scale: f32,
+    ranks: Arc<Ranks>,
+    /// Why an exchange with other ranks failed.
+    failure: Option<anyhow::Error>,
 }
 
 impl Cpu {
@@ -38,6 +43,25 @@ impl Cpu {
             logits: Vec::new(),
             report: Report::default(),
             gradient_scale: 1.0,
+            ranks: Arc::new(Ranks::alone()),
+            failure: None,
+        }
+    }
+
+    /// As one of the ranks of a run.
+    pub fn with_ranks(self, ranks: Arc<Ranks>) -> Self {
+        Self { ranks, ..self }
+    }
+
+    /// # Errors
+    /// The first failure of an exchange with other ranks so far.
+    pub fn check(&mut self) -> anyhow::Result<()> {
+        self.failure.take().map_or(Ok(()), Err)
+    }
+
+    fn exchange(&mut self, operation: impl FnOnce(&Ranks) -> anyhow::Result<()>) {
+        if self.failure.is_none() {
+            self.failure = operation(&self.ranks).err();
         }
     }
 
@@ -200,8 +224,28 @@ impl Device for Cpu {
         elementwise::fake_quantize_backward(&x[..rows * stride], stride, columns, step, dx);
     }
 
-    fn clip_gradients(&mut self, gradients: At<Vec<f32>>, length: usize, clip: f32) {
-        let norm = updates::sum_of_squares(&gradients.0[gradients.1..][..length]).sqrt();
+    fn ranks(&self) -> (usize, usize) {
+        (self.ranks.rank(), self.ranks.count())
+    }
+
+    fn all_reduce(&mut self, values: &mut Vec<f32>, length: usize) {
+        self.exchange(|ranks| ranks.all_reduce(&mut values[..length]));
+    }
+
+    fn reduce_scatter(&mut self, values: &mut Vec<f32>, piece: usize) {
+        self.exchange(|ranks| ranks.reduce_scatter(values, piece));
+    }
+
+    fn all_gather(&mut self, values: &mut Vec<f32>, piece: usize) {
+        self.exchange(|ranks| ranks.all_gather(values, piece));
+    }
+
+    fn clip_gradients(&mut self, gradients: At<Vec<f32>>, length: usize, part: Part, clip: f32) {
+        let mut squares = [updates::sum_of_squares(&gradients.0[gradients.1..][..length])];
+        if part == Part::Piece {
+            self.exchange(|ranks| ranks.all_reduce(&mut squares));
+        }
+        let norm = squares[0].sqrt();
         self.report.gradient_norm = norm;
         self.gradient_scale = if norm > f64::from(clip) { (f64::from(clip) / norm) as f32 } else { 1.0 };
     }

@@ -284,7 +284,7 @@ fn adamw_follows_its_definition() {
     let (mut p, mut m, mut v) = (wide(&start), vec![0f64; 37], vec![0f64; 37]);
     // Half the norm is let through.
     let norm = gradients.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
-    device.clip_gradients(At(&gradients, 0), 37, (0.5 * norm) as f32);
+    device.clip_gradients(At(&gradients, 0), 37, Part::Whole, (0.5 * norm) as f32);
     assert!((device.take_report().gradient_norm - norm).abs() < 1e-5 * norm);
     for step in 1..=5u64 {
         let update = AdamW { learning_rate: 0.01, beta1: 0.9, beta2: 0.98, epsilon: 1e-9, weight_decay: 0.1, step };

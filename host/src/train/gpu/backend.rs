@@ -1,13 +1,16 @@
 //! A run's arithmetic on one GPU.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use equalinfo_kernels::{Driver, rounding};
 
 use super::{Gpu, GpuBuffer};
-use crate::train::backend::{Backend, Rounding, TrainingState};
+use crate::ranks::Ranks;
+use crate::train::backend::{Backend, Holders, Rounding, TrainingState, gathered, own_moments};
 use crate::train::device::{At, AtMut, Device, Loss, Report, TokenLosses};
 use crate::train::model::{Batch, Calibration, DeviceBatch, Graph, ModelConfig, TensorKind};
-use crate::train::optimizer::Optimizer;
+use crate::train::optimizer::{Optimizer, Sharding};
 use crate::train::run::{DEV_LENGTH, Settings};
 
 /// Parameters, gradients, moments and activations in the memory of one GPU.
@@ -21,21 +24,29 @@ pub struct GpuBackend<D: Driver> {
     /// The weights as the integer model will hold them, once they are asked for.
     rounded: Option<GpuBuffer<D::Buffer>>,
     peak: Option<f64>,
+    ranks: Arc<Ranks>,
 }
 
 impl<D: Driver> GpuBackend<D> {
     /// # Errors
     /// Those of the driver, of which memory that doesn't suffice is the likeliest.
-    pub fn new(mut device: Gpu<D>, model: &ModelConfig, settings: &Settings, parameters: &[f32]) -> Result<Self> {
+    pub fn new(
+        mut device: Gpu<D>,
+        model: &ModelConfig,
+        settings: &Settings,
+        parameters: &[f32],
+        ranks: Arc<Ranks>,
+    ) -> Result<Self> {
         let graph = if settings.recompute { Graph::recomputing } else { Graph::new };
         let graph = graph(&device, model, settings.micro_batch.max(DEV_LENGTH));
         let optimizer = Optimizer::new(&device, settings.optimizer, model, settings.weight_decay);
-        let mut values = device.paired(parameters.len());
+        let padded = Sharding::new(parameters.len(), device.ranks()).padded();
+        let mut values = device.paired(padded);
         device.write(AtMut(&mut values, 0), parameters);
-        let gradients = device.zeros(parameters.len());
+        let gradients = device.zeros(padded);
         device.check()?;
         let (model, parameters) = (model.clone(), values);
-        Ok(Self { device, model, graph, optimizer, parameters, gradients, rounded: None, peak: None })
+        Ok(Self { device, model, graph, optimizer, parameters, gradients, rounded: None, peak: None, ranks })
     }
 
     /// For a device that does at most so many floating-point operations per second.
@@ -98,17 +109,20 @@ impl<D: Driver> Backend for GpuBackend<D> {
         self.device.write(AtMut(&mut self.parameters, 0), parameters);
     }
 
-    fn state(&self) -> TrainingState {
-        let read = |buffer: &GpuBuffer<D::Buffer>| self.device.read(At(buffer, 0), buffer.len());
-        TrainingState {
-            parameters: read(&self.parameters),
-            first: read(&self.optimizer.first),
-            second: read(&self.optimizer.second),
+    fn state(&self, holders: Holders) -> Result<TrainingState> {
+        let read = |buffer: &GpuBuffer<D::Buffer>, length| self.device.read(At(buffer, 0), length);
+        let own = TrainingState {
+            parameters: read(&self.parameters, self.model.parameters()),
+            first: read(&self.optimizer.first, self.optimizer.first.len()),
+            second: read(&self.optimizer.second, self.optimizer.second.len()),
             step: self.optimizer.step,
-        }
+        };
+        self.device.check()?;
+        gathered(own, &self.ranks, self.optimizer.sharding(), holders)
     }
 
     fn set_state(&mut self, state: TrainingState) {
+        let state = own_moments(state, self.optimizer.sharding());
         self.device.write(AtMut(&mut self.parameters, 0), &state.parameters);
         self.device.write(AtMut(&mut self.optimizer.first, 0), &state.first);
         self.device.write(AtMut(&mut self.optimizer.second, 0), &state.second);
@@ -133,7 +147,7 @@ impl<D: Driver> Backend for GpuBackend<D> {
     }
 
     fn update(&mut self, learning_rate: f32, clip: f32) -> Result<()> {
-        self.optimizer.update(&mut self.device, &mut self.parameters, &self.gradients, learning_rate, clip);
+        self.optimizer.update(&mut self.device, &mut self.parameters, &mut self.gradients, learning_rate, clip);
         self.device.check()
     }
 

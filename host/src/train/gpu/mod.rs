@@ -6,6 +6,7 @@
 
 mod backend;
 mod buffer;
+pub mod collective;
 mod operations;
 #[cfg(test)]
 mod tests;
@@ -14,13 +15,14 @@ use std::cell::RefCell;
 
 #[cfg(doc)]
 use crate::train::device::Report;
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 #[cfg(doc)]
 use equalinfo_kernels::embedding;
 use equalinfo_kernels::{Driver, Memory, View, convert};
 
 pub use backend::GpuBackend;
 pub use buffer::GpuBuffer;
+use collective::Collective;
 
 /// Indices in the device's memory.
 pub struct GpuIndices<M> {
@@ -53,15 +55,22 @@ pub struct Gpu<D: Driver> {
     workspace: RefCell<Option<D::Buffer>>,
     /// A [`Report`] in the making, and the factor that clipping leaves: f64 nats, f64 positions, f32 norm, f32 factor.
     report: Option<D::Buffer>,
-    failure: RefCell<Option<D::Error>>,
+    /// What connects it to other ranks.
+    collective: Option<Box<dyn Collective<D>>>,
+    failure: RefCell<Option<anyhow::Error>>,
 }
 
 impl<D: Driver> Gpu<D> {
     pub fn new(driver: D, multiprocessors: usize) -> Self {
         let (workspace, failure) = (RefCell::new(None), RefCell::new(None));
-        let mut device = Self { driver, multiprocessors, workspace, report: None, failure };
+        let mut device = Self { driver, multiprocessors, workspace, report: None, collective: None, failure };
         device.report = device.allocate(REPORT_BYTES);
         device
+    }
+
+    /// As one of the ranks of a run.
+    pub fn with_collective(self, collective: Box<dyn Collective<D>>) -> Self {
+        Self { collective: Some(collective), ..self }
     }
 
     /// # Errors
@@ -69,16 +78,27 @@ impl<D: Driver> Gpu<D> {
     pub fn check(&self) -> Result<()> {
         match self.failure.borrow_mut().take() {
             None => Ok(()),
-            Some(error) => Err(anyhow!(error).context("the GPU failed")),
+            Some(error) => Err(error.context("the GPU failed")),
         }
     }
 
     /// Runs an operation unless one has failed before.
     fn run<T>(&self, operation: impl FnOnce(&D) -> Result<T, D::Error>) -> Option<T> {
+        self.try_run(|driver| Ok(operation(driver)?))
+    }
+
+    fn try_run<T>(&self, operation: impl FnOnce(&D) -> Result<T>) -> Option<T> {
         if self.failure.borrow().is_some() {
             return None;
         }
         operation(&self.driver).map_err(|error| *self.failure.borrow_mut() = Some(error)).ok()
+    }
+
+    /// Exchanges something with the other ranks, if there are any.
+    fn exchange(&self, operation: impl FnOnce(&dyn Collective<D>, &D) -> Result<()>) {
+        if let Some(collective) = &self.collective {
+            self.try_run(|driver| operation(collective.as_ref(), driver));
+        }
     }
 
     fn allocate(&self, bytes: usize) -> Option<D::Buffer> {

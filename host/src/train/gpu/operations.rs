@@ -9,7 +9,7 @@ use equalinfo_kernels::{Driver, Memory, View, norm, optimizer, reglu, rounding};
 use super::{Gpu, GpuBuffer, GpuIndices, PlacedOrder, REPORT_BYTES, SUM_BYTES};
 use crate::train::device::{
     Adafactor, AdafactorShape, AdamW, At, AtMut, AttentionInput, AttentionShape, CrossEntropyGradient, Device,
-    LinearShape, Loss, Objective, Report, TokenLosses,
+    LinearShape, Loss, Objective, Part, Report, TokenLosses,
 };
 
 fn linear_shape(shape: LinearShape) -> gemm::LinearShape {
@@ -382,13 +382,39 @@ impl<D: Driver> Device for Gpu<D> {
         self.run(|driver| rounding::fake_quantize_backward(driver, rows, stride, columns, step, x.bf16(0), dx.bf16(0)));
     }
 
-    fn clip_gradients(&mut self, gradients: At<Buffer<D>>, length: usize, clip: f32) {
+    fn ranks(&self) -> (usize, usize) {
+        self.collective.as_ref().map_or((0, 1), |collective| collective.ranks())
+    }
+
+    fn all_reduce(&mut self, values: &mut Buffer<D>, length: usize) {
+        self.exchange(|collective, driver| collective.all_reduce(driver, values.f32(0), length));
+        self.renew_product(values, 0, length);
+    }
+
+    fn reduce_scatter(&mut self, values: &mut Buffer<D>, piece: usize) {
+        self.exchange(|collective, driver| collective.reduce_scatter(driver, values.f32(0), piece));
+        self.renew_product(values, 0, values.len());
+    }
+
+    fn all_gather(&mut self, values: &mut Buffer<D>, piece: usize) {
+        self.exchange(|collective, driver| collective.all_gather(driver, values.f32(0), piece));
+        self.renew_product(values, 0, values.len());
+    }
+
+    fn clip_gradients(&mut self, gradients: At<Buffer<D>>, length: usize, part: Part, clip: f32) {
         let Some(report) = &self.report else { return };
         let partials = optimizer::partials(length);
-        self.run_with(8 * partials, |driver, workspace| {
+        // The sum of all partial sums follows them.
+        self.run_with(8 * (partials + 1), |driver, workspace| {
             optimizer::sum_of_squares(driver, length, gradients.0.f32(gradients.1), workspace)?;
             let norm_and_factor = View::new(report).skip::<u8>(SUM_BYTES);
-            optimizer::clip_factor(driver, partials, clip, workspace, norm_and_factor)
+            if part == Part::Whole {
+                return optimizer::clip_factor(driver, partials, clip, workspace, norm_and_factor);
+            }
+            let total = workspace.skip::<f64>(partials);
+            optimizer::add_squares(driver, partials, workspace, total)?;
+            self.exchange(|collective, driver| collective.sum(driver, total));
+            optimizer::clip_factor(driver, 1, clip, total, norm_and_factor)
         });
     }
 

@@ -2,11 +2,16 @@
 
 use std::sync::Arc;
 
-use equalinfo_kernels::cpu::CpuDriver;
+use anyhow::Result;
+use equalinfo_kernels::cpu::{CpuBuffer, CpuDriver};
+use equalinfo_kernels::{Driver, View};
 
+use super::collective::Collective;
 use super::{Gpu, GpuBackend};
 use crate::quantize::ActivationScales;
-use crate::train::backend::{Backend, CpuBackend};
+use crate::ranks::tests::together;
+use crate::ranks::{Ranks, Value};
+use crate::train::backend::{Backend, CpuBackend, Holders, TrainingState};
 use crate::train::cpu::matmul::Precision;
 use crate::train::data::Mix;
 use crate::train::model::{Batch, initial_parameters};
@@ -31,8 +36,8 @@ fn batches(count: u64) -> Vec<Batch> {
 fn backends(settings: &Settings) -> [Box<dyn Backend>; 2] {
     let parameters = initial_parameters(&TINY, 3);
     let gpu = Gpu::new(CpuDriver::default(), MULTIPROCESSORS);
-    let gpu = GpuBackend::new(gpu, &TINY, settings, &parameters).unwrap();
-    [Box::new(CpuBackend::new(&TINY, settings, parameters)), Box::new(gpu)]
+    let gpu = GpuBackend::new(gpu, &TINY, settings, &parameters, Arc::new(Ranks::alone())).unwrap();
+    [Box::new(CpuBackend::new(&TINY, settings, parameters, Arc::new(Ranks::alone()))), Box::new(gpu)]
 }
 
 fn f32_settings(optimizer: OptimizerKind) -> Settings {
@@ -86,12 +91,91 @@ fn state_comes_back() {
     let [mut cpu, mut gpu] = backends(&f32_settings(OptimizerKind::Adamw));
     cpu.train(batches(1), None, 0.0, 1.0).unwrap();
     cpu.update(1e-3, 1.0).unwrap();
-    gpu.set_state(cpu.state());
-    assert!(gpu.state() == cpu.state());
+    gpu.set_state(cpu.state(Holders::All).unwrap());
+    assert!(gpu.state(Holders::All).unwrap() == cpu.state(Holders::All).unwrap());
     let [a, b] = [&mut cpu, &mut gpu].map(|backend| backend.losses(batches(1)).unwrap().remove(0).nats);
     assert_eq!(a.len(), b.len());
     let sums = [a, b].map(|nats| nats.iter().map(|n| f64::from(*n)).sum::<f64>());
     near("nats", sums, 5e-3);
     gpu.restart_optimizer();
-    assert!(gpu.step() == 0 && gpu.state().first.iter().all(|m| *m == 0.0));
+    assert!(gpu.step() == 0 && gpu.state(Holders::All).unwrap().first.iter().all(|m| *m == 0.0));
+}
+
+/// Values on the kernels' device, exchanged on the way over the host.
+fn exchange<T: Value + Default>(
+    driver: &CpuDriver,
+    values: View<CpuBuffer>,
+    length: usize,
+    operation: impl FnOnce(&mut [T]) -> Result<()>,
+) -> Result<()> {
+    let mut bytes = vec![0; T::BYTES * length];
+    driver.download(values, &mut bytes)?;
+    let mut numbers: Vec<T> = bytes.chunks_exact(T::BYTES).map(T::read).collect();
+    operation(&mut numbers)?;
+    bytes.chunks_exact_mut(T::BYTES).zip(numbers).for_each(|(bytes, number)| number.write(bytes));
+    Ok(driver.upload(values, &bytes)?)
+}
+
+impl Collective<CpuDriver> for Arc<Ranks> {
+    fn ranks(&self) -> (usize, usize) {
+        (self.rank(), self.count())
+    }
+
+    fn all_reduce(&self, driver: &CpuDriver, values: View<CpuBuffer>, length: usize) -> Result<()> {
+        exchange::<f32>(driver, values, length, |values| Ranks::all_reduce(self, values))
+    }
+
+    fn sum(&self, driver: &CpuDriver, value: View<CpuBuffer>) -> Result<()> {
+        exchange::<f64>(driver, value, 1, |values| Ranks::all_reduce(self, values))
+    }
+
+    fn reduce_scatter(&self, driver: &CpuDriver, values: View<CpuBuffer>, piece: usize) -> Result<()> {
+        exchange::<f32>(driver, values, piece * self.count(), |values| Ranks::reduce_scatter(self, values, piece))
+    }
+
+    fn all_gather(&self, driver: &CpuDriver, values: View<CpuBuffer>, piece: usize) -> Result<()> {
+        exchange::<f32>(driver, values, piece * self.count(), |values| Ranks::all_gather(self, values, piece))
+    }
+}
+
+/// Steps of ranks on the kernels: the gradients' norms, the state that all of them have, and the losses after it.
+fn steps_of_ranks(count: usize, optimizer: OptimizerKind, rate: f32) -> (Vec<f64>, TrainingState, f64) {
+    let mut all = together(count, |ranks| {
+        let ranks = Arc::new(ranks);
+        let device = Gpu::new(CpuDriver::default(), MULTIPROCESSORS).with_collective(Box::new(ranks.clone()));
+        let parameters = initial_parameters(&TINY, 3);
+        let settings = f32_settings(optimizer);
+        let mut backend = GpuBackend::new(device, &TINY, &settings, &parameters, ranks.clone()).unwrap();
+        let norms = (0..3).map(|_| {
+            backend.train(ranks.share(batches(3)).collect(), None, 1e-4, 1.0 / 288.0).unwrap();
+            backend.update(rate, 0.5).unwrap();
+            backend.take_report().unwrap().gradient_norm
+        });
+        let norms = norms.collect();
+        let state = backend.state(Holders::All).unwrap();
+        // What was gathered goes back to where it was.
+        backend.set_state(state.clone());
+        assert!(backend.state(Holders::All).unwrap() == state);
+        (norms, state, backend.evaluate(batches(1), None).unwrap().nats)
+    });
+    let first = all.swap_remove(0);
+    assert!(all.iter().all(|other| *other == first), "ranks differ");
+    first
+}
+
+#[test]
+fn ranks_learn_what_one_learns() {
+    for (optimizer, rate) in [(OptimizerKind::Adamw, 3e-3), (OptimizerKind::Adafactor, 1e-2)] {
+        let (norms, state, nats) = steps_of_ranks(1, optimizer, rate);
+        for count in [2, 3] {
+            let (other_norms, other_state, other_nats) = steps_of_ranks(count, optimizer, rate);
+            assert!(norms.iter().all(|norm| *norm > 0.5), "nothing is clipped: {norms:?}");
+            for (a, b) in norms.iter().zip(&other_norms) {
+                near(&format!("{optimizer:?}, norm by {count} ranks"), [*a, *b], 1e-3);
+            }
+            let lengths = |state: &TrainingState| [&state.parameters, &state.first, &state.second].map(Vec::len);
+            assert_eq!(lengths(&state), lengths(&other_state));
+            near(&format!("{optimizer:?}, loss after {count} ranks"), [nats, other_nats], 1e-3);
+        }
+    }
 }
