@@ -209,6 +209,10 @@ pub struct QuantizeArguments {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
 
+    /// Where to calibrate and fine-tune
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: Device,
+
     #[command(flatten)]
     pub threads: ThreadArguments,
 

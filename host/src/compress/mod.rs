@@ -6,7 +6,7 @@
 //! * [`write`](mod@write): blocks are encoded in parallel and written in order, then the index.
 //! * [`read`]: blocks are decoded in parallel; a damaged one is reported and the ones around it are delivered
 //!   ([`blocks`] finds them, [`index_map`] helps where the input is a file).
-//! * [`coder`]: what codes a block: a model, or a lexicon; [`batch`]: what codes thousands of them on a GPU.
+//! * [`coder`]: what codes a block: a model, or a lexicon; [`lockstep`]: what codes several of them on one thread; [`batch`]: thousands on a GPU.
 //! * [`access`]: single blocks, windows and ranges through the index.
 
 pub mod access;
@@ -14,6 +14,7 @@ pub mod batch;
 mod blocks;
 pub mod coder;
 pub mod index_map;
+pub mod lockstep;
 pub mod ordered;
 pub mod read;
 mod source;

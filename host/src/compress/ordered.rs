@@ -14,7 +14,7 @@ const MOST_BYTES: usize = 256 << 20;
 /// Applies `work` to every item on `threads` threads and hands the results to `consume` in order.
 ///
 /// `worker` runs once on each thread and makes the state (a model session, a buffer) that its items share.
-/// The first error, of any of them, ends everything and is returned.
+/// The first error, of any of them, ends everything and is returned; what came before an error of `items` is consumed.
 ///
 /// # Errors
 /// Those of `items`, `worker` and `consume`.
@@ -63,18 +63,58 @@ where
         }
         let mut pending: VecDeque<Receiver<Result<R, E>>> = VecDeque::new();
         let mut items = items.fuse();
+        let mut failure = None;
         loop {
-            while pending.len() < 2 * threads {
-                let Some(item) = items.next() else { break };
-                let (send, receive) = mpsc::sync_channel(1);
-                // Fails only when every worker has panicked; `recv` below then ends the loop and the scope reports the panic.
-                let _ = send_job.send((item?, send));
-                pending.push_back(receive);
+            while failure.is_none() && pending.len() < 2 * threads {
+                match items.next() {
+                    Some(Ok(item)) => {
+                        let (send, receive) = mpsc::sync_channel(1);
+                        // Fails only when every worker has panicked; `recv` below then ends the loop and the scope reports the panic.
+                        let _ = send_job.send((item, send));
+                        pending.push_back(receive);
+                    }
+                    Some(Err(error)) => failure = Some(error),
+                    None => break,
+                }
             }
-            let Some(first) = pending.pop_front() else { return Ok(()) };
+            let Some(first) = pending.pop_front() else { return failure.map_or(Ok(()), Err) };
             let Ok(result) = first.recv() else { return Ok(()) };
             consume(result?)?;
         }
+    })
+}
+
+/// Items in groups of up to `most`, so that `threads` threads have as many each, also at the end.
+pub fn grouped<T, E>(
+    threads: usize,
+    most: usize,
+    mut items: impl Iterator<Item = Result<T, E>>,
+) -> impl Iterator<Item = Result<Vec<T>, E>> {
+    let mut groups: VecDeque<Result<Vec<T>, E>> = VecDeque::new();
+    std::iter::from_fn(move || {
+        if groups.is_empty() {
+            let (mut taken, mut error) = (Vec::new(), None);
+            for item in items.by_ref().take(threads * most) {
+                match item {
+                    Ok(item) => taken.push(item),
+                    Err(found) => {
+                        error = Some(found);
+                        break;
+                    }
+                }
+            }
+            let mut left = taken.len();
+            let mut taken = taken.into_iter();
+            for thread in (1..=threads).rev() {
+                let share = left.div_ceil(thread);
+                left -= share;
+                if share > 0 {
+                    groups.push_back(Ok(taken.by_ref().take(share).collect()));
+                }
+            }
+            groups.extend(error.map(Err));
+        }
+        groups.pop_front()
     })
 }
 
@@ -139,13 +179,40 @@ mod tests {
     fn an_error_on_either_side_ends_the_work() {
         for threads in [1, 4] {
             let items = (0..100).map(|item| if item == 50 { Err("input") } else { Ok(item) });
-            let result = ordered(threads, items, || Ok(()), |(), item: i32| item, |_| Ok(()));
-            assert_eq!(result, Err("input"));
+            let mut seen = 0;
+            let result = ordered(
+                threads,
+                items,
+                || Ok(()),
+                |(), item: i32| item,
+                |_| {
+                    seen += 1;
+                    Ok(())
+                },
+            );
+            assert_eq!((result, seen), (Err("input"), 50));
             let stop = |item| if item == 10 { Err("output") } else { Ok(()) };
             assert_eq!(ordered(threads, (0..100).map(Ok), || Ok(()), |(), item: i32| item, stop), Err("output"));
             let no_worker = || Err::<(), _>("worker");
             assert_eq!(ordered(threads, (0..100).map(Ok), no_worker, |(), item: i32| item, |_| Ok(())), Err("worker"));
         }
+    }
+
+    #[test]
+    fn groups_are_even() {
+        let groups = |threads, most, count: u32| -> Vec<Vec<u32>> {
+            grouped(threads, most, (0..count).map(Ok::<_, ()>)).map(Result::unwrap).collect()
+        };
+        let lengths = |threads, most, count| groups(threads, most, count).iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(lengths(2, 4, 13), [4, 4, 3, 2]);
+        assert_eq!(lengths(3, 16, 7), [3, 2, 2]);
+        assert_eq!(lengths(4, 16, 2), [1, 1]);
+        assert_eq!(lengths(1, 2, 5), [2, 2, 1]);
+        assert_eq!(lengths(2, 4, 0), [0; 0]);
+        assert!(groups(3, 5, 100).concat().into_iter().eq(0..100));
+        let items = (0..9).map(|item| if item == 5 { Err("input") } else { Ok(item) });
+        let found: Vec<_> = grouped(2, 4, items).take(3).collect();
+        assert_eq!(found, [Ok(vec![0, 1, 2]), Ok(vec![3, 4]), Err("input")]);
     }
 
     #[test]

@@ -9,15 +9,17 @@ use std::ops::Range;
 use anyhow::{Context, Result};
 use equalinfo_codec::WindowBits;
 use equalinfo_codec::container::{BlockHeader, BlockKind, Header, Method, TABLE_LENGTH, parse_table};
-use equalinfo_codec::error::DecodeError;
+use equalinfo_codec::error::{DecodeError, Part};
 
 use super::Workers;
 use super::batch::Batch;
 use super::blocks::{BlockReader, Event};
 use super::coder::Coder;
 use super::index_map::IndexMap;
-use super::ordered::{batched, ordered};
+use super::lockstep::{self, LANES};
+use super::ordered::{batched, grouped, ordered};
 use super::source::Source;
+use crate::engine;
 use crate::model::LoadedModel;
 
 /// What a file of one or more streams held.
@@ -128,7 +130,7 @@ fn restore<R: Read>(
 ) -> Result<bool> {
     let text_before = restored.text;
     let mut reader = BlockReader::new(source, header, start, map);
-    let consume = |decoded: Decoded| -> Result<()> {
+    let mut consume = |decoded: Decoded| -> Result<()> {
         match decoded {
             Ok((position, text)) => {
                 output.write_all(&text).context("cannot write")?;
@@ -143,8 +145,15 @@ fn restore<R: Read>(
         }
         Ok(())
     };
-    let coder = || model.coder(usize::from(header.model.context));
+    let context = usize::from(header.model.context);
+    let coder = || model.coder(context);
     match workers {
+        Workers::Threads(threads) if model.engine().is_some() => {
+            let lanes = || lockstep::lanes(model, context)?.context("a model without lanes");
+            let work = |batch: &mut engine::Batch, events| decode_lanes(batch, header, events);
+            let groups = grouped(*threads, LANES, reader.by_ref());
+            ordered(*threads, groups, lanes, work, |all| all.into_iter().try_for_each(&mut consume))?;
+        }
         Workers::Threads(threads) => {
             ordered(*threads, reader.by_ref(), coder, |coder, event| decode(coder, header, event), consume)?;
         }
@@ -161,20 +170,37 @@ fn restore<R: Read>(
 type Decoded = Result<(u64, Vec<u8>), Loss>;
 
 fn decode(coder: &mut Coder, header: &Header, event: Event) -> Decoded {
+    decode_with(event, |block, payload| {
+        let mut text = vec![0; block.text_length as usize];
+        coder.decode_block(header, block, payload, &mut text).map(|()| text)
+    })
+}
+
+/// What an event becomes when `text` gives the text of its block.
+fn decode_with(event: Event, text: impl FnOnce(&BlockHeader, &[u8]) -> Result<Vec<u8>, DecodeError>) -> Decoded {
     let (block, payload, text_offset, position) = match event {
         Event::Block { block, payload, text_offset, position } => (block, payload, text_offset, position),
         Event::Loss(loss) => return Err(loss),
     };
-    let mut text = vec![0; block.text_length as usize];
-    match coder.decode_block(header, &block, &payload, &mut text) {
-        Ok(()) => Ok((position, text)),
-        Err(cause) => Err(Loss {
-            blocks: block.number..block.number + 1,
-            text_offset,
-            length: Some(u64::from(block.text_length)),
-            cause,
-        }),
-    }
+    let lost = |cause| Loss {
+        blocks: block.number..block.number + 1,
+        text_offset,
+        length: Some(u64::from(block.text_length)),
+        cause,
+    };
+    text(&block, &payload).map(|text| (position, text)).map_err(lost)
+}
+
+/// Blocks as [`decode`] gives them, in lockstep.
+fn decode_lanes(batch: &mut engine::Batch, header: &Header, events: Vec<Event>) -> Vec<Decoded> {
+    let blocks: Vec<(&BlockHeader, &[u8])> = events.iter().filter_map(Event::block).collect();
+    let mut texts = lockstep::decode(batch, header, &blocks).into_iter();
+    let mut next = |block: &BlockHeader| {
+        // There is a text for every block.
+        let missing = DecodeError::Truncated { part: Part::Payload, block: block.number };
+        texts.next().unwrap_or(Err(missing))
+    };
+    events.into_iter().map(|event| decode_with(event, |block, _| next(block))).collect()
 }
 
 /// Blocks as [`decode`] gives them, by a GPU. What it finds damaged is decoded once more on the CPU, which names the damage.

@@ -10,8 +10,10 @@ use equalinfo_codec::container::{
 
 use super::batch::Batch;
 use super::coder::Coder;
-use super::ordered::{batched, ordered};
+use super::lockstep::{self, LANES};
+use super::ordered::{batched, grouped, ordered};
 use super::{Recipe, Workers};
+use crate::engine;
 
 /// What was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,19 +59,35 @@ pub fn compress(
         Ok(())
     };
     let blocks = Blocks { input, size: header.block_size as usize, number: 0 };
-    match workers {
-        Workers::Threads(threads) => ordered(
+    let context = usize::from(header.model.context);
+    match (workers, header.method) {
+        (Workers::Threads(threads), Method::EqualInfo { bits, code })
+            if recipe.model.engine().is_some() && code != WindowCode::Paper =>
+        {
+            let code_of = |batch: &mut engine::Batch, texts: &[&[u8]]| {
+                let all = lockstep::encode_windows(batch, (bits, code), context, usize::MAX, texts);
+                Ok(all.into_iter().map(|windows| windows.code).collect())
+            };
+            ordered(
+                *threads,
+                grouped(*threads, LANES, blocks),
+                || lockstep::lanes(&recipe.model, context)?.context("a model without lanes"),
+                |batch, blocks| encode_all(&blocks, |texts| code_of(batch, texts)),
+                |all| all?.into_iter().try_for_each(&mut consume),
+            )?;
+        }
+        (Workers::Threads(threads), _) => ordered(
             *threads,
             blocks,
-            || recipe.model.coder(usize::from(header.model.context)),
+            || recipe.model.coder(context),
             |coder, (number, text)| encode(recipe, coder, number, &text),
             |encoded| consume(encoded?),
         )?,
-        Workers::Batch(batch) => batched(
+        (Workers::Batch(batch), _) => batched(
             batch.texts(),
             blocks,
             |(_, text)| text.len(),
-            |blocks| encode_batch(recipe, batch.as_ref(), &blocks),
+            |blocks| encode_all(&blocks, |texts| encode_batch(recipe, batch.as_ref(), texts)),
             consume,
         )?,
     }
@@ -129,21 +147,27 @@ fn encode(recipe: &Recipe, coder: &mut Coder, number: u32, text: &[u8]) -> Resul
     Ok((block, bytes))
 }
 
-/// Blocks as [`encode`] makes them, by a GPU.
-fn encode_batch(recipe: &Recipe, batch: &dyn Batch, blocks: &[(u32, Vec<u8>)]) -> Result<Vec<(BlockHeader, Vec<u8>)>> {
-    let is_coded: Vec<bool> = blocks.iter().map(|(_, text)| !is_noise(text)).collect();
-    let texts = blocks.iter().zip(&is_coded).filter(|(_, is_coded)| **is_coded);
-    let coded: Vec<&[u8]> = texts.map(|((_, text), _)| &text[..]).collect();
-    let payloads = match recipe.header.method {
-        Method::Ac => batch.range_encode(&coded)?,
+/// The codes of texts, by a GPU.
+fn encode_batch(recipe: &Recipe, batch: &dyn Batch, texts: &[&[u8]]) -> Result<Vec<Vec<u8>>> {
+    match recipe.header.method {
+        Method::Ac => batch.range_encode(texts),
         Method::EqualInfo { bits, code: WindowCode::Default } => {
-            batch.encode_windows(bits, &coded)?.into_iter().map(|windows| windows.code).collect()
+            Ok(batch.encode_windows(bits, texts)?.into_iter().map(|windows| windows.code).collect())
         }
         _ => bail!("--device cuda has methods ac and equal-info with the default code"),
-    };
-    let mut payloads = payloads.into_iter();
+    }
+}
+
+/// Blocks as [`encode`] makes them; `codes` gives the codes of all texts that are not noise.
+fn encode_all(
+    blocks: &[(u32, Vec<u8>)],
+    codes: impl FnOnce(&[&[u8]]) -> Result<Vec<Vec<u8>>>,
+) -> Result<Vec<(BlockHeader, Vec<u8>)>> {
+    let is_coded: Vec<bool> = blocks.iter().map(|(_, text)| !is_noise(text)).collect();
+    let texts = blocks.iter().zip(&is_coded).filter(|(_, is_coded)| **is_coded);
+    let mut codes = codes(&texts.map(|((_, text), _)| &text[..]).collect::<Vec<_>>())?.into_iter();
     let block = |((number, text), is_coded): (&(u32, Vec<u8>), bool)| {
-        let payload = if is_coded { payloads.next() } else { None };
+        let payload = if is_coded { codes.next() } else { None };
         match payload.filter(|payload| payload.len() < text.len()) {
             Some(payload) => {
                 let block = BlockHeader::coded(*number, text, payload.len());

@@ -14,7 +14,8 @@ use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 
 use crate::compress::Workers;
-use crate::compress::ordered::{batched, ordered};
+use crate::compress::lockstep::LANES;
+use crate::compress::ordered::{batched, grouped, ordered};
 use examples::Examples;
 use shards::{Layout, Manifest, Writer};
 use tokenizer::{Tokenizer, Tokens, most_tokens};
@@ -68,6 +69,13 @@ pub fn tokenize(
     };
     let examples = examples.map(|example| example.map_err(Stop::Failed));
     let outcome = match workers {
+        Workers::Threads(threads) if tokenizer.lanes()?.is_some() => ordered(
+            *threads,
+            grouped(*threads, LANES, examples),
+            || tokenizer.lanes().and_then(|lanes| lanes.context("no lanes")).map_err(Stop::Failed),
+            |lanes, some| together(some, most, |texts, most| tokenizer.tokenize_lanes(lanes, texts, most)),
+            |all| all?.into_iter().try_for_each(&mut consume),
+        ),
         Workers::Threads(threads) => ordered(
             *threads,
             examples,
@@ -79,12 +87,7 @@ pub fn tokenize(
             |(example, tokens): (Vec<u8>, Result<Tokens>)| consume((example, tokens.map_err(Stop::Failed)?)),
         ),
         Workers::Batch(batch) => {
-            let work = |some: Vec<Vec<u8>>| {
-                let texts: Vec<&[u8]> = some.iter().map(|example| &example[..]).collect();
-                let longest = texts.iter().map(|text| most(text)).max().unwrap_or(sequence);
-                let all = tokenizer.tokenize_batch(batch.as_ref(), &texts, longest).map_err(Stop::Failed)?;
-                Ok(some.into_iter().zip(all).collect())
-            };
+            let work = |some| together(some, most, |texts, most| tokenizer.tokenize_batch(batch.as_ref(), texts, most));
             batched(batch.texts(), examples, Vec::len, work, consume)
         }
     };
@@ -92,6 +95,18 @@ pub fn tokenize(
         Err(Stop::Failed(error)) => Err(error),
         Ok(()) | Err(Stop::Enough) => writer.finish(),
     }
+}
+
+/// Examples with their tokens, which `tokens` makes of all texts at once, so many of each at most.
+fn together(
+    examples: Vec<Vec<u8>>,
+    most: impl Fn(&[u8]) -> usize,
+    tokens: impl FnOnce(&[&[u8]], usize) -> Result<Vec<Tokens>>,
+) -> Result<Vec<(Vec<u8>, Tokens)>, Stop> {
+    let texts: Vec<&[u8]> = examples.iter().map(|example| &example[..]).collect();
+    let longest = texts.iter().map(|text| most(text)).max().unwrap_or(0);
+    let all = tokens(&texts, longest).map_err(Stop::Failed)?;
+    Ok(examples.into_iter().zip(all).collect())
 }
 
 /// Why the work ends before the text does.

@@ -121,6 +121,34 @@ fn a_gpu_makes_the_same_tokens() {
 }
 
 #[test]
+fn lanes_make_the_same_tokens() {
+    let model = LoadedModel::m1(Some("nano")).unwrap();
+    let text = alice();
+    let mut texts: Vec<&[u8]> = (0..40).map(|i| &text[500 * i..][..10 + 37 * (i % 9)]).collect();
+    texts.extend([&b""[..], b" "]);
+    let methods = ["default", "delay", "paper"].map(|code| Method::EqualInfo {
+        window_bits: 16,
+        token_bits: 16,
+        code: code.to_owned(),
+        reset: Reset::Every,
+        align: Align::None,
+    });
+    for method in methods.into_iter().chain([windows(64, 8, Reset::Every, Align::None)]) {
+        let tokenizer = Tokenizer::new(method.clone(), &model, 32).unwrap();
+        let (mut session, mut lanes) = (tokenizer.session().unwrap(), tokenizer.lanes().unwrap().unwrap());
+        for most in [20, most_tokens(400)] {
+            let expected: Vec<Tokens> =
+                texts.iter().map(|text| tokenizer.tokenize(&mut session, text, most).unwrap()).collect();
+            assert!(tokenizer.tokenize_lanes(&mut lanes, &texts, most).unwrap() == expected, "{method}, {most}");
+        }
+    }
+    for reset in [Reset::EveryOther, Reset::Never] {
+        let other = Tokenizer::new(windows(16, 16, reset, Align::None), &model, 32).unwrap();
+        assert!(other.lanes().unwrap().is_none());
+    }
+}
+
+#[test]
 fn names_are_those_of_the_paper() {
     assert_eq!(Method::Bytes.to_string(), "Bytes");
     assert_eq!(Method::Gzip { token_bits: 16 }.to_string(), "GZip[v=65k]");

@@ -7,6 +7,8 @@ use equalinfo_codec::{ByteModel, WindowBits, WindowCode};
 use super::method::{Align, Method, Reset, Task};
 use super::subwords::Encoded;
 use crate::compress::batch::{self, Batch};
+use crate::compress::lockstep;
+use crate::engine;
 use crate::model::{LoadedModel, Session};
 
 /// The tokens of a row.
@@ -52,6 +54,15 @@ pub struct Windows {
 }
 
 impl Windows {
+    fn new(bits: WindowBits, windows: batch::Windows) -> Self {
+        let mut end = 0;
+        let end_of = |&length: &u16| {
+            end += usize::from(length);
+            end
+        };
+        Self { bits, ends: windows.lengths.iter().map(end_of).collect(), code: windows.code }
+    }
+
     /// The first tokens of them, `most` at most.
     fn tokens(&self, token_bits: u32, most: usize) -> Tokens {
         let Self { bits, code, ends } = self;
@@ -185,6 +196,32 @@ impl<'a> Tokenizer<'a> {
         })
     }
 
+    /// The memory of one thread that tokenizes texts in lockstep, which pays for methods whose windows start anew.
+    ///
+    /// # Errors
+    /// The context is longer than the model's.
+    pub fn lanes(&self) -> Result<Option<engine::Batch>> {
+        match self.method {
+            Method::EqualInfo { reset: Reset::Every, align: Align::None, .. } => {
+                Ok(lockstep::lanes(self.model, self.context)?)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// What [`Tokenizer::tokenize`] gives for each of these texts, by one thread with [`Tokenizer::lanes`].
+    ///
+    /// # Errors
+    /// The method has no lanes.
+    pub fn tokenize_lanes(&self, lanes: &mut engine::Batch, texts: &[&[u8]], most: usize) -> Result<Vec<Tokens>> {
+        let (Method::EqualInfo { token_bits, .. }, Some(window)) = (&self.method, self.window) else {
+            bail!("{} has no lanes", self.method)
+        };
+        let wanted = most.saturating_mul(*token_bits as usize / 8);
+        let all = lockstep::encode_windows(lanes, window, self.context, wanted, texts);
+        Ok(all.into_iter().map(|windows| Windows::new(window.0, windows).tokens(*token_bits, most)).collect())
+    }
+
     /// What [`Tokenizer::tokenize`] gives for each of these texts, by a GPU.
     ///
     /// # Errors
@@ -214,15 +251,7 @@ impl<'a> Tokenizer<'a> {
                 for (index, windows) in again.into_iter().zip(batch.encode_windows(bits, &whole)?) {
                     all[index] = windows;
                 }
-                let tokens = all.into_iter().map(|batch::Windows { code, lengths }| {
-                    let mut end = 0;
-                    let ends = lengths.iter().map(|&length| {
-                        end += usize::from(length);
-                        end
-                    });
-                    Windows { bits, ends: ends.collect(), code }.tokens(*token_bits, most)
-                });
-                Ok(tokens.collect())
+                Ok(all.into_iter().map(|windows| Windows::new(bits, windows).tokens(*token_bits, most)).collect())
             }
             _ => bail!(
                 "--device cuda has methods ac and equal-info, with the default code, a reset at every window and no alignment"

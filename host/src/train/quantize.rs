@@ -11,7 +11,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use equalinfo_codec::m1::Config;
 
-use super::backend::{CpuBackend, Holders};
+use super::backend::{self, Holders, MemoryEstimate};
 use super::checkpoint::Checkpoint;
 use super::data::{Source, Text, held_out, validation_pieces};
 use super::model::{ModelConfig, TENSORS_PER_LAYER, Tensor};
@@ -19,6 +19,7 @@ use super::optimizer::{LearningRate, Schedule};
 use super::run::{DEV_BYTES, DEV_LENGTH, Material, Run, Validation};
 use crate::cli::files::{Destination, Output};
 use crate::cli::train::QuantizeArguments;
+use crate::cuda;
 use crate::engine::{Engine, Image};
 use crate::quantize::{FloatLayer, FloatM1, quantize};
 use crate::ranks::Ranks;
@@ -142,7 +143,10 @@ pub fn run(arguments: &QuantizeArguments) -> Result<()> {
     let steps = arguments.steps.unwrap_or(if state.scales.is_some() { 0 } else { STEPS });
     let parameters = checkpoint.training.parameters;
     let ranks = Arc::new(Ranks::alone());
-    let backend = Box::new(CpuBackend::new(&state.model, &settings, parameters, ranks.clone()));
+    let place = cuda::choose(arguments.device, 0)?;
+    let estimate = MemoryEstimate::new(&state.model, settings.optimizer, settings.recompute, 1);
+    settings.micro_batch = backend::micro_batch(&place, &estimate, settings.batch, settings.sequence)?;
+    let backend = backend::open(place, &state.model, &settings, parameters, &ranks)?;
     let validation = Validation::of_text(&dev, &state.model, &settings);
     let mut run = Run::new(&name, state.model, settings, Material::Text(source), validation, backend, ranks);
     run.scales = state.scales.clone().map(Arc::new);

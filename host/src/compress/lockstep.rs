@@ -1,0 +1,278 @@
+//! Several texts in lockstep on one thread: a byte of each in turn, so that the model runs them all at once and reads each weight once.
+//!
+//! What codes is the codec itself, a byte at a time; only the model is another: a [`Lane`] of an [`engine::Batch`]. When the first text asks for
+//! frequencies, the bytes that all of them have pushed since are run together. So bits and errors are those of texts coded one after the other.
+
+use equalinfo_codec::container::{self, BlockDecoder, BlockHeader, BlockKind, Header};
+use equalinfo_codec::error::{DecodeError, Part};
+use equalinfo_codec::window::WindowEncoder;
+use equalinfo_codec::{ByteModel, Frequencies, WindowBits, WindowCode};
+
+use super::batch::Windows;
+use crate::engine;
+use crate::model::LoadedModel;
+
+/// Texts in lockstep: the rows of a tile of AMX. Half as many would do for other instructions.
+pub const LANES: usize = 16;
+
+/// Memory for texts in lockstep, if the model is one that runs them so.
+///
+/// # Errors
+/// The context is zero or longer than the model's.
+pub fn lanes(model: &LoadedModel, context: usize) -> Result<Option<engine::Batch>, engine::EngineError> {
+    model.engine().map(|engine| engine.batch(LANES, context)).transpose()
+}
+
+/// One stream of a batch.
+struct Lane<'a> {
+    batch: &'a mut engine::Batch,
+    lane: usize,
+}
+
+impl ByteModel for Lane<'_> {
+    fn reset(&mut self) {
+        self.batch.reset(self.lane);
+    }
+
+    fn frequencies(&mut self) -> &Frequencies {
+        self.batch.frequencies(self.lane)
+    }
+
+    fn push(&mut self, byte: u8) {
+        self.batch.push(self.lane, byte);
+    }
+}
+
+/// Runs jobs on the lanes of a batch: `step` takes one a byte further, and says when it is done; then the next one has its lane.
+fn run<J>(batch: &mut engine::Batch, jobs: &mut [J], mut step: impl FnMut(&mut Lane, &mut J) -> bool) {
+    let mut waiting = jobs.iter_mut();
+    let mut lanes: Vec<(usize, &mut J)> = (0..LANES).zip(waiting.by_ref().take(LANES)).collect();
+    while !lanes.is_empty() {
+        lanes.retain_mut(|(lane, job)| {
+            let mut model = Lane { batch: &mut *batch, lane: *lane };
+            while step(&mut model, job) {
+                let Some(next) = waiting.next() else { return false };
+                *job = next;
+            }
+            true
+        });
+    }
+}
+
+/// A block on its way.
+struct Decoding<'a> {
+    header: BlockHeader,
+    payload: &'a [u8],
+    decoder: Option<BlockDecoder>,
+    text: Vec<u8>,
+    written: usize,
+    result: Result<(), DecodeError>,
+}
+
+impl Decoding<'_> {
+    /// Whether the text is complete, or will never be.
+    fn step(&mut self, model: &mut Lane) -> bool {
+        let Some(decoder) = &mut self.decoder else { return true };
+        let Some(place) = self.text.get_mut(self.written..self.written + 1) else { return true };
+        match decoder.decode(model, self.payload, place) {
+            Ok(progress) => {
+                self.payload = &self.payload[progress.consumed..];
+                self.written += progress.written;
+                if progress.consumed + progress.written == 0 {
+                    self.result = Err(DecodeError::Truncated { part: Part::Payload, block: self.header.number });
+                    return true;
+                }
+                self.written == self.text.len()
+            }
+            Err(error) => {
+                self.result = Err(error);
+                true
+            }
+        }
+    }
+}
+
+/// What [`container::decode_block`] gives for each of these blocks. `batch` has [`LANES`] streams.
+pub fn decode(
+    batch: &mut engine::Batch,
+    header: &Header,
+    blocks: &[(&BlockHeader, &[u8])],
+) -> Vec<Result<Vec<u8>, DecodeError>> {
+    let begun = blocks.iter().map(|&(block, payload)| {
+        let mut text = vec![0; block.text_length as usize];
+        let (decoder, result) = if block.kind == BlockKind::Stored {
+            // Nobody asks the model.
+            (
+                None,
+                container::decode_block(&mut Lane { batch: &mut *batch, lane: 0 }, header, block, payload, &mut text),
+            )
+        } else {
+            match BlockDecoder::new(header, block) {
+                Ok(decoder) => (Some(decoder), Ok(())),
+                Err(error) => (None, Err(error)),
+            }
+        };
+        Decoding { header: *block, payload, decoder, text, written: 0, result }
+    });
+    let mut jobs: Vec<Decoding> = begun.collect();
+    run(batch, &mut jobs, |model, job| job.step(model));
+    jobs.into_iter().map(|job| job.result.map(|()| job.text)).collect()
+}
+
+/// A text on its way into windows.
+struct Encoding<'a> {
+    /// From the start of the window on.
+    text: &'a [u8],
+    /// Bytes pushed into the window.
+    pushed: usize,
+    encoder: Option<WindowEncoder>,
+    windows: Windows,
+}
+
+/// The windows of each text, as [`equalinfo_codec::encode_window`] makes them one after the other, until they have `wanted` bytes.
+/// `batch` has [`LANES`] streams.
+pub fn encode_windows(
+    batch: &mut engine::Batch,
+    (bits, code): (WindowBits, WindowCode),
+    context: usize,
+    wanted: usize,
+    texts: &[&[u8]],
+) -> Vec<Windows> {
+    let windows = || Windows { code: Vec::new(), lengths: Vec::new() };
+    let begun = texts.iter().map(|text| Encoding { text, pushed: 0, encoder: None, windows: windows() });
+    let mut jobs: Vec<Encoding> = begun.collect();
+    run(batch, &mut jobs, |model, job| {
+        loop {
+            let encoder = job.encoder.get_or_insert_with(|| {
+                model.reset();
+                WindowEncoder::new(bits, code, context)
+            });
+            let next = job.text.get(job.pushed).filter(|_| !encoder.is_full());
+            if let Some(&byte) = next
+                && encoder.push(model.frequencies(), byte)
+            {
+                model.push(byte);
+                job.pushed += 1;
+                return false;
+            }
+            // It may stand for fewer bytes than were pushed, and holds one at least, unless there is no text.
+            let window = encoder.window();
+            if window.consumed == 0 {
+                return true;
+            }
+            let mut place = [0; 16];
+            let unused = bits.write(window.value, &mut place).map_or(0, |rest| rest.len());
+            job.windows.code.extend_from_slice(&place[..place.len() - unused]);
+            job.windows.lengths.push(window.consumed as u16);
+            job.text = &job.text[window.consumed..];
+            (job.encoder, job.pushed) = (None, 0);
+            if job.text.is_empty() || job.windows.code.len() >= wanted {
+                return true;
+            }
+        }
+    });
+    jobs.into_iter().map(|job| job.windows).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use equalinfo_codec::container::{Method, ModelIdentity, encode_block};
+
+    use super::*;
+
+    const ALICE: &[u8] = include_bytes!("../../../tests/data/alice29.txt");
+    const CONTEXT: usize = 48;
+    const DEFAULT: (WindowBits, WindowCode) = (WindowBits::B16, WindowCode::Default);
+
+    fn nano() -> LoadedModel {
+        LoadedModel::m1(Some("nano")).unwrap()
+    }
+
+    /// Texts of many lengths, the first of one byte.
+    fn texts(count: usize) -> Vec<&'static [u8]> {
+        (0..count).map(|i| &ALICE[1000 * i..][..1 + i * i % 173 + 7 * (i % 5)]).collect()
+    }
+
+    fn header(method: Method) -> Header {
+        let model = ModelIdentity { context: CONTEXT as u16, ..nano().identity(CONTEXT) };
+        Header { method, model, block_size: 1 << 16 }
+    }
+
+    #[test]
+    fn blocks_and_damage_are_those_of_the_codec() {
+        let model = nano();
+        let (mut batch, mut session) = (lanes(&model, CONTEXT).unwrap().unwrap(), model.session(CONTEXT).unwrap());
+        let windows = |bits, code| Method::EqualInfo { bits, code };
+        let methods = [
+            Method::Ac,
+            windows(WindowBits::B16, WindowCode::Default),
+            windows(WindowBits::B64, WindowCode::Default),
+            windows(WindowBits::B32, WindowCode::Delay),
+        ];
+        for (method, count) in methods.into_iter().zip([40, 40, 16, 3]) {
+            let header = header(method);
+            let mut blocks = Vec::new();
+            for (number, text) in (0..).zip(texts(count)) {
+                let mut bytes = vec![0; BlockHeader::LENGTH + text.len()];
+                let block = encode_block(&mut session, &header, number, text, &mut bytes).unwrap();
+                let mut payload = bytes[BlockHeader::LENGTH..][..block.payload_length as usize].to_vec();
+                match number % 7 {
+                    3 => payload[block.payload_length as usize / 2] ^= 0x10,
+                    5 => payload.truncate(payload.len() - 1),
+                    _ => {}
+                }
+                blocks.push((block, payload));
+            }
+            let alone = |(block, payload): &(BlockHeader, Vec<u8>)| {
+                let mut text = vec![0; block.text_length as usize];
+                container::decode_block(&mut session, &header, block, payload, &mut text).map(|()| text)
+            };
+            let expected: Vec<_> = blocks.iter().map(alone).collect();
+            let given: Vec<_> = blocks.iter().map(|(block, payload)| (block, &payload[..])).collect();
+            // Twice: what the first left in the lanes does not matter.
+            for _ in 0..2 {
+                assert_eq!(decode(&mut batch, &header, &given), expected, "{method:?}");
+            }
+            assert!(count < 10 || expected.iter().filter(|result| result.is_err()).count() > count / 5, "{method:?}");
+            let intact = expected.iter().zip(texts(count)).filter(|(found, text)| found.as_deref() == Ok(*text));
+            assert!(intact.count() >= count * 5 / 7, "{method:?}");
+        }
+    }
+
+    #[test]
+    fn windows_are_those_of_the_codec() {
+        let model = nano();
+        let (mut batch, mut session) = (lanes(&model, CONTEXT).unwrap().unwrap(), model.session(CONTEXT).unwrap());
+        let (bits, codes) =
+            ([WindowBits::B16, WindowBits::B24, WindowBits::B128], [WindowCode::Default, WindowCode::Delay]);
+        for (bits, code) in bits.into_iter().flat_map(|bits| codes.map(|code| (bits, code))) {
+            for count in [1, 37] {
+                let alone = |text: &&[u8]| {
+                    let (mut taken, mut windows) = (0, Windows { code: Vec::new(), lengths: Vec::new() });
+                    while taken < text.len() {
+                        let window = equalinfo_codec::encode_window(&mut session, bits, code, CONTEXT, &text[taken..]);
+                        windows.code.extend_from_slice(&window.value.to_be_bytes()[16 - bits.bytes()..]);
+                        windows.lengths.push(window.consumed as u16);
+                        taken += window.consumed;
+                    }
+                    windows
+                };
+                let texts = texts(count);
+                let expected: Vec<Windows> = texts.iter().map(alone).collect();
+                assert!(
+                    encode_windows(&mut batch, (bits, code), CONTEXT, usize::MAX, &texts) == expected,
+                    "{bits:?}, {code:?}"
+                );
+            }
+        }
+        assert!(encode_windows(&mut batch, DEFAULT, CONTEXT, usize::MAX, &[]).is_empty());
+        let none = encode_windows(&mut batch, DEFAULT, CONTEXT, usize::MAX, &[b""]);
+        assert!(none[0].code.is_empty());
+        let text = &ALICE[..5000];
+        let all = encode_windows(&mut batch, DEFAULT, CONTEXT, usize::MAX, &[text]);
+        let some = encode_windows(&mut batch, DEFAULT, CONTEXT, 99, &[text, &text[..3]]);
+        assert!(
+            some[0].code == all[0].code[..100] && some[0].lengths == all[0].lengths[..50] && !some[1].code.is_empty()
+        );
+    }
+}
