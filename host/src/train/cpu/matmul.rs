@@ -1,7 +1,7 @@
-//! Matrix products of the CPU backend: the tile unit in bf16 where there is one, the `gemm` crate in f32 elsewhere or on request.
+//! Matrix products of the CPU backend: in bf16 where the processor has instructions for it, by the `gemm` crate in f32 elsewhere or on request.
 
 #[cfg(target_arch = "x86_64")]
-use super::amx;
+use super::bf16;
 
 /// A matrix inside a slice: value (row, column) at `data[row * row_stride + column * column_stride]`. One stride is 1.
 #[derive(Clone, Copy)]
@@ -37,17 +37,17 @@ impl<'a> Operand<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// bf16 operands, f32 accumulation, on the tile unit.
+    /// bf16 operands, f32 accumulation, on the tile unit or on vectors of bf16.
     Bf16,
     /// f32 throughout.
     F32,
 }
 
 impl Precision {
-    /// bf16 where the machine has a tile unit, else f32: on plain vector units bf16 is no faster.
+    /// bf16 where the processor has AMX or AVX-512 BF16, else f32: without them bf16 is no faster.
     pub fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
-        if amx::available() {
+        if bf16::Unit::is_available() {
             return Self::Bf16;
         }
         Self::F32
@@ -57,18 +57,18 @@ impl Precision {
 /// One thread's way of multiplying matrices.
 pub struct Multiplier {
     #[cfg(target_arch = "x86_64")]
-    tiles: Option<(amx::Tiles, amx::Workspace)>,
+    bf16: Option<(bf16::Unit, bf16::Workspace)>,
 }
 
 impl Multiplier {
-    /// To be made on the thread that uses it: the tile configuration belongs to the thread. Without a tile unit, [`Precision::Bf16`] falls back to f32.
+    /// To be made on the thread that uses it: the tile configuration belongs to the thread. Without a unit for it, [`Precision::Bf16`] falls back to f32.
     pub fn new(precision: Precision) -> Self {
         #[cfg(not(target_arch = "x86_64"))]
         let _ = precision;
         Self {
             #[cfg(target_arch = "x86_64")]
-            tiles: match precision {
-                Precision::Bf16 => amx::Tiles::configure().map(|tiles| (tiles, amx::Workspace::default())),
+            bf16: match precision {
+                Precision::Bf16 => bf16::Unit::find().map(|unit| (unit, bf16::Workspace::default())),
                 Precision::F32 => None,
             },
         }
@@ -88,8 +88,8 @@ impl Multiplier {
             return;
         }
         #[cfg(target_arch = "x86_64")]
-        if let Some((tiles, workspace)) = &mut self.tiles {
-            return amx::matmul(tiles, workspace, (m, n, k), a, b, c, c_stride, accumulate);
+        if let Some((unit, workspace)) = &mut self.bf16 {
+            return bf16::matmul(unit, workspace, (m, n, k), a, b, c, c_stride, accumulate);
         }
         a.check(m, k);
         b.check(k, n);

@@ -3,9 +3,9 @@
 //! Buffers are plain f32 vectors. Loops are written so that the compiler vectorises them, and are compiled for the vector units found at run time
 //! through `multiversion`.
 
-#[cfg(target_arch = "x86_64")]
-pub mod amx;
 mod attention;
+#[cfg(target_arch = "x86_64")]
+mod bf16;
 mod elementwise;
 mod loss;
 pub mod matmul;
