@@ -8,7 +8,7 @@ use std::arch::asm;
 use std::arch::x86_64::__cpuid_count;
 
 use super::packed::{Line, PackedMatrix};
-use crate::train::cpu::amx::{self, Tiles};
+use crate::train::cpu::bf16::amx::{self, Tiles};
 
 /// Items in a tile.
 pub const TILE: usize = 16;

@@ -12,7 +12,7 @@ use equalinfo_codec::m1::image::{LOGIT_SHIFT, RESIDUAL_SHIFT, SCORE_SHIFT};
 use super::amx;
 use super::kernels::{Head, Kernels, Scratch, norm_inverse, output_requantizer};
 use super::packed::{Layout, Line, PackedMatrix};
-use crate::train::cpu::amx::Tiles;
+use crate::train::cpu::bf16::amx::Tiles;
 
 /// Proof that the processor has AVX-512 F, BW, VL, DQ and VNNI.
 #[derive(Clone, Copy)]

@@ -130,7 +130,7 @@ fn another_basis_changes_nothing() {
 }
 
 #[test]
-fn tile_unit_agrees_with_f32() {
+fn bf16_agrees_with_f32() {
     let parameters = initial_parameters(&TINY, 3);
     let batch = batch(4);
     let (loss, gradients) = gradient(Precision::F32, &parameters, &batch);

@@ -5,7 +5,7 @@
 
 mod attention;
 #[cfg(target_arch = "x86_64")]
-mod bf16;
+pub mod bf16;
 mod elementwise;
 mod loss;
 pub mod matmul;

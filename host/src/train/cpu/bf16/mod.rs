@@ -6,7 +6,7 @@
 //!
 //! Both are checked against the f32 product in this module's parent, and chosen at run time by [`Unit::find`].
 
-mod amx;
+pub mod amx;
 mod vector;
 
 use std::arch::x86_64::*;

@@ -21,11 +21,10 @@ impl Vectors {
 
     /// Two by two tiles of C, from tile `(i, j)` on.
     pub(super) fn block(&self, product: &mut Product, i: usize, j: usize) {
-        for i in (i..product.m.div_ceil(TILE)).take(2) {
-            for first in (0..TILE).step_by(ROWS).take_while(|first| i * TILE + first < product.m) {
-                // SAFETY: the processor has the instructions.
-                unsafe { rows(product, i, first, j) };
-            }
+        let end = product.m.min((i + 2) * TILE);
+        for row in (i * TILE..end).step_by(ROWS) {
+            // SAFETY: the processor has the instructions.
+            unsafe { rows(product, row, j) };
         }
     }
 }
@@ -34,19 +33,20 @@ fn mask(count: usize) -> __mmask16 {
     ((1u32 << count.min(TILE)) - 1) as __mmask16
 }
 
-/// [`ROWS`] rows of C from row `first` of tile `i` on, in the columns of tiles `j` and `j + 1`; where there is no second, the first is computed twice.
+/// [`ROWS`] rows of C from `row` on, all of one tile of A, in the columns of tiles `j` and `j + 1`; where there is no second, the first is computed twice.
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-fn rows(product: &mut Product, i: usize, first: usize, j: usize) {
+fn rows(product: &mut Product, row: usize, j: usize) {
     let &mut Product { a, b, k_tiles, ref mut c, m, n, c_stride, accumulate } = product;
     let second = (j + 1).min(n.div_ceil(TILE) - 1);
+    let (i, first) = (row / TILE, row % TILE);
     let rows_of = &a[i * k_tiles..][..k_tiles];
     let columns = b[j * k_tiles..][..k_tiles].iter().zip(&b[second * k_tiles..][..k_tiles]);
     let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
     for (row_tile, (left, right)) in rows_of.iter().zip(columns) {
         for pair in 0..DEPTH / 2 {
             let (left, right) = (pairs(left, pair), pairs(right, pair));
-            for (row, [l, r]) in sums.iter_mut().enumerate() {
-                let value = row_tile.0[(first + row) * TILE + pair];
+            for (place, [l, r]) in sums.iter_mut().enumerate() {
+                let value = row_tile.0[(first + place) * TILE + pair];
                 // SAFETY: both are 64 bytes of any value.
                 let value: __m512bh = unsafe { std::mem::transmute(_mm512_set1_epi32(value.cast_signed())) };
                 *l = _mm512_dpbf16_ps(*l, value, left);
@@ -56,8 +56,8 @@ fn rows(product: &mut Product, i: usize, first: usize, j: usize) {
     }
     let columns_left = n - j * TILE;
     let masks = [mask(columns_left), mask(columns_left.saturating_sub(TILE))];
-    for (row, sums) in sums.into_iter().enumerate().take(m - i * TILE - first) {
-        let start = (i * TILE + first + row) * c_stride + j * TILE;
+    for (row, sums) in (row..m).zip(sums) {
+        let start = row * c_stride + j * TILE;
         for (half, (sum, mask)) in sums.into_iter().zip(masks).enumerate() {
             let place = c.as_mut_ptr().wrapping_add(start + half * TILE);
             // SAFETY: masked lanes are neither read nor written; the others are columns of C, whose extent the caller has checked.
