@@ -15,6 +15,14 @@ use crate::model::LoadedModel;
 /// Texts in lockstep: the rows of a tile of AMX. Half as many would do for other instructions.
 pub const LANES: usize = 16;
 
+/// Text of a group of blocks, unless it is one.
+const GROUP: usize = 4 << 20;
+
+/// Blocks of this size that a thread is given at once: fewer of large ones, so that memory stays bounded.
+pub fn group(block_size: u32) -> usize {
+    (GROUP / block_size.max(1) as usize).clamp(1, LANES)
+}
+
 /// Memory for texts in lockstep, if the model is one that runs them so.
 ///
 /// # Errors

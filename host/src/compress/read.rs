@@ -16,7 +16,7 @@ use super::batch::Batch;
 use super::blocks::{BlockReader, Event};
 use super::coder::Coder;
 use super::index_map::IndexMap;
-use super::lockstep::{self, LANES};
+use super::lockstep;
 use super::ordered::{batched, grouped, ordered};
 use super::source::Source;
 use crate::engine;
@@ -151,7 +151,7 @@ fn restore<R: Read>(
         Workers::Threads(threads) if model.engine().is_some() => {
             let lanes = || lockstep::lanes(model, context)?.context("a model without lanes");
             let work = |batch: &mut engine::Batch, events| decode_lanes(batch, header, events);
-            let groups = grouped(*threads, LANES, reader.by_ref());
+            let groups = grouped(*threads, lockstep::group(header.block_size), reader.by_ref());
             ordered(*threads, groups, lanes, work, |all| all.into_iter().try_for_each(&mut consume))?;
         }
         Workers::Threads(threads) => {

@@ -10,7 +10,7 @@ use equalinfo_codec::container::{
 
 use super::batch::Batch;
 use super::coder::Coder;
-use super::lockstep::{self, LANES};
+use super::lockstep;
 use super::ordered::{batched, grouped, ordered};
 use super::{Recipe, Workers};
 use crate::engine;
@@ -70,7 +70,7 @@ pub fn compress(
             };
             ordered(
                 *threads,
-                grouped(*threads, LANES, blocks),
+                grouped(*threads, lockstep::group(header.block_size), blocks),
                 || lockstep::lanes(&recipe.model, context)?.context("a model without lanes"),
                 |batch, blocks| encode_all(&blocks, |texts| code_of(batch, texts)),
                 |all| all?.into_iter().try_for_each(&mut consume),
