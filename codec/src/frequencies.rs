@@ -57,16 +57,16 @@ impl Frequencies {
     /// `weight` is called twice for each byte and must answer the same both times.
     #[inline]
     pub fn set_weights(&mut self, weight: impl Fn(u8) -> u16) {
-        let sum: u32 = (0..=255).map(|byte| u32::from(weight(byte))).sum();
+        let sum: u32 = (0..256u16).map(|byte| u32::from(weight(byte as u8))).sum();
         let Some(inverse) = (SHARED << 24).checked_div(u64::from(sum)) else {
             *self = Self::uniform();
             return;
         };
         let mut below = 0u32;
-        for (byte, start) in (0..=255).zip(self.starts.iter_mut()) {
+        for (byte, start) in (0..256u16).zip(&mut self.starts) {
             let share = (u64::from(below) * inverse) >> 24;
-            *start = u16::from(byte) * Self::MINIMUM + share as u16;
-            below += u32::from(weight(byte));
+            *start = byte * Self::MINIMUM + share as u16;
+            below += u32::from(weight(byte as u8));
         }
     }
 

@@ -207,7 +207,7 @@ impl<'a, 'b, K: Kernels> M1<'a, 'b, K> {
                     .wrapping_add(i16::from_le_bytes(bias[bucket]).into());
                 largest = largest.max(*score);
             }
-            mix(
+            mix::<K>(
                 layer,
                 self.model.power_table(),
                 scores,
@@ -248,14 +248,16 @@ impl<'a, 'b, K: Kernels> M1<'a, 'b, K> {
     /// Steps 3 and 4 of the contract.
     fn output(&mut self) {
         let memory = &mut self.memory;
-        let logits = memory.scores.get_mut(..256).unwrap_or_default();
+        let Some(logits) = memory.scores.first_chunk_mut::<256>() else { return };
         let activations = K::prepare(memory.activations, memory.sums);
         K::project(&self.model.logits(), &activations, LOGIT_SHIFT, logits);
         let largest = logits.iter().copied().max().unwrap_or(0);
         let table = self.model.power_table();
-        self.frequencies.set_weights(|byte| {
-            logits.get(usize::from(byte)).map_or(0, |logit| exp2_neg(table, largest.wrapping_sub(*logit)))
-        });
+        // Logits become weights, which are read twice.
+        for logit in logits.iter_mut() {
+            *logit = exp2_neg(table, largest.wrapping_sub(*logit)).into();
+        }
+        self.frequencies.set_weights(|byte| logits[usize::from(byte)] as u16);
     }
 }
 
@@ -342,7 +344,7 @@ fn embed(embedding: &Matrix, symbol: u16, residual: &mut [i32]) {
 }
 
 /// The rest of step 2.3: one head's softmax over `scores` and the mean of its values.
-fn mix<'c>(
+fn mix<'c, K: Kernels>(
     layer: &Layer,
     table: &PowerTable,
     scores: &[i32],
@@ -356,9 +358,7 @@ fn mix<'c>(
     for (&score, value) in scores.iter().zip(values) {
         let weight = i32::from(exp2_neg(table, largest.wrapping_sub(score)) >> 1);
         total = total.wrapping_add(weight as u32);
-        for (sum, &value) in sums.iter_mut().zip(value) {
-            *sum = sum.wrapping_add(weight * i32::from(value));
-        }
+        K::accumulate(weight, value, sums);
     }
     let (r, n) = reciprocal(total);
     let (factor, shift) = layer.output;

@@ -3,7 +3,7 @@
 //! Invariant: whatever the implementation, the results are those of [`Portable`]: sums are exact in any order, and
 //! rounding is [`Requantizer::apply`].
 
-use super::image::Matrix;
+use super::image::{HEAD, Matrix};
 use super::ops::{self, Requantizer};
 
 /// The loops of the model's matrices and attention.
@@ -29,6 +29,14 @@ pub trait Kernels {
     #[inline]
     fn dot(a: &[i8], b: &[i8]) -> i32 {
         ops::dot(a, b)
+    }
+
+    /// Adds `weight`, from 0 to 32767, times each value to its sum; there are as many sums.
+    #[inline]
+    fn accumulate(weight: i32, values: &[i8; HEAD], sums: &mut [i32]) {
+        for (sum, &value) in sums.iter_mut().zip(values) {
+            *sum = sum.wrapping_add(weight * i32::from(value));
+        }
     }
 
     /// What [`Requantizer::apply`] gives.

@@ -129,9 +129,12 @@ pub const fn isqrt(q: u64) -> u32 {
 /// RMSNorm without gain: residual `x` to activations, with the model's constant `K` (see the contract).
 #[inline]
 pub fn norm(x: &[i32], constant: u32, activations: &mut [i8]) {
-    let largest = x.iter().fold(0, |largest, x| x.unsigned_abs().max(largest));
-    let shift = bit_length(largest) - 15;
-    let normalize = |x: i32| if shift < 0 { x.wrapping_shl(-shift as u32) } else { x.wrapping_shr(shift as u32) };
+    // Of the largest only its length matters, which is that of all bits together.
+    let bits = x.iter().fold(0, |bits, x| bits | x.unsigned_abs());
+    let shift = bit_length(bits) - 15;
+    // One of the two shifts is by nothing.
+    let (left, right) = (shift.min(0).unsigned_abs(), shift.max(0) as u32);
+    let normalize = |x: i32| x.wrapping_shl(left).wrapping_shr(right);
     let squares = x.iter().fold(0u64, |sum, &x| {
         let y = normalize(x).unsigned_abs();
         sum.wrapping_add(u64::from(y.wrapping_mul(y)))

@@ -9,12 +9,13 @@
 
 use core::arch::{asm, global_asm};
 
+use equalinfo_codec::m1::image::HEAD;
 use equalinfo_codec::m1::{Kernels, Matrix, Portable, Requantizer};
 
 use super::rows::{Form, Job, Prepared, job, list};
 use super::wide::Wide;
 
-/// `SMLAD` for sums, `SMMUL` for requantization.
+/// `SMLAD` for sums, `SMULWB` for requantization, both for attention.
 #[derive(Debug)]
 pub enum Dsp {}
 
@@ -55,6 +56,24 @@ impl Kernels for Dsp {
     }
 
     #[inline]
+    fn dot(a: &[i8], b: &[i8]) -> i32 {
+        if a.len() == b.len() && a.len().is_multiple_of(16) && !a.is_empty() {
+            // SAFETY: both have as many bytes, a multiple of 16.
+            unsafe { equalinfo_dot(a.as_ptr(), b.as_ptr(), a.as_ptr_range().end) }
+        } else {
+            Portable::dot(a, b)
+        }
+    }
+
+    #[inline]
+    fn accumulate(weight: i32, values: &[i8; HEAD], sums: &mut [i32]) {
+        if sums.len() >= HEAD {
+            // SAFETY: there is a sum for each of 64 values, and the weight has 16 bits.
+            unsafe { equalinfo_accumulate(weight, values.as_ptr(), sums.as_mut_ptr(), values.as_ptr_range().end) }
+        }
+    }
+
+    #[inline]
     fn requantize(requantizer: Requantizer, x: i32) -> i32 {
         Wide::requantize(requantizer, x)
     }
@@ -83,6 +102,10 @@ unsafe extern "C" {
     fn equalinfo_project_gated(job: &mut Job);
     /// Rows times listed activations, four rows at a time, requantized.
     fn equalinfo_project_listed(job: &mut Job);
+    /// The dot product of two vectors of a multiple of 16 values.
+    fn equalinfo_dot(a: *const i8, b: *const i8, a_end: *const i8) -> i32;
+    /// Adds 16 bits of weight times each of a multiple of 16 values to its sum.
+    fn equalinfo_accumulate(weight: i32, values: *const i8, sums: *mut i32, values_end: *const i8);
 }
 
 // Registers: r0 weights, r1 activations, r2 to r5 four words of activations, r6 to r9 four words of weights, r10 the
@@ -114,10 +137,9 @@ global_asm!(
     "bne 1b",
     ".endm",
     // The sum with the requantizer: what the shift moves out last is the half that rounding adds.
-    ".macro requantize sum, requantizer, scale, scratch",
+    ".macro requantize sum, requantizer, scale",
     "lsl \\sum, \\sum, \\scale",
-    "lsl \\scratch, \\requantizer, #16",
-    "smmul \\sum, \\sum, \\scratch",
+    "smulwb \\sum, \\sum, \\requantizer",
     "lsr \\requantizer, \\requantizer, #16",
     "sub \\requantizer, \\requantizer, #16",
     "asrs \\sum, \\sum, \\requantizer",
@@ -140,7 +162,7 @@ global_asm!(
     "ldrd r2, r3, [lr]",
     "ldrd r5, r6, [lr, #8]",
     "ldr r4, [r2], #4",
-    "requantize r10, r4, r6, r7",
+    "requantize r10, r4, r6",
     "str r10, [r3], #4",
     "strd r2, r3, [lr]",
     "cmp r3, r5",
@@ -168,7 +190,7 @@ global_asm!(
     "ldrd r2, r3, [lr]",
     "ldr r4, [r2], #4",
     "ldr r6, [lr, #12]",
-    "requantize r10, r4, r6, r7",
+    "requantize r10, r4, r6",
     "str r10, [r3], #4",
     "3:",
     "strd r2, r3, [lr]",
@@ -211,10 +233,10 @@ global_asm!(
     "ldr r1, [lr, #12]",
     "ldm r2!, {{r3, r4, r5, r6}}",
     "str r2, [lr]",
-    "requantize r7, r3, r1, r2",
-    "requantize r8, r4, r1, r2",
-    "requantize r9, r5, r1, r2",
-    "requantize r10, r6, r1, r2",
+    "requantize r7, r3, r1",
+    "requantize r8, r4, r1",
+    "requantize r9, r5, r1",
+    "requantize r10, r6, r1",
     "ldrd r3, r4, [lr, #4]",
     "stm r3!, {{r7, r8, r9, r10}}",
     "str r3, [lr, #4]",
@@ -222,4 +244,49 @@ global_asm!(
     "bne 0b",
     "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
     ".size equalinfo_project_listed, . - equalinfo_project_listed",
+    ".section .text.equalinfo_dot, \"ax\", %progbits",
+    ".global equalinfo_dot",
+    ".type equalinfo_dot, %function",
+    ".thumb_func",
+    "equalinfo_dot:",
+    "push {{r4, r5, r6, r7, lr}}",
+    "mov r3, #0",
+    "1:",
+    ".rept 4",
+    "ldr r4, [r0], #4",
+    "ldr r5, [r1], #4",
+    "sxtb16 r6, r4",
+    "sxtb16 r7, r5",
+    "sxtb16 r4, r4, ror #8",
+    "sxtb16 r5, r5, ror #8",
+    "smlad r3, r6, r7, r3",
+    "smlad r3, r4, r5, r3",
+    ".endr",
+    "cmp r0, r2",
+    "bne 1b",
+    "mov r0, r3",
+    "pop {{r4, r5, r6, r7, pc}}",
+    ".size equalinfo_dot, . - equalinfo_dot",
+    ".section .text.equalinfo_accumulate, \"ax\", %progbits",
+    ".global equalinfo_accumulate",
+    ".type equalinfo_accumulate, %function",
+    ".thumb_func",
+    "equalinfo_accumulate:",
+    "push {{r4, r5, r6, r7, r8, lr}}",
+    "1:",
+    ".rept 4",
+    "ldr r4, [r1], #4",
+    "ldm r2, {{r5, r6, r7, r8}}",
+    "sxtb16 r12, r4",
+    "sxtb16 r4, r4, ror #8",
+    "smlabb r5, r12, r0, r5",
+    "smlabb r6, r4, r0, r6",
+    "smlatb r7, r12, r0, r7",
+    "smlatb r8, r4, r0, r8",
+    "stm r2!, {{r5, r6, r7, r8}}",
+    ".endr",
+    "cmp r1, r3",
+    "bne 1b",
+    "pop {{r4, r5, r6, r7, r8, pc}}",
+    ".size equalinfo_accumulate, . - equalinfo_accumulate",
 );
