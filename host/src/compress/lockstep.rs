@@ -10,7 +10,6 @@ use equalinfo_codec::{ByteModel, Frequencies, WindowBits, WindowCode};
 
 use super::batch::Windows;
 use crate::engine;
-use crate::model::LoadedModel;
 
 /// Texts in lockstep: the rows of a tile of AMX. Half as many would do for other instructions.
 pub const LANES: usize = 16;
@@ -21,14 +20,6 @@ const GROUP: usize = 4 << 20;
 /// Blocks of this size that a thread is given at once: fewer of large ones, so that memory stays bounded.
 pub fn group(block_size: u32) -> usize {
     (GROUP / block_size.max(1) as usize).clamp(1, LANES)
-}
-
-/// Memory for texts in lockstep, if the model is one that runs them so.
-///
-/// # Errors
-/// The context is zero or longer than the model's.
-pub fn lanes(model: &LoadedModel, context: usize) -> Result<Option<engine::Batch>, engine::EngineError> {
-    model.engine().map(|engine| engine.batch(LANES, context)).transpose()
 }
 
 /// One stream of a batch.
@@ -187,6 +178,7 @@ mod tests {
     use equalinfo_codec::container::{Method, ModelIdentity, encode_block};
 
     use super::*;
+    use crate::model::LoadedModel;
 
     const ALICE: &[u8] = include_bytes!("../../../tests/data/alice29.txt");
     const CONTEXT: usize = 48;
@@ -209,7 +201,8 @@ mod tests {
     #[test]
     fn blocks_and_damage_are_those_of_the_codec() {
         let model = nano();
-        let (mut batch, mut session) = (lanes(&model, CONTEXT).unwrap().unwrap(), model.session(CONTEXT).unwrap());
+        let (mut batch, mut session) =
+            (model.engine().unwrap().batch(LANES, CONTEXT).unwrap(), model.session(CONTEXT).unwrap());
         let windows = |bits, code| Method::EqualInfo { bits, code };
         let methods = [
             Method::Ac,
@@ -250,7 +243,8 @@ mod tests {
     #[test]
     fn windows_are_those_of_the_codec() {
         let model = nano();
-        let (mut batch, mut session) = (lanes(&model, CONTEXT).unwrap().unwrap(), model.session(CONTEXT).unwrap());
+        let (mut batch, mut session) =
+            (model.engine().unwrap().batch(LANES, CONTEXT).unwrap(), model.session(CONTEXT).unwrap());
         let (bits, codes) =
             ([WindowBits::B16, WindowBits::B24, WindowBits::B128], [WindowCode::Default, WindowCode::Delay]);
         for (bits, code) in bits.into_iter().flat_map(|bits| codes.map(|code| (bits, code))) {

@@ -16,7 +16,7 @@ use super::batch::Batch;
 use super::blocks::{BlockReader, Event};
 use super::coder::Coder;
 use super::index_map::IndexMap;
-use super::lockstep;
+use super::lockstep::{self, LANES};
 use super::ordered::{batched, grouped, ordered};
 use super::source::Source;
 use crate::engine;
@@ -147,17 +147,17 @@ fn restore<R: Read>(
     };
     let context = usize::from(header.model.context);
     let coder = || model.coder(context);
-    match workers {
-        Workers::Threads(threads) if model.engine().is_some() => {
-            let lanes = || lockstep::lanes(model, context)?.context("a model without lanes");
+    match (workers, model.engine()) {
+        (Workers::Threads(threads), Some(engine)) => {
+            let lanes = || Ok(engine.batch(LANES, context)?);
             let work = |batch: &mut engine::Batch, events| decode_lanes(batch, header, events);
             let groups = grouped(*threads, lockstep::group(header.block_size), reader.by_ref());
             ordered(*threads, groups, lanes, work, |all| all.into_iter().try_for_each(&mut consume))?;
         }
-        Workers::Threads(threads) => {
+        (Workers::Threads(threads), None) => {
             ordered(*threads, reader.by_ref(), coder, |coder, event| decode(coder, header, event), consume)?;
         }
-        Workers::Batch(batch) => {
+        (Workers::Batch(batch), _) => {
             let mut coder = coder()?;
             let size = |event: &Event| event.block().map_or(0, |(block, _)| block.text_length as usize);
             let work = |events| decode_batch(&mut coder, batch.as_ref(), header, events);

@@ -10,7 +10,7 @@ use equalinfo_codec::container::{
 
 use super::batch::Batch;
 use super::coder::Coder;
-use super::lockstep;
+use super::lockstep::{self, LANES};
 use super::ordered::{batched, grouped, ordered};
 use super::{Recipe, Workers};
 use crate::engine;
@@ -60,10 +60,8 @@ pub fn compress(
     };
     let blocks = Blocks { input, size: header.block_size as usize, number: 0 };
     let context = usize::from(header.model.context);
-    match (workers, header.method) {
-        (Workers::Threads(threads), Method::EqualInfo { bits, code })
-            if recipe.model.engine().is_some() && code != WindowCode::Paper =>
-        {
+    match (workers, header.method, recipe.model.engine()) {
+        (Workers::Threads(threads), Method::EqualInfo { bits, code }, Some(engine)) if code != WindowCode::Paper => {
             let code_of = |batch: &mut engine::Batch, texts: &[&[u8]]| {
                 let all = lockstep::encode_windows(batch, (bits, code), context, usize::MAX, texts);
                 Ok(all.into_iter().map(|windows| windows.code).collect())
@@ -71,19 +69,19 @@ pub fn compress(
             ordered(
                 *threads,
                 grouped(*threads, lockstep::group(header.block_size), blocks),
-                || lockstep::lanes(&recipe.model, context)?.context("a model without lanes"),
+                || Ok(engine.batch(LANES, context)?),
                 |batch, blocks| encode_all(&blocks, |texts| code_of(batch, texts)),
                 |all| all?.into_iter().try_for_each(&mut consume),
             )?;
         }
-        (Workers::Threads(threads), _) => ordered(
+        (Workers::Threads(threads), ..) => ordered(
             *threads,
             blocks,
             || recipe.model.coder(context),
             |coder, (number, text)| encode(recipe, coder, number, &text),
             |encoded| consume(encoded?),
         )?,
-        (Workers::Batch(batch), _) => batched(
+        (Workers::Batch(batch), ..) => batched(
             batch.texts(),
             blocks,
             |(_, text)| text.len(),

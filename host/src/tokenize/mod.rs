@@ -68,15 +68,15 @@ pub fn tokenize(
         if enough(&writer) { Err(Stop::Enough) } else { Ok(()) }
     };
     let examples = examples.map(|example| example.map_err(Stop::Failed));
-    let outcome = match workers {
-        Workers::Threads(threads) if tokenizer.lanes()?.is_some() => ordered(
+    let outcome = match (workers, tokenizer.lanes()) {
+        (Workers::Threads(threads), Some(lanes)) => ordered(
             *threads,
             grouped(*threads, LANES, examples),
-            || tokenizer.lanes().and_then(|lanes| lanes.context("no lanes")).map_err(Stop::Failed),
+            || lanes().map_err(Stop::Failed),
             |lanes, some| together(some, most, |texts, most| tokenizer.tokenize_lanes(lanes, texts, most)),
             |all| all?.into_iter().try_for_each(&mut consume),
         ),
-        Workers::Threads(threads) => ordered(
+        (Workers::Threads(threads), None) => ordered(
             *threads,
             examples,
             || tokenizer.session().map_err(Stop::Failed),
@@ -86,7 +86,7 @@ pub fn tokenize(
             },
             |(example, tokens): (Vec<u8>, Result<Tokens>)| consume((example, tokens.map_err(Stop::Failed)?)),
         ),
-        Workers::Batch(batch) => {
+        (Workers::Batch(batch), _) => {
             let work = |some| together(some, most, |texts, most| tokenizer.tokenize_batch(batch.as_ref(), texts, most));
             batched(batch.texts(), examples, Vec::len, work, consume)
         }

@@ -7,7 +7,7 @@ use equalinfo_codec::{ByteModel, WindowBits, WindowCode};
 use super::method::{Align, Method, Reset, Task};
 use super::subwords::Encoded;
 use crate::compress::batch::{self, Batch};
-use crate::compress::lockstep;
+use crate::compress::lockstep::{self, LANES};
 use crate::engine;
 use crate::model::{LoadedModel, Session};
 
@@ -196,20 +196,14 @@ impl<'a> Tokenizer<'a> {
         })
     }
 
-    /// The memory of one thread that tokenizes texts in lockstep, which pays for methods whose windows start anew.
-    ///
-    /// # Errors
-    /// The context is longer than the model's.
-    pub fn lanes(&self) -> Result<Option<engine::Batch>> {
-        match self.method {
-            Method::EqualInfo { reset: Reset::Every, align: Align::None, .. } => {
-                Ok(lockstep::lanes(self.model, self.context)?)
-            }
-            _ => Ok(None),
-        }
+    /// What makes the memory of one thread that tokenizes texts in lockstep, for methods whose windows start anew.
+    pub fn lanes(&self) -> Option<impl Fn() -> Result<engine::Batch> + Sync + use<'a>> {
+        let starts_anew = matches!(self.method, Method::EqualInfo { reset: Reset::Every, align: Align::None, .. });
+        let (engine, context) = (self.model.engine().filter(|_| starts_anew)?, self.context);
+        Some(move || Ok(engine.batch(LANES, context)?))
     }
 
-    /// What [`Tokenizer::tokenize`] gives for each of these texts, by one thread with [`Tokenizer::lanes`].
+    /// What [`Tokenizer::tokenize`] gives for each of these texts, by one thread with the memory that [`Tokenizer::lanes`] makes.
     ///
     /// # Errors
     /// The method has no lanes.

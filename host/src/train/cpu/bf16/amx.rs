@@ -6,6 +6,7 @@ use std::arch::asm;
 use std::arch::x86_64::__cpuid_count;
 use std::sync::OnceLock;
 
+use super::vector::Vectors;
 use super::{Product, TILE};
 
 #[repr(C, align(64))]
@@ -17,10 +18,7 @@ pub fn available() -> bool {
     *AVAILABLE.get_or_init(|| {
         let leaf = __cpuid_count(7, 0);
         let amx = leaf.edx & (1 << 24) != 0 && leaf.edx & (1 << 22) != 0;
-        let vector = is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512bf16");
-        amx && vector && request_permission()
+        amx && Vectors::find().is_some() && request_permission()
     })
 }
 

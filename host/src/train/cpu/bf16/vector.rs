@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{AlignedTile, DEPTH, Product, TILE};
+use super::{AlignedTile, DEPTH, Product, TILE, mask};
 
 /// Proof that the processor has the instructions.
 pub struct Vectors(());
@@ -27,10 +27,6 @@ impl Vectors {
             unsafe { rows(product, row, j) };
         }
     }
-}
-
-fn mask(count: usize) -> __mmask16 {
-    ((1u32 << count.min(TILE)) - 1) as __mmask16
 }
 
 /// [`ROWS`] rows of C from `row` on, all of one tile of A, in the columns of tiles `j` and `j + 1`; where there is no second, the first is computed twice.
