@@ -146,12 +146,6 @@ pub fn norm(x: &[i32], constant: u32, activations: &mut [i8]) {
     }
 }
 
-/// The dot product of two activation vectors.
-#[inline]
-pub fn dot(a: &[i8], b: &[i8]) -> i32 {
-    a.iter().zip(b).fold(0, |sum, (&a, &b)| sum.wrapping_add(i32::from(a) * i32::from(b)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -44,7 +44,7 @@ pub struct Run {
 }
 
 impl Firmware {
-    /// Builds a program, with measurement where the board can.
+    /// Builds a program, with measurement.
     pub fn build(decoder: Decoder, board: Board, streams: &Streams) -> Result<Self> {
         Self::build_with(decoder.profile(), decoder, board, streams)
     }
@@ -58,9 +58,7 @@ impl Firmware {
         let mut cargo = Command::new(std::env::var_os("FIRMWARE_CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.args(["build", "--quiet", "--profile", profile, "--package", "equalinfo-firmware-example"]);
         cargo.args(["--target", board.target(), "--bin", decoder.name(), "--features", board.name()]);
-        if board.half_nanoseconds_per_tick().is_some() {
-            cargo.args(["--features", "measure"]);
-        }
+        cargo.args(["--features", "measure"]);
         if let Some(options) = std::env::var_os("FIRMWARE_CARGO_OPTIONS") {
             cargo.args(options.to_string_lossy().split_whitespace());
         }
@@ -166,10 +164,10 @@ impl Run {
         Ok(())
     }
 
-    /// The numbers in the log message of the measurement.
-    pub fn measured(&self) -> Option<(u64, u64)> {
-        let line = self.log.iter().find_map(|line| line.split_once("measured: "))?.1;
+    /// The numbers in the log message of the measurement: ticks, and bytes of stack.
+    pub fn measured(&self) -> Result<(u64, u64)> {
+        let line = self.log.iter().find_map(|line| line.split_once("measured: ")).context("nothing was measured")?.1;
         let mut numbers = line.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok());
-        Some((numbers.next()?, numbers.next()?))
+        numbers.next().zip(numbers.next()).with_context(|| format!("log message {line:?}"))
     }
 }

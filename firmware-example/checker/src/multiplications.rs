@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use equalinfo_codec::container::{Decoder, Header, ModelIdentity};
-use equalinfo_codec::m1::{Kernels, M1, Matrix, Model, Portable};
+use equalinfo_codec::m1::{Activations, Kernels, M1, Matrix, Model, Portable};
 
 thread_local! {
     static COUNT: Cell<u64> = const { Cell::new(0) };
@@ -17,13 +17,13 @@ thread_local! {
 struct Counting;
 
 impl Kernels for Counting {
-    type Prepared<'a> = &'a [i8];
+    type Prepared<'a> = Activations<'a>;
 
-    fn prepare<'a>(activations: &'a [i8], _scratch: &'a mut [i32]) -> &'a [i8] {
-        activations
+    fn prepare<'a>(activations: &'a [i8], _scratch: &'a mut [i32]) -> Activations<'a> {
+        Activations::dense(activations)
     }
 
-    fn project(rows: &Matrix, activations: &&[i8], scale: u32, out: &mut [i32]) {
+    fn project(rows: &Matrix, activations: &Activations<'_>, scale: u32, out: &mut [i32]) {
         COUNT.set(COUNT.get() + rows.weights.len() as u64);
         Portable::project(rows, activations, scale, out);
     }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 use crate::boards::{Board, Decoder};
 use crate::firmware::{Firmware, Run};
@@ -23,11 +23,11 @@ pub struct Row {
     /// Bytes of RAM that are taken whatever happens.
     pub static_memory: u64,
     /// Bytes of stack at its deepest.
-    pub stack: Option<u64>,
+    pub stack: u64,
     /// Bytes of RAM, stack included, that it takes beyond what a program takes that prints and logs.
-    pub memory: Option<u64>,
+    pub memory: u64,
     /// Instructions of decoding alone.
-    pub instructions: Option<u64>,
+    pub instructions: u64,
     /// Bytes of text decoded by these instructions.
     pub text: u64,
     /// Multiplications in the matrix products.
@@ -51,15 +51,9 @@ impl Row {
         }
         let flash = firmware.flash()?;
         let code = flash.checked_sub(baseline.flash()? + data).context("the program is smaller than its data")?;
-        let measured = run.measured();
-        let memory = |firmware: &Firmware, run: &Run| -> Result<Option<u64>> {
-            let static_memory = firmware.static_memory()?;
-            Ok(run.measured().map(|(_, stack)| static_memory + stack))
-        };
-        let all = memory(firmware, run)?;
-        let without = memory(baseline, &baseline.run()?)?;
-        ensure!(measured.is_some() || board.half_nanoseconds_per_tick().is_none(), "nothing was measured");
-        let ticks = measured.zip(board.half_nanoseconds_per_tick());
+        let (ticks, stack) = run.measured()?;
+        let memory = firmware.static_memory()? + stack;
+        let memory_without = baseline.static_memory()? + baseline.run()?.measured()?.1;
         let multiplications = match decoder {
             Decoder::Nano | Decoder::Micro => {
                 Some(multiplications::count(&generated.join(decoder.image()), &generated.join(decoder.stream(board)))?)
@@ -73,9 +67,9 @@ impl Row {
             image,
             code,
             static_memory: firmware.static_memory()?,
-            stack: measured.map(|(_, stack)| stack),
-            memory: all.zip(without).map(|(all, without)| all.saturating_sub(without)),
-            instructions: ticks.map(|((ticks, _), length)| ticks * length / 128),
+            stack,
+            memory: memory.saturating_sub(memory_without),
+            instructions: ticks * board.half_nanoseconds_per_tick() / 128,
             text: fs::metadata("text.txt")?.len(),
             multiplications,
         })
@@ -83,7 +77,7 @@ impl Row {
 
     /// Instructions for each multiplication of the matrix products.
     pub fn per_multiplication(&self) -> Option<f64> {
-        Some(self.instructions? as f64 / self.multiplications? as f64)
+        Some(self.instructions as f64 / self.multiplications? as f64)
     }
 }
 
@@ -94,7 +88,6 @@ pub fn print(rows: &[Row]) {
     );
     println!("|---|---|---|---|---|---|---|---|---|---|");
     for row in rows {
-        let or_none = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
         println!(
             "| {} | {} ({}) | {} | {} | {} | {} | {} | {} | {} | {} |",
             row.decoder.name(),
@@ -104,10 +97,10 @@ pub fn print(rows: &[Row]) {
             row.image,
             row.code,
             row.static_memory,
-            or_none(row.stack.map(|stack| stack.to_string())),
-            or_none(row.memory.map(|memory| memory.to_string())),
-            or_none(row.instructions.map(|instructions| format!("{:.0}", instructions as f64 / row.text as f64))),
-            or_none(row.per_multiplication().map(|count| format!("{count:.2}"))),
+            row.stack,
+            row.memory,
+            row.instructions / row.text,
+            row.per_multiplication().map_or_else(|| "-".to_owned(), |count| format!("{count:.2}")),
         );
     }
 }

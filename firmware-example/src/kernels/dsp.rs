@@ -10,9 +10,9 @@
 use core::arch::{asm, global_asm};
 
 use equalinfo_codec::m1::image::HEAD;
-use equalinfo_codec::m1::{Kernels, Matrix, Portable, Requantizer};
+use equalinfo_codec::m1::{Activations, Kernels, Matrix, Portable, Requantizer, list_nonzero};
 
-use super::rows::{Form, Job, Prepared, job, list};
+use super::rows::{Form, Job, Prepared, job};
 use super::wide::Wide;
 
 /// `SMLAD` for sums, `SMULWB` for requantization, both for attention.
@@ -24,7 +24,7 @@ impl Kernels for Dsp {
 
     #[inline]
     fn prepare<'a>(activations: &'a [i8], scratch: &'a mut [i32]) -> Prepared<'a> {
-        let form = match list(activations, scratch) {
+        let form = match list_nonzero(activations, scratch) {
             Some(length) => Form::Listed(scratch.get(..length).unwrap_or_default()),
             None if scratch.len() >= activations.len() / 2 => Form::Widened(widen(activations, scratch)),
             None => Form::Plain,
@@ -39,7 +39,7 @@ impl Kernels for Dsp {
             (Some(mut job), true) => unsafe { equalinfo_project(&mut job) },
             // SAFETY: as `job` says.
             (Some(mut job), false) => unsafe { equalinfo_project_listed(&mut job) },
-            (None, _) => Portable::project(rows, &activations.activations, scale, out),
+            (None, _) => Portable::project(rows, &Activations::dense(activations.activations), scale, out),
         }
     }
 

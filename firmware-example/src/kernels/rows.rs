@@ -36,23 +36,6 @@ pub struct Job {
     pub gates: *const i32,
 }
 
-/// Lists the activations that are not zero, if they are few enough for that to pay, and says how many there are.
-pub fn list(activations: &[i8], scratch: &mut [i32]) -> Option<usize> {
-    // A product from the list takes twice the instructions of one of a whole row.
-    let most = scratch.len().min(activations.len() / 2);
-    let mut length = 0;
-    for (column, &activation) in (0..).zip(activations) {
-        if activation != 0 {
-            if length >= most {
-                return None;
-            }
-            *scratch.get_mut(length)? = i32::from(activation) << 16 | column;
-            length += 1;
-        }
-    }
-    Some(length)
-}
-
 /// What the assembly is to do, and whether with widened activations rather than a list. `None`: it cannot.
 ///
 /// There are as many weights as rows of `width` bytes, aligned to words, and a requantizer and a place for each row.

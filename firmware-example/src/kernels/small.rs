@@ -10,9 +10,9 @@
 
 use core::arch::global_asm;
 
-use equalinfo_codec::m1::{Kernels, Matrix, Portable, Requantizer};
+use equalinfo_codec::m1::{Kernels, Matrix, Portable, Requantizer, list_nonzero};
 
-use super::rows::{Form, Job, Prepared, job, list};
+use super::rows::{Form, Job, Prepared, job};
 
 /// Sums in assembly, requantized in portable code.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl Kernels for Small {
 
     #[inline(never)]
     fn prepare<'a>(activations: &'a [i8], scratch: &'a mut [i32]) -> Prepared<'a> {
-        let form = match list(activations, scratch) {
+        let form = match list_nonzero(activations, scratch) {
             Some(length) => Form::Listed(scratch.get(..length).unwrap_or_default()),
             None => match scratch.get_mut(..activations.len()) {
                 Some(words) => {

@@ -1,22 +1,27 @@
 //! Cores whose multiplier gives all 64 bits of a product: Cortex-M3, M4 and above.
 
-use equalinfo_codec::m1::{Kernels, Matrix, Portable, Requantizer};
+use equalinfo_codec::m1::{Activations, Kernels, Matrix, Portable, Requantizer};
 
 /// The portable loops, with a requantization of fewer instructions.
 #[derive(Debug)]
 pub enum Wide {}
 
 impl Kernels for Wide {
-    type Prepared<'a> = &'a [i8];
+    type Prepared<'a> = Activations<'a>;
 
     #[inline]
-    fn prepare<'a>(activations: &'a [i8], scratch: &'a mut [i32]) -> &'a [i8] {
+    fn prepare<'a>(activations: &'a [i8], scratch: &'a mut [i32]) -> Activations<'a> {
         Portable::prepare(activations, scratch)
     }
 
     #[inline]
-    fn project(rows: &Matrix, activations: &&[i8], scale: u32, out: &mut [i32]) {
+    fn project(rows: &Matrix, activations: &Activations<'_>, scale: u32, out: &mut [i32]) {
         Portable::project(rows, activations, scale, out);
+    }
+
+    #[inline]
+    fn project_gated(rows: &Matrix, activations: &Activations<'_>, gates: &[i32], out: &mut [i32]) {
+        Portable::project_gated(rows, activations, gates, out);
     }
 
     #[inline]

@@ -127,9 +127,10 @@ pub struct M1Arguments {
     #[arg(long, conflicts_with = "rounded_steps")]
     pub no_quantize: bool,
 
-    /// Share of the sliding contexts whose text is laid out in another way: CR LF line ends, wrapped and indented lines
-    #[arg(long, value_name = "0..1", default_value_t = 0.1)]
-    pub layout_share: f32,
+    /// Share of the sliding contexts whose text is laid out in another way: CR LF line ends, wrapped and indented
+    /// lines (default: 0.1, or 0 with --init)
+    #[arg(long, value_name = "0..1")]
+    pub layout_share: Option<f32>,
 
     #[arg(long, value_name = "X", default_value_t = 0.05)]
     pub weight_decay: f32,

@@ -234,7 +234,7 @@ fn settings(arguments: &M1Arguments, adaptation: bool) -> Settings {
         mix: Mix {
             windows: windows as f32,
             messages: messages as f32,
-            layouts: if adaptation { 0.0 } else { arguments.layout_share },
+            layouts: arguments.layout_share.unwrap_or(if adaptation { 0.0 } else { 0.1 }),
         },
         rounded_steps: if arguments.no_quantize { 0 } else { arguments.rounded_steps.unwrap_or(rounded_steps) },
         recompute: false,

@@ -2,8 +2,8 @@
 
 use equalinfo_codec::Frequencies;
 use equalinfo_codec::m1::image::RESIDUAL_SHIFT;
-use equalinfo_codec::m1::ops::{clamp_i8, clamp_i16, dot, exp2_neg, norm, reciprocal};
-use equalinfo_codec::m1::{Matrix, Requantizer};
+use equalinfo_codec::m1::ops::{clamp_i8, clamp_i16, exp2_neg, norm, reciprocal};
+use equalinfo_codec::m1::{Kernels as _, Matrix, Portable, Requantizer};
 
 use crate::engine::avx2::Avx2;
 use crate::engine::avx512::Avx512;
@@ -79,7 +79,7 @@ impl Source {
     fn rows(&self, item: &[i8], scale: u32) -> Vec<i32> {
         let row = |(weights, requantizer): (&[u8], &[u8; 4])| {
             let weights: Vec<i8> = weights.iter().map(|&weight| weight as i8).collect();
-            Requantizer::from_image(*requantizer).apply(dot(&weights, item) << scale)
+            Requantizer::from_image(*requantizer).apply(Portable::dot(&weights, item) << scale)
         };
         self.weights.chunks_exact(self.width).zip(&self.requantizers).map(row).collect()
     }
@@ -208,7 +208,7 @@ mod checks {
             let output = (random.below(1 << 15) as u16, (3 + random.below(22)) as u8);
 
             let scores: Vec<i32> =
-                cached.iter().zip(&biases).map(|((key, _), bias)| score.apply(dot(&query, key) << 8) + bias).collect();
+                cached.iter().zip(&biases).map(|((key, _), bias)| score.apply(Portable::dot(&query, key) << 8) + bias).collect();
             let largest = *scores.iter().max().unwrap();
             let weights: Vec<i32> =
                 scores.iter().map(|score| i32::from(exp2_neg(&table(), largest - score) >> 1)).collect();
