@@ -207,8 +207,11 @@ mod checks {
             let score = requantizer(&mut random, 17..34);
             let output = (random.below(1 << 15) as u16, (3 + random.below(22)) as u8);
 
-            let scores: Vec<i32> =
-                cached.iter().zip(&biases).map(|((key, _), bias)| score.apply(Portable::dot(&query, key) << 8) + bias).collect();
+            let scores: Vec<i32> = cached
+                .iter()
+                .zip(&biases)
+                .map(|((key, _), bias)| score.apply(Portable::dot(&query, key) << 8) + bias)
+                .collect();
             let largest = *scores.iter().max().unwrap();
             let weights: Vec<i32> =
                 scores.iter().map(|score| i32::from(exp2_neg(&table(), largest - score) >> 1)).collect();
