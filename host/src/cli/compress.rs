@@ -15,11 +15,12 @@ use equalinfo_codec::{WindowBits, WindowCode};
 use super::Outcome;
 use super::files::{Destination, Input, Output};
 use super::options::{
-    Code, LexiconArguments, Method, ModelArguments, ThreadArguments, VerbosityArguments, context, only_16_bits, size,
-    window_bits,
+    Code, Device, LexiconArguments, Method, ModelArguments, ThreadArguments, VerbosityArguments, context, only_16_bits,
+    size, window_bits,
 };
 use super::progress;
 use super::table::grouped;
+use crate::compress::windows::Encoding;
 use crate::compress::write::{Written, compress};
 use crate::compress::{Recipe, Workers};
 use crate::model::LoadedModel;
@@ -213,17 +214,23 @@ fn recipe(arguments: &CompressArguments) -> Result<Recipe> {
         Method::Ac => (StreamMethod::Ac, arguments.model.load_m1()?),
         Method::EqualInfo => {
             let bits = arguments.window_bits.unwrap_or(WindowBits::B64);
-            (StreamMethod::EqualInfo { bits, code: arguments.code.into() }, arguments.model.load_m1()?)
+            (StreamMethod::EqualInfo { bits, code: Encoding::from(arguments.code).code() }, arguments.model.load_m1()?)
         }
     };
     let context = context(arguments.context, Some(&model))?;
-    Recipe::new(method, model, context, arguments.block_size)
+    let flexible = arguments.code == Code::Flexible;
+    ensure!(
+        !flexible || arguments.model.device != Device::Cuda,
+        "--code flexible encodes on the CPU: use --device cpu, or another code"
+    );
+    Ok(Recipe { flexible, ..Recipe::new(method, model, context, arguments.block_size)? })
 }
 
 fn lexicon_recipe(arguments: &CompressArguments, lexicon: LoadedModel) -> Result<Recipe> {
     only_16_bits(arguments.window_bits)?;
     ensure!(
-        matches!(arguments.method, None | Some(Method::EqualInfo)) && arguments.code == Code::Default,
+        matches!(arguments.method, None | Some(Method::EqualInfo))
+            && matches!(arguments.code, Code::Default | Code::Flexible),
         "--lexicon belongs to --method equal-info with the default code"
     );
     let context = lexicon.context();
@@ -231,7 +238,8 @@ fn lexicon_recipe(arguments: &CompressArguments, lexicon: LoadedModel) -> Result
         arguments.context.is_none_or(|asked| asked == context),
         "--context: this lexicon has texts of up to {context} bytes; build another one for another context"
     );
-    Recipe::new(METHOD, lexicon, context, arguments.block_size)
+    let flexible = arguments.code == Code::Flexible;
+    Ok(Recipe { flexible, ..Recipe::new(METHOD, lexicon, context, arguments.block_size)? })
 }
 
 /// The layout of a message: as short as possible, unless the user wants windows of one width.

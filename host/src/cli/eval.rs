@@ -113,7 +113,10 @@ impl EvalArguments {
                 ),
             }
         }
-        measures.extend((0..self.lexicon.len()).map(Measure::Lexicon));
+        let flexible = self.code.contains(&Code::Flexible).then_some(Code::Flexible);
+        measures.extend((0..self.lexicon.len()).flat_map(|index| {
+            [Code::Default].into_iter().chain(flexible).map(move |code| Measure::Lexicon(index, code.into()))
+        }));
         measures
     }
 
@@ -198,7 +201,7 @@ fn tables(rows: &[Row]) -> String {
     for row in rows {
         methods.row(vec![
             row.paper_name(),
-            row.code.unwrap_or("-").to_owned(),
+            row.code.clone().unwrap_or_else(|| "-".to_owned()),
             number(Some(row.bits_per_byte), 4),
             number(Some(row.token_ratio), 4),
         ]);
@@ -215,7 +218,7 @@ fn tables(rows: &[Row]) -> String {
 /// One line a window width: the bound and every code.
 fn side_by_side(rows: &[Row]) -> String {
     let (mut widths, mut codes) = (Vec::new(), Vec::new());
-    for (bits, code) in rows.iter().filter_map(|row| Some((row.window_bits?, row.code?))) {
+    for (bits, code) in rows.iter().filter_map(|row| Some((row.window_bits?, row.code.as_deref()?))) {
         if !widths.contains(&bits) {
             widths.push(bits);
         }
@@ -232,7 +235,8 @@ fn side_by_side(rows: &[Row]) -> String {
     }
     let mut table = Table::new(&header);
     for bits in widths {
-        let find = |code: &str| rows.iter().find(|row| row.window_bits == Some(bits) && row.code == Some(code));
+        let find =
+            |code: &str| rows.iter().find(|row| row.window_bits == Some(bits) && row.code.as_deref() == Some(code));
         let bound = codes.first().and_then(|code| find(code)).and_then(|row| row.bound_bytes_per_window);
         let mut cells = vec![bits.to_string(), number(bound, 4)];
         for code in &codes {

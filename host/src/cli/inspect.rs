@@ -17,8 +17,9 @@ use super::options::{Code, LexiconArguments, Method, ModelArguments, context, on
 use super::segmentation::{Style, WindowView};
 use super::table::{Table, grouped};
 use crate::compress::access::StreamFile;
+use crate::compress::windows::{Cutter, Encoding};
 use crate::corpus::{Corpus, CorpusOptions};
-use crate::eval::{code_name, pieces::Pieces};
+use crate::eval::pieces::Pieces;
 
 /// When output is coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -138,7 +139,9 @@ fn method_names(method: StreamMethod) -> (&'static str, Option<u32>, Option<&'st
     match method {
         StreamMethod::Ac => ("ac", None, None),
         StreamMethod::StaticAc => ("static-ac", None, None),
-        StreamMethod::EqualInfo { bits, code } => ("equal-info", Some(bits.bits()), Some(code_name(code))),
+        StreamMethod::EqualInfo { bits, code } => {
+            ("equal-info", Some(bits.bits()), Some(Encoding::Greedy(code).name()))
+        }
         _ => ("unknown", None, None),
     }
 }
@@ -268,25 +271,26 @@ fn text_windows(arguments: &InspectArguments, output: &mut impl Write) -> Result
     let model = match arguments.lexicon.load()? {
         Some(lexicon) => {
             only_16_bits(Some(arguments.window_bits))?;
-            ensure!(arguments.code == Code::Default, "--code: a lexicon has the default code");
+            ensure!(matches!(arguments.code, Code::Default | Code::Flexible), "--code: a lexicon has the default code");
             lexicon
         }
         None => arguments.model.load_m1()?,
     };
     let context = context(arguments.context, Some(&model))?;
     let mut coder = model.coder(context)?;
-    let (bits, code) = (arguments.window_bits, arguments.code.into());
-    let mut view = WindowView::new(arguments.style(), bits, arguments.token_bits, arguments.limit);
+    let window = (arguments.window_bits, arguments.code.into());
+    let wanted = arguments.limit.map_or(usize::MAX, |windows| (windows as usize).saturating_mul(window.0.bytes()));
+    let mut view = WindowView::new(arguments.style(), window.0, arguments.token_bits, arguments.limit);
     let corpus = Corpus::new(&[arguments.file.to_string_lossy()], CorpusOptions::default())?;
     // As compress would cut it.
     debug_assert_eq!(crate::eval::pieces::PIECE, DEFAULT_BLOCK_SIZE as usize);
     for piece in Pieces::new(corpus.documents()) {
         let text = piece?.text;
+        let windows = coder.windows(Cutter::new(window, context, wanted, &text));
         let mut rest = &text[..];
-        while !rest.is_empty() {
-            let window = coder.encode_window(bits, code, context, rest);
-            let (taken, left) = rest.split_at(window.consumed.max(1));
-            if !view.window(output, window.value, taken)? {
+        for (value, &length) in windows.code.chunks(window.0.bytes()).zip(&windows.lengths) {
+            let (taken, left) = rest.split_at(length.into());
+            if !view.window(output, window.0.read(value).unwrap_or_default(), taken)? {
                 return view.finish(output);
             }
             rest = left;

@@ -8,6 +8,7 @@ use anyhow::{Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use equalinfo_codec::{WindowBits, WindowCode};
 
+use crate::compress::windows::Encoding;
 use crate::compress::{Workers, batch};
 use crate::corpus::{Corpus, CorpusOptions, Shard};
 use crate::cuda;
@@ -42,14 +43,17 @@ pub enum Code {
     Paper,
     /// The published lossless variant
     Delay,
+    /// The default code in 1.5 to 3% fewer windows, each closed where the next one reaches furthest; takes 5 to 9 times as long to encode
+    Flexible,
 }
 
-impl From<Code> for WindowCode {
+impl From<Code> for Encoding {
     fn from(code: Code) -> Self {
         match code {
-            Code::Default => Self::Default,
-            Code::Paper => Self::Paper,
-            Code::Delay => Self::Delay,
+            Code::Default => Self::Greedy(WindowCode::Default),
+            Code::Paper => Self::Greedy(WindowCode::Paper),
+            Code::Delay => Self::Greedy(WindowCode::Delay),
+            Code::Flexible => Self::Flexible,
         }
     }
 }

@@ -8,7 +8,8 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use equalinfo_codec::{WindowBits, WindowCode, decode_window};
 
-use super::options::{Code, LexiconArguments, ModelArguments, SubwordArguments};
+use super::options::{LexiconArguments, ModelArguments, SubwordArguments};
+use crate::compress::windows::Encoding;
 use crate::model::{LoadedModel, Session};
 use crate::tokenize::method::{Method, Reset};
 use crate::tokenize::shards::Manifest;
@@ -100,7 +101,7 @@ impl Decoder {
                 session: Box::new(model.session(context)?),
                 bits: WindowBits::from_bits(*window_bits)
                     .with_context(|| format!("no windows of {window_bits} bits"))?,
-                code: if code == "delay" { Code::Delay.into() } else { Code::Default.into() },
+                code: Encoding::from_name(code).with_context(|| format!("no window code '{code}'"))?.code(),
                 context,
                 pending: Vec::new(),
             },

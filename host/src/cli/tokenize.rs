@@ -12,7 +12,7 @@ use super::options::{
 };
 use super::progress;
 use super::table::grouped;
-use crate::eval::code_name;
+use crate::compress::windows::Encoding;
 use crate::lexicon::LexiconKind;
 use crate::model::LoadedModel;
 use crate::tokenize::method::{Align, LexiconOf, Method, Reset, Task};
@@ -165,7 +165,7 @@ impl TokenizeArguments {
             TokenMethod::EqualInfo => Method::EqualInfo {
                 window_bits: self.window_bits.bits(),
                 token_bits,
-                code: code_name(self.code.into()).to_owned(),
+                code: Encoding::from(self.code).name().to_owned(),
                 reset: self.reset,
                 align: self.align,
             },

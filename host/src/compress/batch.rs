@@ -9,6 +9,7 @@ use equalinfo_codec::m1::{Config, Model};
 use equalinfo_kernels::integer_m1::{self, PackedModel, Texts, Tile};
 use equalinfo_kernels::{Driver, Memory, View};
 
+use super::windows::Windows;
 use crate::cuda::Place;
 use crate::model::LoadedModel;
 
@@ -43,15 +44,6 @@ pub trait Batch {
     /// # Errors
     /// Those of the device.
     fn decode_windows(&self, bits: WindowBits, values: &[u8]) -> Result<Vec<WindowText>>;
-}
-
-/// The windows of a text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Windows {
-    /// Their values one after the other, most significant byte first.
-    pub code: Vec<u8>,
-    /// Bytes of text in each.
-    pub lengths: Vec<u16>,
 }
 
 /// What a window decodes to.

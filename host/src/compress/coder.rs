@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use equalinfo_codec::container::{self, BlockHeader, Header};
 use equalinfo_codec::error::{DecodeError, EncodeError};
-use equalinfo_codec::{Window, WindowBits, WindowCode};
+use equalinfo_codec::{WindowBits, WindowCode};
 
+use super::windows::{Cutter, Windows};
 use crate::lexicon::LexiconImage;
 use crate::model::Session;
 
@@ -52,14 +53,11 @@ impl Coder {
         }
     }
 
-    /// Codes as much of the start of `text` as fits one window; a lexicon's are always of 16 bits in the default code.
-    pub fn encode_window(&mut self, bits: WindowBits, code: WindowCode, context: usize, text: &[u8]) -> Window {
+    /// Cuts a text into windows; a lexicon's are always of 16 bits in the default code.
+    pub fn windows(&mut self, cutter: Cutter) -> Windows {
         match self {
-            Self::Model(session) => equalinfo_codec::encode_window(session, bits, code, context, text),
-            Self::Lexicon(image) => {
-                let (value, consumed) = image.lexicon().encode(text);
-                Window { value: value.into(), consumed }
-            }
+            Self::Model(session) => cutter.cut(session),
+            Self::Lexicon(image) => cutter.cut_by(image.lexicon()),
         }
     }
 

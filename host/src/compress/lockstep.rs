@@ -5,10 +5,9 @@
 
 use equalinfo_codec::container::{self, BlockDecoder, BlockHeader, BlockKind, Header};
 use equalinfo_codec::error::{DecodeError, Part};
-use equalinfo_codec::window::WindowEncoder;
-use equalinfo_codec::{ByteModel, Frequencies, WindowBits, WindowCode};
+use equalinfo_codec::{ByteModel, Frequencies, WindowBits};
 
-use super::batch::Windows;
+use super::windows::{Cutter, Encoding, Windows};
 use crate::engine;
 
 /// Texts in lockstep: the rows of a tile of AMX. Half as many would do for other instructions.
@@ -118,63 +117,23 @@ pub fn decode(
     jobs.into_iter().map(|job| job.result.map(|()| job.text)).collect()
 }
 
-/// A text on its way into windows.
-struct Encoding<'a> {
-    /// From the start of the window on.
-    text: &'a [u8],
-    /// Bytes pushed into the window.
-    pushed: usize,
-    encoder: Option<WindowEncoder>,
-    windows: Windows,
-}
-
-/// The windows of each text, as [`equalinfo_codec::encode_window`] makes them one after the other, until they have `wanted` bytes.
+/// The windows of each text, as a [`Cutter`] makes them one after the other, until they have `wanted` bytes.
 /// `batch` has [`LANES`] streams.
 pub fn encode_windows(
     batch: &mut engine::Batch,
-    (bits, code): (WindowBits, WindowCode),
+    window: (WindowBits, Encoding),
     context: usize,
     wanted: usize,
     texts: &[&[u8]],
 ) -> Vec<Windows> {
-    let windows = || Windows { code: Vec::new(), lengths: Vec::new() };
-    let begun = texts.iter().map(|text| Encoding { text, pushed: 0, encoder: None, windows: windows() });
-    let mut jobs: Vec<Encoding> = begun.collect();
-    run(batch, &mut jobs, |model, job| {
-        loop {
-            let encoder = job.encoder.get_or_insert_with(|| {
-                model.reset();
-                WindowEncoder::new(bits, code, context)
-            });
-            let next = job.text.get(job.pushed).filter(|_| !encoder.is_full());
-            if let Some(&byte) = next
-                && encoder.push(model.frequencies(), byte)
-            {
-                model.push(byte);
-                job.pushed += 1;
-                return false;
-            }
-            // It may stand for fewer bytes than were pushed, and holds one at least, unless there is no text.
-            let window = encoder.window();
-            if window.consumed == 0 {
-                return true;
-            }
-            let mut place = [0; 16];
-            let unused = bits.write(window.value, &mut place).map_or(0, |rest| rest.len());
-            job.windows.code.extend_from_slice(&place[..place.len() - unused]);
-            job.windows.lengths.push(window.consumed as u16);
-            job.text = &job.text[window.consumed..];
-            (job.encoder, job.pushed) = (None, 0);
-            if job.text.is_empty() || job.windows.code.len() >= wanted {
-                return true;
-            }
-        }
-    });
-    jobs.into_iter().map(|job| job.windows).collect()
+    let mut jobs: Vec<Cutter> = texts.iter().map(|text| Cutter::new(window, context, wanted, text)).collect();
+    run(batch, &mut jobs, |model, job| job.step(model));
+    jobs.into_iter().map(Cutter::windows).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use equalinfo_codec::WindowCode;
     use equalinfo_codec::container::{Method, ModelIdentity, encode_block};
 
     use super::*;
@@ -182,7 +141,7 @@ mod tests {
 
     const ALICE: &[u8] = include_bytes!("../../../tests/data/alice29.txt");
     const CONTEXT: usize = 48;
-    const DEFAULT: (WindowBits, WindowCode) = (WindowBits::B16, WindowCode::Default);
+    const DEFAULT: (WindowBits, Encoding) = (WindowBits::B16, Encoding::Greedy(WindowCode::Default));
 
     fn nano() -> LoadedModel {
         LoadedModel::m1(Some("nano")).unwrap()
@@ -262,7 +221,7 @@ mod tests {
                 let texts = texts(count);
                 let expected: Vec<Windows> = texts.iter().map(alone).collect();
                 assert!(
-                    encode_windows(&mut batch, (bits, code), CONTEXT, usize::MAX, &texts) == expected,
+                    encode_windows(&mut batch, (bits, Encoding::Greedy(code)), CONTEXT, usize::MAX, &texts) == expected,
                     "{bits:?}, {code:?}"
                 );
             }

@@ -7,6 +7,7 @@
 //! * [`read`]: blocks are decoded in parallel; a damaged one is reported and the ones around it are delivered
 //!   ([`blocks`] finds them, [`index_map`] helps where the input is a file).
 //! * [`coder`]: what codes a block: a model, or a lexicon; [`lockstep`]: what codes several of them on one thread; [`batch`]: thousands on a GPU.
+//! * [`windows`]: how text is cut into windows.
 //! * [`access`]: single blocks, windows and ranges through the index.
 
 pub mod access;
@@ -18,6 +19,7 @@ pub mod lockstep;
 pub mod ordered;
 pub mod read;
 mod source;
+pub mod windows;
 pub mod write;
 
 use anyhow::{Result, ensure};
@@ -41,6 +43,8 @@ pub struct Recipe {
     pub header: Header,
     /// M1, or the byte frequencies of method `static-ac`.
     pub model: LoadedModel,
+    /// Whether windows of the default code are closed as [`windows::Encoding::Flexible`] does.
+    pub flexible: bool,
 }
 
 impl Recipe {
@@ -54,7 +58,7 @@ impl Recipe {
             "--block-size {block_size}: expected 1 to {MAXIMUM_BLOCK_SIZE} bytes"
         );
         let identity = if method == Method::StaticAc { ModelIdentity::default() } else { model.identity(context) };
-        Ok(Self { header: Header { method, model: identity, block_size: block_size as u32 }, model })
+        Ok(Self { header: Header { method, model: identity, block_size: block_size as u32 }, model, flexible: false })
     }
 }
 

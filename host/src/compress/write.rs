@@ -12,6 +12,7 @@ use super::batch::Batch;
 use super::coder::Coder;
 use super::lockstep::{self, LANES};
 use super::ordered::{batched, grouped, ordered};
+use super::windows::{Cutter, Encoding};
 use super::{Recipe, Workers};
 use crate::engine;
 
@@ -62,8 +63,9 @@ pub fn compress(
     let context = usize::from(header.model.context);
     match (workers, header.method, recipe.model.engine()) {
         (Workers::Threads(threads), Method::EqualInfo { bits, code }, Some(engine)) if code != WindowCode::Paper => {
+            let encoding = if recipe.flexible { Encoding::Flexible } else { Encoding::Greedy(code) };
             let code_of = |batch: &mut engine::Batch, texts: &[&[u8]]| {
-                let all = lockstep::encode_windows(batch, (bits, code), context, usize::MAX, texts);
+                let all = lockstep::encode_windows(batch, (bits, encoding), context, usize::MAX, texts);
                 Ok(all.into_iter().map(|windows| windows.code).collect())
             };
             ordered(
@@ -139,6 +141,18 @@ fn encode(recipe: &Recipe, coder: &mut Coder, number: u32, text: &[u8]) -> Resul
             bytes[..BlockHeader::LENGTH].copy_from_slice(&block.to_bytes());
             block
         }
+        Method::EqualInfo { bits, .. } if recipe.flexible => {
+            let lexicon = recipe.model.as_lexicon().context("flexible windows need a model or a lexicon")?;
+            let cutter = Cutter::new((bits, Encoding::Flexible), usize::from(header.model.context), usize::MAX, text);
+            let code = cutter.cut_by(lexicon).code;
+            if code.len() >= text.len() {
+                return Ok(stored(number, text));
+            }
+            bytes[BlockHeader::LENGTH..][..code.len()].copy_from_slice(&code);
+            let block = BlockHeader::coded(number, text, code.len());
+            bytes[..BlockHeader::LENGTH].copy_from_slice(&block.to_bytes());
+            block
+        }
         _ => coder.encode_block(header, number, text, &mut bytes)?,
     };
     bytes.truncate(block.stream_length() as usize);
@@ -149,7 +163,7 @@ fn encode(recipe: &Recipe, coder: &mut Coder, number: u32, text: &[u8]) -> Resul
 fn encode_batch(recipe: &Recipe, batch: &dyn Batch, texts: &[&[u8]]) -> Result<Vec<Vec<u8>>> {
     match recipe.header.method {
         Method::Ac => batch.range_encode(texts),
-        Method::EqualInfo { bits, code: WindowCode::Default } => {
+        Method::EqualInfo { bits, code: WindowCode::Default } if !recipe.flexible => {
             Ok(batch.encode_windows(bits, texts)?.into_iter().map(|windows| windows.code).collect())
         }
         _ => bail!("--device cuda has methods ac and equal-info with the default code"),

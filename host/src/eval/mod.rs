@@ -13,11 +13,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use equalinfo_codec::WindowBits;
 use equalinfo_codec::lexicon::Lexicon;
-use equalinfo_codec::{WindowBits, WindowCode, encode_window};
 use serde::Serialize;
 
 use crate::compress::ordered::ordered;
+use crate::compress::windows::{Cutter, Encoding, Windows};
 use crate::lexicon::kind_name;
 use crate::model::{LoadedModel, Session};
 use pieces::{Piece, Pieces};
@@ -34,9 +35,9 @@ pub enum Measure {
     /// Arithmetic coding with M1, each document on its own.
     Ac,
     /// Windows of one width and code.
-    Windows(WindowBits, WindowCode),
+    Windows(WindowBits, Encoding),
     /// Codes of a lexicon, by its place in [`Evaluation::lexicons`].
-    Lexicon(usize),
+    Lexicon(usize, Encoding),
     /// Windows of an ideal coder: see [`bound`].
     Bound(WindowBits),
 }
@@ -46,7 +47,7 @@ impl Measure {
     fn window_bits(self) -> Option<WindowBits> {
         match self {
             Self::Windows(bits, _) => Some(bits),
-            Self::Lexicon(_) => Some(WindowBits::B16),
+            Self::Lexicon(..) => Some(WindowBits::B16),
             _ => None,
         }
     }
@@ -72,7 +73,7 @@ pub struct Row {
     /// Bits in a token.
     pub token_bits: u32,
     /// The window code, for `equal-info`; the kind, for `lexicon`.
-    pub code: Option<&'static str>,
+    pub code: Option<String>,
     /// The model, for the methods that have one.
     pub model: Option<String>,
     /// Bytes of text.
@@ -192,27 +193,14 @@ impl Evaluation<'_> {
                 let coded = |document| range_coded_size(self.m1.unwrap_or(self.frequencies), self.context, document);
                 tally.coded_bytes = piece.documents().map(coded).sum::<Result<u64>>()?;
             }
-            Measure::Windows(bits, code) => {
-                let mut rest = &text[..];
-                while !rest.is_empty() {
-                    // An empty window would be a fault of the code; it still must not hang the evaluation.
-                    let window = encode_window(session, bits, code, self.context, rest);
-                    tally.ideal_bytes += bound::window(session, bits.bits(), self.context, rest).bytes();
-                    rest = &rest[window.consumed.max(1)..];
-                    tally.windows += 1;
-                }
-                tally.coded_bytes = tally.windows * bits.bytes() as u64;
+            Measure::Windows(bits, encoding) => {
+                let windows = Cutter::new((bits, encoding), self.context, usize::MAX, text).cut(session);
+                self.tally_windows(session, bits, &windows, text, &mut tally);
             }
-            Measure::Lexicon(index) => {
+            Measure::Lexicon(index, encoding) => {
                 let lexicon = self.lexicons.get(index).and_then(LoadedModel::as_lexicon).context("not a lexicon")?;
-                let mut rest = &text[..];
-                while !rest.is_empty() {
-                    let (_, taken) = lexicon.encode(rest);
-                    tally.ideal_bytes += bound::window(session, WindowBits::B16.bits(), self.context, rest).bytes();
-                    rest = &rest[taken.max(1)..];
-                    tally.windows += 1;
-                }
-                tally.coded_bytes = tally.windows * WindowBits::B16.bytes() as u64;
+                let windows = Cutter::new((WindowBits::B16, encoding), self.context, usize::MAX, text).cut_by(lexicon);
+                self.tally_windows(session, WindowBits::B16, &windows, text, &mut tally);
             }
             Measure::Bound(bits) => {
                 let ideal = bound::windows(session, bits.bits(), self.context, text);
@@ -220,6 +208,24 @@ impl Evaluation<'_> {
             }
         }
         Ok(tally)
+    }
+
+    /// Counts windows, and what an ideal coder holds that begins where each of them begins.
+    fn tally_windows(
+        &self,
+        session: &mut Session,
+        bits: WindowBits,
+        windows: &Windows,
+        text: &[u8],
+        tally: &mut Tally,
+    ) {
+        let mut rest = text;
+        for &length in &windows.lengths {
+            tally.ideal_bytes += bound::window(session, bits.bits(), self.context, rest).bytes();
+            rest = &rest[usize::from(length)..];
+        }
+        tally.windows = windows.lengths.len() as u64;
+        tally.coded_bytes = windows.code.len() as u64;
     }
 
     fn rows(&self, measure: Measure, tally: &impl Fn(Measure) -> Option<Tally>) -> Vec<Row> {
@@ -234,12 +240,16 @@ impl Evaluation<'_> {
             Measure::Ac => "ac",
             Measure::Bound(_) => return Vec::new(),
             Measure::Windows(bits, variant) => {
-                (windows, window_bits, code) = (Some(sum.windows), Some(bits.bits()), Some(code_name(variant)));
+                (windows, window_bits, code) = (Some(sum.windows), Some(bits.bits()), Some(variant.name().to_owned()));
                 "equal-info"
             }
-            Measure::Lexicon(index) => {
+            Measure::Lexicon(index, encoding) => {
                 let kind = self.lexicons.get(index).and_then(LoadedModel::as_lexicon).map(Lexicon::kind);
-                (windows, window_bits, code) = (Some(sum.windows), Some(WindowBits::B16.bits()), kind.map(kind_name));
+                let name = kind.map(|kind| match (kind_name(kind), encoding) {
+                    (kind, Encoding::Flexible) => format!("{kind}, {}", encoding.name()),
+                    (kind, _) => kind.to_owned(),
+                });
+                (windows, window_bits, code) = (Some(sum.windows), Some(WindowBits::B16.bits()), name);
                 "lexicon"
             }
         };
@@ -247,7 +257,7 @@ impl Evaluation<'_> {
         let bound = bound.map(|bound| bound.ideal_bytes / bound.windows as f64);
         let same_starts = measure.window_bits().map(|_| sum.ideal_bytes / sum.windows as f64);
         let model = match measure {
-            Measure::Ac | Measure::Windows(..) | Measure::Lexicon(_) => self.m1.map(|model| model.name().to_owned()),
+            Measure::Ac | Measure::Windows(..) | Measure::Lexicon(..) => self.m1.map(|model| model.name().to_owned()),
             Measure::StaticAc => Some(self.frequencies.name().to_owned()),
             _ => None,
         };
@@ -258,7 +268,7 @@ impl Evaluation<'_> {
             method,
             window_bits,
             token_bits,
-            code,
+            code: code.clone(),
             model: model.clone(),
             bytes: sum.text,
             windows,
@@ -269,15 +279,6 @@ impl Evaluation<'_> {
             token_ratio: text * f64::from(token_bits) / code_bits,
         };
         token_bits.iter().map(row).collect()
-    }
-}
-
-/// The name of a window code on the command line and in reports.
-pub fn code_name(code: WindowCode) -> &'static str {
-    match code {
-        WindowCode::Paper => "paper",
-        WindowCode::Delay => "delay",
-        _ => "default",
     }
 }
 

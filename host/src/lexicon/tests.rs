@@ -9,6 +9,7 @@ use equalinfo_codec::window::WindowDecoder;
 use equalinfo_codec::{ByteModel, WindowBits, WindowCode, encode_window};
 
 use super::{LexiconImage, build, build_optimal};
+use crate::compress::windows::{Cutter, Encoding};
 use crate::engine::{Engine, Image, Simd};
 
 fn nano(simd: Simd) -> Engine {
@@ -51,7 +52,12 @@ fn every_code_is_that_of_the_window_code() {
 fn a_book_has_the_windows_of_the_window_code() {
     let image = built(LexiconKind::WindowCode, 128);
     let mut model = fastest().session(128).expect("a context");
-    let mut rest = include_bytes!("../../../tests/data/alice29.txt").as_slice();
+    let text = include_bytes!("../../../tests/data/alice29.txt").as_slice();
+    for encoding in [Encoding::Greedy(WindowCode::Default), Encoding::Flexible] {
+        let cutter = || Cutter::new((WindowBits::B16, encoding), 128, usize::MAX, text);
+        assert!(cutter().cut_by(image.lexicon()) == cutter().cut(&mut model), "{encoding:?}");
+    }
+    let mut rest = &text[..10_000];
     while !rest.is_empty() {
         let window = encode_window(&mut model, WindowBits::B16, WindowCode::Default, 128, rest);
         let (code, taken) = image.lexicon().encode(rest);

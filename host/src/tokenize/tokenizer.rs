@@ -6,8 +6,9 @@ use equalinfo_codec::{ByteModel, WindowBits, WindowCode};
 
 use super::method::{Align, Method, Reset, Task};
 use super::subwords::Encoded;
-use crate::compress::batch::{self, Batch};
+use crate::compress::batch::Batch;
 use crate::compress::lockstep::{self, LANES};
+use crate::compress::windows::{self, Cutter, Encoding};
 use crate::engine;
 use crate::model::{LoadedModel, Session};
 
@@ -54,7 +55,7 @@ pub struct Windows {
 }
 
 impl Windows {
-    fn new(bits: WindowBits, windows: batch::Windows) -> Self {
+    fn new(bits: WindowBits, windows: windows::Windows) -> Self {
         let mut end = 0;
         let end_of = |&length: &u16| {
             end += usize::from(length);
@@ -89,7 +90,7 @@ pub struct Tokenizer<'a> {
     model: &'a LoadedModel,
     /// Bytes of context.
     context: usize,
-    window: Option<(WindowBits, WindowCode)>,
+    window: Option<(WindowBits, Encoding)>,
     /// What codes the text of [`Method::Seq2seq`].
     coder: Option<Box<Tokenizer<'a>>>,
 }
@@ -101,16 +102,17 @@ impl<'a> Tokenizer<'a> {
     /// A width or code of windows that there is not, a vocabulary of another size, or a code that M2 cannot be shown beside its text.
     pub fn new(method: Method, model: &'a LoadedModel, context: usize) -> Result<Self> {
         let window = match &method {
-            Method::EqualInfo { window_bits, code, .. } => {
+            Method::EqualInfo { window_bits, code, reset, align, .. } => {
                 let bits =
                     WindowBits::from_bits(*window_bits).with_context(|| format!("no windows of {window_bits} bits"))?;
-                let code = match code.as_str() {
-                    "default" => WindowCode::Default,
-                    "paper" => WindowCode::Paper,
-                    "delay" => WindowCode::Delay,
-                    other => bail!("expected window code default, paper or delay, found '{other}'"),
-                };
-                Some((bits, code))
+                let encoding = Encoding::from_name(code).with_context(|| {
+                    format!("expected window code default, paper, delay or flexible, found '{code}'")
+                })?;
+                ensure!(
+                    encoding != Encoding::Flexible || (*reset, *align) == (Reset::Every, Align::None),
+                    "code flexible: windows that start anew, without alignment"
+                );
+                Some((bits, encoding))
             }
             Method::Unigram { pieces } => {
                 let found =
@@ -230,14 +232,14 @@ impl<'a> Tokenizer<'a> {
             }
             (
                 Method::EqualInfo { token_bits, reset: Reset::Every, align: Align::None, .. },
-                Some((bits, WindowCode::Default)),
+                Some((bits, Encoding::Greedy(WindowCode::Default))),
             ) => {
                 let wanted = most * *token_bits as usize / 8;
                 // Windows of the beginning are those of the whole, but for the last of them.
                 let begins: Vec<&[u8]> =
                     texts.iter().map(|text| &text[..text.len().min(wanted.saturating_mul(LIKELY_RATIO))]).collect();
                 let mut all = batch.encode_windows(bits, &begins)?;
-                let too_short = |index: usize, windows: &batch::Windows| {
+                let too_short = |index: usize, windows: &windows::Windows| {
                     begins[index].len() < texts[index].len() && windows.code.len() < wanted + bits.bytes()
                 };
                 let again: Vec<usize> = (0..all.len()).filter(|&index| too_short(index, &all[index])).collect();
@@ -258,8 +260,12 @@ impl<'a> Tokenizer<'a> {
     /// # Errors
     /// The method has none.
     pub fn windows(&self, session: &mut Session, text: &[u8], wanted: usize) -> Result<Windows> {
-        let (bits, code) = self.window.context("windows need a width")?;
+        let (bits, encoding) = self.window.context("windows need a width")?;
         let Method::EqualInfo { reset, align, .. } = &self.method else { bail!("{} has no windows", self.method) };
+        if (*reset, *align) == (Reset::Every, Align::None) {
+            return Ok(Windows::new(bits, Cutter::new((bits, encoding), self.context, wanted, text).cut(session)));
+        }
+        let code = encoding.code();
         let mut windows = Windows { bits, code: Vec::new(), ends: Vec::new() };
         let mut taken = 0;
         session.reset();

@@ -8,7 +8,7 @@ use crate::{sandbox, with_tiny};
 fn methods() -> Vec<Vec<&'static str>> {
     let mut methods = vec![vec!["--method", "ac"], vec!["--method", "static-ac"]];
     for bits in ["16", "24", "32", "64", "128"] {
-        for code in ["default", "delay"] {
+        for code in ["default", "delay", "flexible"] {
             methods.push(vec!["--method", "equal-info", "--window-bits", bits, "--code", code]);
         }
     }
@@ -110,4 +110,43 @@ fn a_smaller_context_is_part_of_the_stream() {
         }
     }
     sandbox.run_with(&with_tiny(&["compress", "--context", "65"]), text).fails(1, &["--context 65", "1 to 64"]);
+}
+
+#[test]
+fn flexible_windows_are_fewer_for_every_decoder() {
+    let sandbox = sandbox();
+    // The tiny model's weights are random: its windows end anywhere.
+    let (text, nano, lexicon) = (&ALICE[..15_000], ["--model", "nano"], ["--lexicon", "nano.lex"]);
+    sandbox.write("alice29.txt", text);
+    sandbox.run(&[&["lexicon", "build", "-o", lexicon[1]], &nano[..]].concat()).ok();
+    let size = |options: &[&str]| {
+        sandbox.run(&[&["compress", "-f", "alice29.txt", "-T", "1"], options].concat()).ok();
+        sandbox.run(&[&["decompress", "-f", "alice29.txt.eqi", "-o", "back"], &options[..2]].concat()).ok();
+        assert!(sandbox.read("back") == text, "{options:?}");
+        sandbox.read("alice29.txt.eqi")
+    };
+    let windows = ["--method", "equal-info", "--window-bits", "16"];
+    let mut streams = Vec::new();
+    for with in [nano, lexicon] {
+        let greedy = size(&[&with[..], &windows].concat());
+        let flexible = size(&[&with[..], &windows, &["--code", "flexible"]].concat());
+        assert!(flexible.len() < greedy.len(), "{with:?}: {} of {}", flexible.len(), greedy.len());
+        streams.push(flexible);
+    }
+    assert!(streams[0] == streams[1], "a model and its lexicon");
+
+    let inspect = ["inspect", "--json", "--limit", "50"];
+    let as_text = ["alice29.txt", "--code", "flexible", "--window-bits", "16"];
+    let shown = sandbox.run(&[&inspect[..], &as_text, &nano].concat()).ok();
+    let stream = sandbox.run(&[&inspect[..], &["alice29.txt.eqi", "--windows"], &nano].concat()).ok();
+    assert_eq!(shown.text().lines().filter(|line| line.contains("\"text\"")).count(), 50);
+    let windows_of =
+        |json: &str| json.lines().filter(|line| line.contains("\"text\"")).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(windows_of(shown.text()), windows_of(stream.text()));
+
+    let refused = |options: &[&str], words: &[&str]| {
+        sandbox.run(&[&["compress", "-f", "alice29.txt"], options].concat()).fails(1, words);
+    };
+    refused(&["--code", "flexible"], &["--method equal-info"]);
+    refused(&["--method", "equal-info", "--code", "flexible", "--device", "cuda"], &["--code flexible", "CPU"]);
 }
