@@ -12,7 +12,7 @@ use std::ops::AddAssign;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -20,8 +20,9 @@ use launch::Launch;
 
 /// What a connection begins with: that this is a rank, and of which version.
 const GREETING: [u8; 8] = *b"eqi-rnk1";
-/// How long ranks wait for each other at the start.
+/// How long ranks wait for each other at the start, and when they say so.
 const PATIENCE: Duration = Duration::from_secs(300);
+const SILENCE: Duration = Duration::from_secs(5);
 /// Values that are sent at once.
 const CHUNK: usize = 1 << 18;
 
@@ -91,11 +92,11 @@ impl Ranks {
     fn join_at(launch: &Launch, listen: impl FnOnce() -> Result<TcpListener>) -> Result<Self> {
         let Launch { rank, count, local, ref address, port } = *launch;
         let place = format!("{address}:{port}");
-        let until = Instant::now() + PATIENCE;
+        let waiting = Waiting { place: &place, rank, count, since: Instant::now(), said: false };
         let links = match rank {
-            0 if count > 1 => wait_for_others(&listen()?, &place, count, until)?,
+            0 if count > 1 => wait_for_others(&listen()?, waiting)?,
             0 => Vec::new(),
-            _ => vec![find_first(&place, rank, count, until)?],
+            _ => vec![find_first(waiting)?],
         };
         for link in &links {
             link.set_nodelay(true).context("a connection between ranks")?;
@@ -301,8 +302,35 @@ impl Ranks {
     }
 }
 
+/// A rank that waits for others at `place`.
+struct Waiting<'a> {
+    place: &'a str,
+    rank: usize,
+    count: usize,
+    since: Instant,
+    said: bool,
+}
+
+impl Waiting<'_> {
+    /// Waits a little. A launcher's variables may have been left behind, so after a while the user is told.
+    ///
+    /// # Errors
+    /// It has been too long; `why` says what is missing.
+    fn a_little(&mut self, why: impl FnOnce(&Self) -> String) -> Result<()> {
+        let Self { place, rank, count, .. } = *self;
+        ensure!(self.since.elapsed() < PATIENCE, "rank {rank} of {count}: {}", why(self));
+        if !self.said && self.since.elapsed() > SILENCE {
+            self.said = true;
+            eprintln!("rank {rank} of {count}, by the launcher's variables: waiting for the others at {place}");
+        }
+        thread::sleep(Duration::from_millis(20));
+        Ok(())
+    }
+}
+
 /// Connections to ranks 1, 2, ... on rank 0.
-fn wait_for_others(listener: &TcpListener, place: &str, count: usize, until: Instant) -> Result<Vec<TcpStream>> {
+fn wait_for_others(listener: &TcpListener, mut waiting: Waiting) -> Result<Vec<TcpStream>> {
+    let count = waiting.count;
     listener.set_nonblocking(true)?;
     let mut links: Vec<Option<TcpStream>> = (1..count).map(|_| None).collect();
     while links.iter().any(Option::is_none) {
@@ -318,10 +346,9 @@ fn wait_for_others(listener: &TcpListener, place: &str, count: usize, until: Ins
             }
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
                 let missing = links.iter().position(Option::is_none).map_or(0, |index| index + 1);
-                ensure!(Instant::now() < until, "rank {missing} of {count} did not come to {place}");
-                thread::sleep(Duration::from_millis(20));
+                waiting.a_little(|waiting| format!("rank {missing} did not come to {}", waiting.place))?;
             }
-            Err(error) => return Err(error).with_context(|| format!("rank 0 on {place}")),
+            Err(error) => return Err(error).with_context(|| format!("rank 0 on {}", waiting.place)),
         }
     }
     Ok(links.into_iter().flatten().collect())
@@ -342,14 +369,12 @@ fn greeted(mut stream: &TcpStream, count: usize) -> Result<usize> {
 }
 
 /// The connection to rank 0, which may start later.
-fn find_first(place: &str, rank: usize, count: usize, until: Instant) -> Result<TcpStream> {
+fn find_first(mut waiting: Waiting) -> Result<TcpStream> {
     loop {
+        let Waiting { place, rank, count, .. } = waiting;
         match TcpStream::connect(place).and_then(|stream| greet(stream, rank, count)) {
             Ok(stream) => return Ok(stream),
-            Err(error) if Instant::now() > until => {
-                bail!("rank {rank} of {count}: rank 0 is not at {place} ({error})");
-            }
-            Err(_) => thread::sleep(Duration::from_millis(50)),
+            Err(error) => waiting.a_little(|waiting| format!("rank 0 is not at {} ({error})", waiting.place))?,
         }
     }
 }
