@@ -67,15 +67,16 @@ impl<'a> Lexicon<'a> {
 
     /// The code of the longest text that `text` begins with, and its length: at least 1, unless `text` is empty.
     pub fn encode(&self, text: &[u8]) -> (u16, usize) {
-        let (mut node, mut end, mut taken) = (0, u16::MAX, 0);
-        for &byte in text {
-            match self.child(node, end, byte) {
-                Some(child) => (node, end) = child,
-                None => break,
-            }
-            taken += 1;
-        }
-        (node, taken)
+        self.beginnings(text).fold((0, 0), |(_, taken), code| (code, taken + 1))
+    }
+
+    /// The codes of the first byte of `text`, of its first two, and so on, as far as there are any.
+    pub fn beginnings(&self, text: &[u8]) -> impl Iterator<Item = u16> {
+        let (mut node, mut end) = (0, u16::MAX);
+        text.iter().map_while(move |&byte| {
+            (node, end) = self.child(node, end, byte)?;
+            Some(node)
+        })
     }
 
     /// The child of `node` that is `code` or above it; `code` is below `node`. `None`: it is left over.

@@ -43,7 +43,7 @@ pub enum Code {
     Paper,
     /// The published lossless variant
     Delay,
-    /// The default code in 1.5 to 3% fewer windows, each closed where the next one reaches furthest; takes 5 to 9 times as long to encode
+    /// The default code in up to 3% fewer windows, each closed where the next one reaches furthest; takes 5 to 8 times as long to encode
     Flexible,
 }
 

@@ -118,16 +118,11 @@ impl<'a> Cutter<'a> {
             {
                 model.push(byte);
                 filling.pushed += 1;
-                if self.encoding == Encoding::Flexible {
-                    filling.ends.push(filling.encoder.window());
-                }
+                // It may stand for fewer bytes than were pushed.
+                filling.ends.push(filling.encoder.window());
                 return false;
             }
-            let ends = self.filling.take().map_or_else(Vec::new, |filling| match self.encoding {
-                // It may stand for fewer bytes than were pushed.
-                Encoding::Greedy(_) => vec![filling.encoder.window()],
-                Encoding::Flexible => filling.ends,
-            });
+            let ends = self.filling.take().map_or_else(Vec::new, |filling| filling.ends);
             if self.filled(ends) {
                 return true;
             }
@@ -137,15 +132,9 @@ impl<'a> Cutter<'a> {
     /// Cuts all that is wanted with the texts of a lexicon.
     pub fn cut_by(mut self, lexicon: &Lexicon) -> Windows {
         loop {
-            let rest = &self.text[self.start()..];
-            let window = |text: &[u8]| {
-                let (value, consumed) = lexicon.encode(text);
-                Window { value: value.into(), consumed }
-            };
-            let furthest = window(rest).consumed;
-            let tried = if self.encoding == Encoding::Flexible { TRIED } else { 1 };
-            let first = (furthest + 1).saturating_sub(tried).max(1);
-            if self.filled((first..=furthest).map(|end| window(&rest[..end])).collect()) {
+            let beginnings = lexicon.beginnings(&self.text[self.start()..]);
+            let ends = (1..).zip(beginnings).map(|(consumed, value)| Window { value: value.into(), consumed });
+            if self.filled(ends.collect()) {
                 return self.windows;
             }
         }
@@ -175,24 +164,20 @@ impl<'a> Cutter<'a> {
                 self.tried += 1;
             }
         }
-        // A window holds one byte at least, unless there is no text or no context.
-        let Some(&furthest) = self.ends.last().filter(|furthest| furthest.consumed > 0) else { return true };
-        let ends_text = furthest.consumed == self.text.len();
-        if self.encoding != Encoding::Flexible || ends_text {
-            return self.close(furthest, Vec::new());
+        loop {
+            // A window holds one byte at least, unless there is no text or no context.
+            let Some(&furthest) = self.ends.last().filter(|furthest| furthest.consumed > 0) else { return true };
+            if self.encoding != Encoding::Flexible || furthest.consumed == self.text.len() {
+                return self.close(furthest, Vec::new());
+            }
+            if self.tried < self.ends.len() {
+                return false;
+            }
+            let Some((end, ends)) = self.best.take() else { return true };
+            if self.close(end, ends) {
+                return true;
+            }
         }
-        if self.tried < self.ends.len() {
-            return false;
-        }
-        match self.best.take() {
-            Some((end, ends)) => self.close(end, ends) || (reach(&self.ends) == self.text.len() && self.close_last()),
-            None => true,
-        }
-    }
-
-    /// Closes the open window at the end of the text.
-    fn close_last(&mut self) -> bool {
-        self.ends.last().copied().is_none_or(|end| self.close(end, Vec::new()))
     }
 
     /// Closes the open window, and opens the next one.

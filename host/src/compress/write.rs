@@ -144,14 +144,7 @@ fn encode(recipe: &Recipe, coder: &mut Coder, number: u32, text: &[u8]) -> Resul
         Method::EqualInfo { bits, .. } if recipe.flexible => {
             let lexicon = recipe.model.as_lexicon().context("flexible windows need a model or a lexicon")?;
             let cutter = Cutter::new((bits, Encoding::Flexible), usize::from(header.model.context), usize::MAX, text);
-            let code = cutter.cut_by(lexicon).code;
-            if code.len() >= text.len() {
-                return Ok(stored(number, text));
-            }
-            bytes[BlockHeader::LENGTH..][..code.len()].copy_from_slice(&code);
-            let block = BlockHeader::coded(number, text, code.len());
-            bytes[..BlockHeader::LENGTH].copy_from_slice(&block.to_bytes());
-            block
+            return Ok(block_of(number, text, Some(cutter.cut_by(lexicon).code)));
         }
         _ => coder.encode_block(header, number, text, &mut bytes)?,
     };
@@ -179,16 +172,20 @@ fn encode_all(
     let texts = blocks.iter().zip(&is_coded).filter(|(_, is_coded)| **is_coded);
     let mut codes = codes(&texts.map(|((_, text), _)| &text[..]).collect::<Vec<_>>())?.into_iter();
     let block = |((number, text), is_coded): (&(u32, Vec<u8>), bool)| {
-        let payload = if is_coded { codes.next() } else { None };
-        match payload.filter(|payload| payload.len() < text.len()) {
-            Some(payload) => {
-                let block = BlockHeader::coded(*number, text, payload.len());
-                (block, [&block.to_bytes()[..], &payload].concat())
-            }
-            None => stored(*number, text),
-        }
+        block_of(*number, text, if is_coded { codes.next() } else { None })
     };
     Ok(blocks.iter().zip(is_coded).map(block).collect())
+}
+
+/// The block of a text with this code, which is its text unless the code is shorter.
+fn block_of(number: u32, text: &[u8], code: Option<Vec<u8>>) -> (BlockHeader, Vec<u8>) {
+    match code.filter(|code| code.len() < text.len()) {
+        Some(code) => {
+            let block = BlockHeader::coded(number, text, code.len());
+            (block, [&block.to_bytes()[..], &code].concat())
+        }
+        None => stored(number, text),
+    }
 }
 
 /// A block that is its text.
