@@ -53,15 +53,15 @@ pub struct M1Arguments {
     #[arg(short, long, value_name = "DIRECTORY")]
     pub output: Option<PathBuf>,
 
-    /// Name of the model, at most 16 ASCII characters (default: the preset, or the corpus file with --init)
+    /// Name of the model, at most 16 ASCII characters (default: the preset, or the corpus file with --init alone)
     #[arg(long)]
     pub name: Option<String>,
 
-    /// The size, which sets every other default
-    #[arg(long, default_value = "nano", conflicts_with = "init")]
-    pub preset: Preset,
+    /// The size, which sets every other default (default: nano); with --init, the model grows to it
+    #[arg(long)]
+    pub preset: Option<Preset>,
 
-    /// Start from a shipped model or a checkpoint instead of random weights
+    /// Start from a shipped model or a checkpoint instead of random weights: adapt it, or with --preset grow it to a larger one
     #[arg(long, value_name = "NAME|PATH")]
     pub init: Option<String>,
 
@@ -128,7 +128,7 @@ pub struct M1Arguments {
     pub no_quantize: bool,
 
     /// Share of the sliding contexts whose text is laid out in another way: CR LF line ends, wrapped and indented
-    /// lines (default: 0.1, or 0 with --init)
+    /// lines (default: 0.1, or 0 with --init alone)
     #[arg(long, value_name = "0..1")]
     pub layout_share: Option<f32>,
 

@@ -9,6 +9,7 @@ use super::backend::{self, MemoryEstimate};
 use super::checkpoint::Checkpoint;
 use super::cpu::matmul::Precision;
 use super::data::{Mix, Source, Text, held_out};
+use super::grow::grow;
 use super::model::{ModelConfig, initial_parameters};
 use super::optimizer::{LearningRate, OptimizerKind, Schedule};
 use super::quantize::{self, FineTuning};
@@ -38,6 +39,10 @@ impl Preset {
         }
     }
 
+    fn config(self) -> ModelConfig {
+        ModelConfig::preset(self.name()).expect("every preset has sizes")
+    }
+
     fn defaults(self) -> Defaults {
         let (steps, batch, learning_rate) = match self {
             Self::Nano => (60_000, 32, 8e-3),
@@ -45,6 +50,17 @@ impl Preset {
             Self::M3 => (60_000, 32, 3e-3),
         };
         Defaults { steps, batch, sequence: 512, learning_rate }
+    }
+}
+
+impl M1Arguments {
+    fn preset(&self) -> Preset {
+        self.preset.unwrap_or(Preset::Nano)
+    }
+
+    /// Whether a trained model is adapted to a domain, at its size.
+    fn adapts(&self) -> bool {
+        self.init.is_some() && self.preset.is_none()
     }
 }
 
@@ -62,7 +78,7 @@ pub fn run(arguments: &M1Arguments) -> Result<()> {
     let ranks = Arc::new(Ranks::from_environment()?);
     let place = cuda::choose(arguments.device, ranks.local())?;
     ranks.agree("device", &place.is_gpu())?;
-    let initial = arguments.init.as_deref().map(starting_point).transpose()?;
+    let initial = arguments.init.as_deref().map(|init| starting_point(init, arguments)).transpose()?;
     let name = model_name(arguments);
     let directory = Directory(arguments.output.clone().unwrap_or_else(|| Path::new("runs").join(&name)));
     std::fs::create_dir_all(&directory.0)
@@ -71,14 +87,11 @@ pub fn run(arguments: &M1Arguments) -> Result<()> {
     let (name, model) = match (&resumed, &initial) {
         (Some(checkpoint), _) => (checkpoint.state.name.clone(), checkpoint.state.model.clone()),
         (None, Some(start)) => (name, start.model.clone()),
-        (None, None) => {
-            let preset = arguments.preset.name();
-            (name, ModelConfig::preset(preset).with_context(|| format!("no preset {preset}"))?)
-        }
+        (None, None) => (name, arguments.preset().config()),
     };
     let mut settings = match &resumed {
         Some(checkpoint) => extended(checkpoint.state.settings.clone(), arguments),
-        None => settings(arguments, initial.is_some()),
+        None => settings(arguments),
     };
     let estimate = MemoryEstimate::new(&model, settings.optimizer, settings.recompute, ranks.count());
     settings.micro_batch = backend::micro_batch(&place, &estimate, settings.rank_batch(&ranks)?, settings.sequence)?;
@@ -143,13 +156,14 @@ pub(super) fn described(place: &Place, settings: &Settings, ranks: &Ranks) -> St
 /// What the user calls the model, else the preset's name, or that of the corpus that a shipped model is adapted to.
 fn model_name(arguments: &M1Arguments) -> String {
     let stem = arguments.corpus.first().and_then(|path| Path::new(path).file_name()).map(|name| name.to_string_lossy());
-    let name = match (&arguments.name, &arguments.init, stem) {
-        (Some(name), _, _) => name.clone(),
-        (None, Some(_), Some(stem)) => stem.split('.').next().unwrap_or_default().to_owned(),
-        _ => arguments.preset.name().to_owned(),
+    let preset = arguments.preset().name().to_owned();
+    let name = match (&arguments.name, stem) {
+        (Some(name), _) => name.clone(),
+        (None, Some(stem)) if arguments.adapts() => stem.split('.').next().unwrap_or_default().to_owned(),
+        _ => preset.clone(),
     };
     let graphic: String = name.chars().filter(char::is_ascii_graphic).take(LONGEST_NAME).collect();
-    if graphic.is_empty() { arguments.preset.name().to_owned() } else { graphic }
+    if graphic.is_empty() { preset } else { graphic }
 }
 
 /// The checkpoint to continue from. A directory with a checkpoint is never overwritten by accident.
@@ -169,8 +183,15 @@ struct StartingPoint {
     parameters: Vec<f32>,
 }
 
+/// The weights that `--init` names, grown to `--preset` where that is given.
+fn starting_point(init: &str, arguments: &M1Arguments) -> Result<StartingPoint> {
+    let start = trained(init)?;
+    let Some(model) = arguments.preset.map(Preset::config) else { return Ok(start) };
+    Ok(StartingPoint { parameters: grow(&start.model, &start.parameters, &model, arguments.seed)?, model })
+}
+
 /// A checkpoint, or the float model that an image stands for: a shipped one by name, or an `.m1q` file.
-fn starting_point(init: &str) -> Result<StartingPoint> {
+fn trained(init: &str) -> Result<StartingPoint> {
     if init.ends_with(".safetensors") {
         let checkpoint = Checkpoint::load(Path::new(init))?;
         return Ok(StartingPoint { model: checkpoint.state.model, parameters: checkpoint.training.parameters });
@@ -195,8 +216,9 @@ fn messages(paths: &[String]) -> Result<Text> {
     Ok(Text::read(&Corpus::new(paths, CorpusOptions { lines: true, ..CorpusOptions::default() })?)?.hold_out(10).1)
 }
 
-fn settings(arguments: &M1Arguments, adaptation: bool) -> Settings {
-    let defaults = arguments.preset.defaults();
+fn settings(arguments: &M1Arguments) -> Settings {
+    let adaptation = arguments.adapts();
+    let defaults = arguments.preset().defaults();
     let steps = arguments.steps.unwrap_or(if adaptation { ADAPTATION_STEPS } else { defaults.steps });
     let sequence = arguments.sequence.unwrap_or(defaults.sequence);
     let peak = arguments.learning_rate.unwrap_or(match (arguments.optimizer, adaptation) {

@@ -12,6 +12,7 @@ pub mod data;
 pub mod device;
 mod fake_quantize;
 pub mod gpu;
+mod grow;
 mod layout;
 pub mod m1;
 pub mod m2;

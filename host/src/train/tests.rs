@@ -10,8 +10,9 @@ use super::checkpoint::Checkpoint;
 use super::cpu::Cpu;
 use super::cpu::matmul::Precision;
 use super::data::{Mix, Source, Text};
-use super::device::Device;
+use super::device::{BUCKETS, Device};
 use super::gpu::{Gpu, GpuBackend};
+use super::grow::grow;
 use super::model::{Batch, DeviceBatch, Graph, ModelConfig, initial_parameters};
 use super::optimizer::{LearningRate, OptimizerKind, Schedule};
 use super::run::{Conduct, Directory, Material, Run, Settings, Validation};
@@ -101,6 +102,27 @@ fn gradient_of_the_whole_graph() {
         let slope = (moved(1.0) - moved(-1.0)) / (2.0 * step);
         assert!((slope - norm).abs() < 0.02 * norm, "{}: slope {slope}, gradient norm {norm}", tensor.name);
     }
+}
+
+#[test]
+fn a_grown_model_computes_the_same_and_learns_everywhere() {
+    let model = ModelConfig { layers: 3, heads: 3, feed_forward: 96, ..TINY };
+    let (parameters, batch) = (initial_parameters(&TINY, 3), batch(2));
+    let grown = grow(&TINY, &parameters, &model, 4).unwrap();
+    let (nats, _) = gradient(Precision::F32, &parameters, &batch);
+    let of = |parameters| gradient_on(Graph::new, &model, None, Precision::F32, parameters, &batch);
+    let (same, gradients) = of(&grown);
+    assert!((nats - same).abs() < 1e-5 * nats, "{nats} nats become {same}");
+    let moved: Vec<f32> = grown.iter().zip(&gradients).map(|(p, g)| p - 1e-3 * g).collect();
+    let (fewer, gradients) = of(&moved);
+    assert!(fewer < same, "{same} nats become {fewer}");
+    for tensor in model.tensors().iter().filter(|tensor| tensor.columns > BUCKETS) {
+        let still = gradients[tensor.range()].chunks_exact(tensor.columns).filter(|row| row.iter().all(|g| *g == 0.0));
+        // A few gates are closed throughout a batch so small.
+        let still = still.count();
+        assert!(16 * still <= tensor.rows, "{still} rows of {}", tensor.name);
+    }
+    assert!(grow(&model, &grown, &TINY, 4).is_err());
 }
 
 #[test]
