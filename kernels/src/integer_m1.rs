@@ -3,6 +3,7 @@
 //! [`PackedModel`] lays an image out for the kernels; a [`Batch`] is where they run. Texts lie end to end in one buffer, with the end
 //! of each as `i64`.
 
+use equalinfo_codec::m1::image::row_weights;
 use equalinfo_codec::m1::{Config, Layer, Matrix, Model, Requantizer};
 
 use crate::{Driver, Kernel, Launch, View, arguments};
@@ -48,7 +49,7 @@ impl Sections {
     }
 
     fn weights(&mut self, matrix: &Matrix) -> i32 {
-        self.add(matrix.weights.iter().copied())
+        self.add(row_weights(matrix.weights).map(|weight| weight as u8))
     }
 
     fn requantizers(&mut self, matrix: &Matrix) -> i32 {

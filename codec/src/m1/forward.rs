@@ -8,10 +8,10 @@ use core::marker::PhantomData;
 
 use super::error::ModelError;
 use super::image::{
-    BOS, BUCKETS, EMBEDDING_SHIFT, HEAD, LOGIT_SHIFT, Layer, Matrix, Model, RESIDUAL_SHIFT, SCORE_SHIFT,
+    BOS, BUCKETS, EMBEDDING_SHIFT, HEAD, LOGIT_SHIFT, Layer, Matrix, Model, RESIDUAL_SHIFT, SCORE_SHIFT, row_weights,
 };
 use super::kernels::{Kernels, Portable};
-use super::ops::{PowerTable, Requantizer, clamp_i8, clamp_i16, exp2_neg, norm, reciprocal};
+use super::ops::{PowerTable, Requantizer, clamp_i8, exp2_neg, reciprocal};
 use crate::byte_model::ByteModel;
 use crate::frequencies::Frequencies;
 
@@ -158,7 +158,7 @@ impl<'a, 'b, K: Kernels> M1<'a, 'b, K> {
             self.feed_forward(&layer);
             first += cached;
         }
-        norm(self.memory.residual, self.model.output_norm(), self.memory.activations);
+        K::norm(self.memory.residual, self.model.output_norm(), self.memory.activations);
         if symbol == BOS {
             copy(self.memory.activations, self.memory.start);
             self.start_is_cached = true;
@@ -169,9 +169,9 @@ impl<'a, 'b, K: Kernels> M1<'a, 'b, K> {
     fn attention(&mut self, layer: &Layer, first: usize) {
         let memory = &mut self.memory;
         let (d, heads) = (memory.activations.len().max(1), self.model.config().heads.max(1));
-        norm(memory.residual, layer.attention_norm, memory.activations);
-        let scratch = (&mut *memory.sums, &mut *memory.scores);
-        matvec::<0, K, _>(&layer.qkv, memory.activations, scratch, memory.qkv, |out, x| *out = clamp_i8(x));
+        K::norm(memory.residual, layer.attention_norm, memory.activations);
+        let activations = K::prepare(memory.activations, memory.sums);
+        matvec::<0, K, _>(&layer.qkv, activations, memory.scores, memory.qkv, K::clamp);
 
         let length = self.context * d;
         let keys = memory.keys.get_mut(first..first.wrapping_add(length)).unwrap_or_default();
@@ -217,14 +217,14 @@ impl<'a, 'b, K: Kernels> M1<'a, 'b, K> {
                 mixed,
             );
         }
-        let scratch = (&mut *memory.sums, &mut *memory.scores);
-        matvec::<RESIDUAL_SHIFT, K, _>(&layer.out, memory.mixed, scratch, memory.residual, add);
+        let activations = K::prepare(memory.mixed, memory.sums);
+        matvec::<RESIDUAL_SHIFT, K, _>(&layer.out, activations, memory.scores, memory.residual, add);
     }
 
     /// Steps 2.5 to 2.7 of the contract.
     fn feed_forward(&mut self, layer: &Layer) {
         let memory = &mut self.memory;
-        norm(memory.residual, layer.feed_forward_norm, memory.activations);
+        K::norm(memory.residual, layer.feed_forward_norm, memory.activations);
         let activations = K::prepare(memory.activations, memory.sums);
         let (gates, rest) = memory.scores.split_at_mut(BLOCK.min(memory.scores.len()));
         let linears = rest.get_mut(..BLOCK).unwrap_or_default();
@@ -232,17 +232,11 @@ impl<'a, 'b, K: Kernels> M1<'a, 'b, K> {
         for ((gate, linear), hidden) in rows.zip(memory.hidden.as_chunks_mut::<BLOCK>().0) {
             K::project(&gate, &activations, 0, gates);
             K::project_gated(&linear, &activations, gates, linears);
-            for ((hidden, &gate), &linear) in hidden.iter_mut().zip(&*gates).zip(&*linears) {
-                *hidden = if gate > 0 {
-                    clamp_i8(K::requantize(layer.reglu, i32::from(clamp_i16(gate)) * i32::from(clamp_i16(linear))))
-                } else {
-                    // Whatever the linear half is, rounding takes zero to zero.
-                    0
-                };
-            }
+            K::reglu(layer.reglu, gates, linears, hidden);
         }
         let (products, prepared) = memory.scores.split_at_mut(BLOCK.min(memory.scores.len()));
-        matvec::<RESIDUAL_SHIFT, K, _>(&layer.down, memory.hidden, (prepared, products), memory.residual, add);
+        let activations = K::prepare_sparse(memory.hidden, prepared);
+        matvec::<RESIDUAL_SHIFT, K, _>(&layer.down, activations, products, memory.residual, add);
     }
 
     /// Steps 3 and 4 of the contract.
@@ -308,28 +302,24 @@ fn blocks<'a>(matrix: &Matrix<'a>) -> impl Iterator<Item = Matrix<'a>> {
     blocks.map(move |(weights, requantizers)| Matrix { weights, requantizers, width })
 }
 
-/// Hands each row's requantized product with `activations` to `store`. The scratch is for the prepared activations and
-/// for a block of products.
+/// Hands the rows' requantized products with `activations` to `store`, a block at a time; `products` has room for one.
 fn matvec<const SCALE: u32, K: Kernels, T>(
     matrix: &Matrix,
-    activations: &[i8],
-    (prepared, products): (&mut [i32], &mut [i32]),
+    activations: K::Prepared<'_>,
+    products: &mut [i32],
     out: &mut [T],
-    store: impl Fn(&mut T, i32),
+    store: impl Fn(&[i32], &mut [T]),
 ) {
-    let activations = K::prepare(activations, prepared);
     let products = products.get_mut(..BLOCK).unwrap_or_default();
     for (rows, out) in blocks(matrix).zip(out.as_chunks_mut::<BLOCK>().0) {
         K::project(&rows, &activations, SCALE, products);
-        for (out, &product) in out.iter_mut().zip(&*products) {
-            store(out, product);
-        }
+        store(products, out);
     }
 }
 
 /// What adds to the residual stream.
-fn add(residual: &mut i32, product: i32) {
-    *residual = residual.wrapping_add(product);
+fn add(products: &[i32], residual: &mut [i32]) {
+    residual.iter_mut().zip(products).for_each(|(residual, &product)| *residual = residual.wrapping_add(product));
 }
 
 /// Step 1 of the contract.
@@ -337,8 +327,8 @@ fn embed(embedding: &Matrix, symbol: u16, residual: &mut [i32]) {
     let rows = embedding.weights.chunks_exact(embedding.width.max(1));
     if let Some((row, requantizer)) = rows.zip(embedding.requantizers).nth(symbol.into()) {
         let requantizer = Requantizer::from_image(*requantizer);
-        for (x, &weight) in residual.iter_mut().zip(row) {
-            *x = requantizer.apply(i32::from(weight as i8) << EMBEDDING_SHIFT);
+        for (x, weight) in residual.iter_mut().zip(row_weights(row)) {
+            *x = requantizer.apply(i32::from(weight) << EMBEDDING_SHIFT);
         }
     }
 }
@@ -368,6 +358,6 @@ fn mix<'c, K: Kernels>(
     let requantizer =
         Requantizer::new(multiplier, shift).unwrap_or(Requantizer::from_image([0, 0, Requantizer::MIN_SHIFT, 0]));
     for (mixed, &sum) in mixed.iter_mut().zip(sums.iter()) {
-        *mixed = clamp_i8(requantizer.apply(sum));
+        *mixed = clamp_i8(K::requantize(requantizer, sum));
     }
 }

@@ -14,7 +14,7 @@ pub const HEAD: usize = 64;
 /// Number of distance buckets of the position bias.
 pub const BUCKETS: usize = 32;
 
-const VERSION: u8 = b'1';
+const VERSION: u8 = b'2';
 const HEADER: usize = 48;
 const SYMBOLS: usize = 257;
 const MAX_D: usize = 1024;
@@ -102,10 +102,30 @@ impl Config {
     }
 }
 
+/// The byte of an image that stands for a weight in `column`: in even columns the weight plus 128, in odd ones the weight.
+///
+/// So two neighbours make a 16-bit number, `256 * odd + even`, that a small core multiplies at once.
+#[inline]
+pub const fn weight_byte(column: usize, weight: i8) -> u8 {
+    weight as u8 ^ if column.is_multiple_of(2) { 0x80 } else { 0 }
+}
+
+/// The inverse of [`weight_byte`].
+#[inline]
+pub const fn weight(column: usize, byte: u8) -> i8 {
+    weight_byte(column, byte as i8) as i8
+}
+
+/// The weights of a row.
+#[inline]
+pub fn row_weights(row: &[u8]) -> impl Iterator<Item = i8> {
+    row.iter().enumerate().map(|(column, &byte)| weight(column, byte))
+}
+
 /// An `i8` matrix in row-major order with one requantizer a row.
 #[derive(Clone, Copy, Debug)]
 pub struct Matrix<'a> {
-    /// The weights, each byte an `i8` in `-127..=127`.
+    /// The weights, each in `-127..=127`, as [`weight_byte`] gives them.
     pub weights: &'a [u8],
     /// The requantizers, four bytes each; see [`Requantizer::from_image`].
     pub requantizers: &'a [[u8; 4]],
@@ -414,7 +434,12 @@ impl Check<'_> {
     }
 
     fn matrix(&self, matrix: &Matrix) -> Result<(), ModelError> {
-        if let Some(index) = matrix.weights.iter().position(|&weight| weight == 0x80) {
+        // The bytes of -128 in an even and in an odd column.
+        let lowest = |&[even, odd]: &[u8; 2]| even == 0 || odd == 0x80;
+        if let Some((index, [even, _])) =
+            matrix.weights.as_chunks::<2>().0.iter().enumerate().find(|(_, pair)| lowest(pair))
+        {
+            let index = 2 * index + usize::from(*even != 0);
             return Err(ModelError::Weight { offset: self.offset(matrix.weights.as_ptr()).wrapping_add(index) });
         }
         for bytes in matrix.requantizers {

@@ -3,8 +3,8 @@
 //! Invariant: whatever the implementation, the results are those of [`Portable`]: sums are exact in any order, and
 //! rounding is [`Requantizer::apply`].
 
-use super::image::{HEAD, Matrix};
-use super::ops::Requantizer;
+use super::image::{HEAD, Matrix, weight};
+use super::ops::{Requantizer, clamp_i8, clamp_i16, norm};
 
 /// The loops of the model's matrices and attention.
 pub trait Kernels {
@@ -14,6 +14,11 @@ pub trait Kernels {
     /// Prepares activations, made once for all rows of a matrix. There is a multiple of 64 of them, and `scratch`, at
     /// least 64 words, is free for as long as they are in use.
     fn prepare<'a>(activations: &'a [i8], scratch: &'a mut [i32]) -> Self::Prepared<'a>;
+
+    /// As [`Self::prepare`], for activations that are mostly zeros: those between the two halves of a feed-forward layer.
+    fn prepare_sparse<'a>(activations: &'a [i8], scratch: &'a mut [i32]) -> Self::Prepared<'a> {
+        Self::prepare(activations, scratch)
+    }
 
     /// Fills `out` with a number for each row: its dot product with the activations, times `2^scale`, requantized.
     /// There is a multiple of 64 rows.
@@ -28,7 +33,8 @@ pub trait Kernels {
     /// The dot product of two vectors of activations.
     #[inline]
     fn dot(a: &[i8], b: &[i8]) -> i32 {
-        dot(a, b, |b| b)
+        let columns = a.as_chunks::<COLUMNS>().0.iter().zip(b.as_chunks::<COLUMNS>().0);
+        columns.fold(0, |sum, (a, b)| add_products(sum, a, |column| b[column].into()))
     }
 
     /// Adds `weight`, from 0 to 32767, times each value to its sum; there are as many sums.
@@ -44,9 +50,36 @@ pub trait Kernels {
     fn requantize(requantizer: Requantizer, x: i32) -> i32 {
         requantizer.apply(x)
     }
+
+    /// Clamps as many numbers to activations.
+    #[inline]
+    fn clamp(numbers: &[i32], activations: &mut [i8]) {
+        activations.iter_mut().zip(numbers).for_each(|(activation, &number)| *activation = clamp_i8(number));
+    }
+
+    /// The activations between the two halves of a feed-forward layer, from as many numbers of the rectified and the linear half. Where a gate is not
+    /// positive, the number of the linear half may be any.
+    #[inline]
+    fn reglu(requantizer: Requantizer, gates: &[i32], linears: &[i32], hidden: &mut [i8]) {
+        for ((hidden, &gate), &linear) in hidden.iter_mut().zip(gates).zip(linears) {
+            *hidden = if gate > 0 {
+                let product = i32::from(clamp_i16(gate)) * i32::from(clamp_i16(linear));
+                clamp_i8(Self::requantize(requantizer, product))
+            } else {
+                // Rounding takes zero to zero.
+                0
+            };
+        }
+    }
+
+    /// What [`ops::norm`](super::ops::norm) gives.
+    #[inline]
+    fn norm(x: &[i32], constant: u32, activations: &mut [i8]) {
+        norm(x, constant, activations);
+    }
 }
 
-/// The loops in portable Rust. A row that a gate closes is passed over, and on small machines so are activations of zero.
+/// The loops in portable Rust. A row that a gate closes is passed over, and on small machines so are most activations of zero.
 #[derive(Clone, Copy, Debug)]
 pub struct Portable;
 
@@ -54,33 +87,60 @@ pub struct Portable;
 #[derive(Clone, Copy, Debug)]
 pub struct Activations<'a> {
     all: &'a [i8],
-    nonzero: Option<&'a [i32]>,
+    nonzero: Option<[&'a [i32]; 2]>,
+    bias: i32,
 }
 
 impl<'a> Activations<'a> {
     /// Activations that are multiplied one and all.
     #[inline]
-    pub const fn dense(all: &'a [i8]) -> Self {
-        Self { all, nonzero: None }
+    pub fn dense(all: &'a [i8]) -> Self {
+        Self { all, nonzero: None, bias: if LISTS { bias(all) } else { 0 } }
+    }
+
+    /// What a sum of products with [`factors`] is in truth.
+    #[inline(always)]
+    const fn unbias(&self, sum: i32) -> i32 {
+        sum.wrapping_add(self.bias)
     }
 }
 
+/// What makes up for the 128 by which bytes in even columns are larger than their weights: a sum of products with bytes is to begin with it.
+#[inline]
+pub fn bias(activations: &[i8]) -> i32 {
+    let even = activations.as_chunks::<2>().0.iter().map(|&[even, _]| i32::from(even));
+    even.fold(0, i32::wrapping_add).wrapping_mul(-128)
+}
+
+/// What [`list_nonzero`] has written: first the entries of even columns, then those of odd ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lists {
+    /// Entries of even columns.
+    pub even: usize,
+    /// All entries.
+    pub all: usize,
+}
+
 /// Lists the activations that are not zero, if they are few enough for that to pay: the column in the lower half of a
-/// word, the activation in the upper. Gives the length of the list. Most of those between the two halves of a feed-forward layer are zeros.
-pub fn list_nonzero(activations: &[i8], scratch: &mut [i32]) -> Option<usize> {
+/// word, the activation in the upper.
+pub fn list_nonzero(activations: &[i8], scratch: &mut [i32]) -> Option<Lists> {
     // A product from the list takes up to twice the instructions of one of a whole row.
     let most = scratch.len().min(activations.len() / 2);
-    let mut length = 0;
-    for (column, &activation) in (0..).zip(activations) {
-        if activation != 0 {
-            if length >= most {
-                return None;
+    let mut lists = Lists { even: 0, all: 0 };
+    for odd in [false, true] {
+        lists.even = lists.all;
+        for (pair, &[first, second]) in (0..).zip(activations.as_chunks::<2>().0) {
+            let activation = if odd { second } else { first };
+            if activation != 0 {
+                if lists.all >= most {
+                    return None;
+                }
+                *scratch.get_mut(lists.all)? = i32::from(activation) << 16 | 2 * pair | i32::from(odd);
+                lists.all += 1;
             }
-            *scratch.get_mut(length)? = i32::from(activation) << 16 | column;
-            length += 1;
         }
     }
-    Some(length)
+    Some(lists)
 }
 
 /// Whether activations are listed: not where the compiler has vectors for whole rows.
@@ -93,9 +153,15 @@ impl Kernels for Portable {
     type Prepared<'a> = Activations<'a>;
 
     #[inline]
-    fn prepare<'a>(activations: &'a [i8], scratch: &'a mut [i32]) -> Activations<'a> {
-        let length = if LISTS { list_nonzero(activations, scratch) } else { None };
-        Activations { all: activations, nonzero: length.and_then(|length| scratch.get(..length)) }
+    fn prepare<'a>(activations: &'a [i8], _: &'a mut [i32]) -> Activations<'a> {
+        Activations::dense(activations)
+    }
+
+    #[inline]
+    fn prepare_sparse<'a>(activations: &'a [i8], scratch: &'a mut [i32]) -> Activations<'a> {
+        let lists = if LISTS { list_nonzero(activations, scratch) } else { None };
+        let nonzero = lists.and_then(|lists| scratch.get(..lists.all)?.split_at_checked(lists.even));
+        Activations { nonzero: nonzero.map(<[_; 2]>::from), ..Activations::dense(activations) }
     }
 
     #[inline]
@@ -108,7 +174,7 @@ impl Kernels for Portable {
                 None => dot2(rows, activations.all),
             };
             for ((out, sum), requantizer) in out.iter_mut().zip(sums).zip(requantizers) {
-                *out = Requantizer::from_image(*requantizer).apply(sum << scale);
+                *out = Requantizer::from_image(*requantizer).apply(activations.unbias(sum) << scale);
             }
         }
     }
@@ -118,7 +184,7 @@ impl Kernels for Portable {
         let weights = rows.weights.chunks_exact(rows.width.max(1));
         for (((out, &gate), row), requantizer) in out.iter_mut().zip(gates).zip(weights).zip(rows.requantizers) {
             if gate > 0 {
-                *out = Requantizer::from_image(*requantizer).apply(dot(activations.all, row, as_signed));
+                *out = Requantizer::from_image(*requantizer).apply(activations.unbias(dot_row(row, activations.all)));
             }
         }
     }
@@ -127,7 +193,7 @@ impl Kernels for Portable {
 // Not inlined, and sums have names instead of places in an array: where code is to be small, compilers would keep them
 // in memory.
 
-/// The dot products of activations with two consecutive rows of as many.
+/// The dot products of activations with two consecutive rows.
 #[inline(never)]
 fn dot2(rows: &[u8], activations: &[i8]) -> [i32; 2] {
     let (row0, row1) = rows.split_at_checked(activations.len()).unwrap_or_default();
@@ -135,29 +201,33 @@ fn dot2(rows: &[u8], activations: &[i8]) -> [i32; 2] {
     let (mut sum0, mut sum1) = (0, 0);
     // Two rows share each activation, which saves a quarter of the loads; more would not leave enough registers.
     for ((a, w0), w1) in columns {
-        sum0 = add_products(sum0, a, w0, as_signed);
-        sum1 = add_products(sum1, a, w1, as_signed);
+        sum0 = add_products(sum0, a, factors(w0));
+        sum1 = add_products(sum1, a, factors(w1));
     }
     [sum0, sum1]
 }
 
-/// The dot product of two vectors of equal length, a multiple of 64.
+/// The dot product of activations with a row.
 #[inline(never)]
-fn dot<T: Copy>(a: &[i8], b: &[T], value: impl Fn(T) -> i8 + Copy) -> i32 {
-    let columns = a.as_chunks::<COLUMNS>().0.iter().zip(b.as_chunks::<COLUMNS>().0);
-    columns.fold(0, |sum, (a, b)| add_products(sum, a, b, value))
+fn dot_row(row: &[u8], activations: &[i8]) -> i32 {
+    let columns = activations.as_chunks::<COLUMNS>().0.iter().zip(row.as_chunks::<COLUMNS>().0);
+    columns.fold(0, |sum, (a, bytes)| add_products(sum, a, factors(bytes)))
 }
 
-/// A weight as it stands in an image.
+/// What activations are multiplied with for a sum that is yet to be [unbiased](Activations::unbias).
 #[inline(always)]
-const fn as_signed(weight: u8) -> i8 {
-    weight as i8
+fn factors(bytes: &[u8; COLUMNS]) -> impl Fn(usize) -> i32 {
+    move |column| {
+        let byte = bytes[column];
+        // Small machines load a byte with or without its sign; vectors have theirs turned at once.
+        if LISTS && column % 2 == 0 { i32::from(byte) } else { weight(column, byte).into() }
+    }
 }
 
 /// A sum and the products of some columns more.
 #[inline(always)]
-fn add_products<T: Copy>(sum: i32, a: &[i8; COLUMNS], b: &[T; COLUMNS], value: impl Fn(T) -> i8) -> i32 {
-    let add = |sum: i32, column: usize| sum.wrapping_add(i32::from(a[column]) * i32::from(value(b[column])));
+fn add_products(sum: i32, a: &[i8; COLUMNS], factor: impl Fn(usize) -> i32) -> i32 {
+    let add = |sum: i32, column: usize| sum.wrapping_add(i32::from(a[column]) * factor(column));
     if COLUMNS == 4 {
         // Written out, since a compiler that saves code would leave a loop.
         add(add(add(add(sum, 0), 1), 2), 3)
@@ -168,20 +238,24 @@ fn add_products<T: Copy>(sum: i32, a: &[i8; COLUMNS], b: &[T; COLUMNS], value: i
 
 /// As [`dot2`], with listed activations.
 #[inline(never)]
-fn dot2_listed(rows: &[u8], nonzero: &[i32]) -> [i32; 2] {
+fn dot2_listed(rows: &[u8], [even, odd]: [&[i32]; 2]) -> [i32; 2] {
     // Of one length, so that one comparison is enough for both weights of a column.
     let width = rows.len() / 2;
     let (row0, row1) = rows.split_at_checked(width).unwrap_or_default();
     let (Some(row0), Some(row1)) = (row0.get(..width), row1.get(..width)) else { return [0; 2] };
-    let (mut sum0, mut sum1) = (0i32, 0i32);
-    for &entry in nonzero {
-        let (column, a) = (entry as usize & 0xffff, entry >> 16);
-        if column < width {
-            sum0 = sum0.wrapping_add(a * i32::from(as_signed(row0[column])));
-            sum1 = sum1.wrapping_add(a * i32::from(as_signed(row1[column])));
+    let mut sums = (0i32, 0i32);
+    let mut add = |list: &[i32], value: fn(u8) -> i32| {
+        for &entry in list {
+            let (column, a) = (entry as usize & 0xffff, entry >> 16);
+            if column < width {
+                sums.0 = sums.0.wrapping_add(a * value(row0[column]));
+                sums.1 = sums.1.wrapping_add(a * value(row1[column]));
+            }
         }
-    }
-    [sum0, sum1]
+    };
+    add(even, i32::from);
+    add(odd, |byte| i32::from(byte as i8));
+    sums.into()
 }
 
 #[cfg(test)]
@@ -191,20 +265,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::m1::image::weight_byte;
 
     proptest! {
         #[test]
         fn lists_and_gates_change_nothing(
             activations in prop::collection::vec(prop_oneof![3 => Just(0i8), 1 => -127i8..=127], 128),
-            weights in prop::collection::vec((-127i8..=127).prop_map(|weight| weight as u8), 64 * 128),
+            weights in prop::collection::vec(-127i8..=127, 64 * 128),
             requantizer in (0u16..1 << 15, 17u8..30).prop_map(|(m, s)| [m as u8, (m >> 8) as u8, s, 0]),
             gates in prop::collection::vec(-2i32..2, 64),
             scale in 0u32..5,
         ) {
-            let matrix = Matrix { weights: &weights, requantizers: &[requantizer; 64], width: 128 };
-            let rows = weights.chunks_exact(128);
-            let exact = rows.map(|row| row.iter().zip(&activations).map(|(&w, &a)| i32::from(w as i8) * i32::from(a)).sum::<i32>());
-            let expected: Vec<i32> = exact.map(|sum| Requantizer::from_image(requantizer).apply(sum << scale)).collect();
+            let bytes: Vec<u8> = weights.iter().enumerate().map(|(column, &weight)| weight_byte(column, weight)).collect();
+            let matrix = Matrix { weights: &bytes, requantizers: &[requantizer; 64], width: 128 };
+            let exact: Vec<i32> = weights.chunks_exact(128).map(|row| Portable::dot(row, &activations)).collect();
+            let apply = |sum: i32| Requantizer::from_image(requantizer).apply(sum);
+            let expected: Vec<i32> = exact.iter().map(|sum| apply(sum << scale)).collect();
 
             let dense = Activations::dense(&activations);
             let mut out = [i32::MIN; 64];
@@ -212,22 +288,22 @@ mod tests {
             prop_assert_eq!(&out[..], &expected);
 
             let mut scratch = [0; 128];
-            let length = list_nonzero(&activations, &mut scratch);
+            let lists = list_nonzero(&activations, &mut scratch);
             let count = activations.iter().filter(|&&activation| activation != 0).count();
-            prop_assert_eq!(length, (count <= 64).then_some(count));
-            if let Some(length) = length {
-                let listed = Activations { all: &activations, nonzero: Some(&scratch[..length]) };
+            prop_assert_eq!(lists.map(|lists| lists.all), (count <= 64).then_some(count));
+            if let Some(lists) = lists {
+                let nonzero = scratch[..lists.all].split_at(lists.even).into();
+                let listed = Activations { nonzero: Some(nonzero), bias: bias(&activations), ..dense };
                 out.fill(i32::MIN);
                 Portable::project(&matrix, &listed, scale, &mut out);
                 prop_assert_eq!(&out[..], &expected);
-                prop_assert_eq!(list_nonzero(&activations, &mut scratch[..length.saturating_sub(1)]).is_some(), length == 0);
+                prop_assert_eq!(list_nonzero(&activations, &mut scratch[..count.saturating_sub(1)]).is_some(), count == 0);
             }
 
             out.fill(i32::MIN);
             Portable::project_gated(&matrix, &dense, &gates, &mut out);
-            for ((out, gate), row) in out.into_iter().zip(gates).zip(weights.chunks_exact(128)) {
-                let sum = row.iter().zip(&activations).map(|(&w, &a)| i32::from(w as i8) * i32::from(a)).sum();
-                prop_assert_eq!(out, if gate > 0 { Requantizer::from_image(requantizer).apply(sum) } else { i32::MIN });
+            for ((out, gate), sum) in out.into_iter().zip(gates).zip(exact) {
+                prop_assert_eq!(out, if gate > 0 { apply(sum) } else { i32::MIN });
             }
         }
     }

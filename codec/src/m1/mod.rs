@@ -18,5 +18,5 @@ pub mod ops;
 pub use error::ModelError;
 pub use forward::M1;
 pub use image::{Config, Layer, Matrix, Model};
-pub use kernels::{Activations, Kernels, Portable, list_nonzero};
+pub use kernels::{Activations, Kernels, Lists, Portable, list_nonzero};
 pub use ops::Requantizer;

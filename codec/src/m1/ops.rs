@@ -130,20 +130,45 @@ pub const fn isqrt(q: u64) -> u32 {
 #[inline]
 pub fn norm(x: &[i32], constant: u32, activations: &mut [i8]) {
     // Of the largest only its length matters, which is that of all bits together.
-    let bits = x.iter().fold(0, |bits, x| bits | x.unsigned_abs());
-    let shift = bit_length(bits) - 15;
-    // One of the two shifts is by nothing.
-    let (left, right) = (shift.min(0).unsigned_abs(), shift.max(0) as u32);
-    let normalize = |x: i32| x.wrapping_shl(left).wrapping_shr(right);
+    let shift = NormShift::new(x.iter().fold(0, |bits, x| bits | x.unsigned_abs()));
     let squares = x.iter().fold(0u64, |sum, &x| {
-        let y = normalize(x).unsigned_abs();
+        let y = shift.apply(x).unsigned_abs();
         sum.wrapping_add(u64::from(y.wrapping_mul(y)))
     });
-    // A root of zero means that x is all zeros, and so is the result whatever the factor.
-    let inverse = (constant / isqrt(squares).max(1)).min(32767) as i32;
+    let inverse = norm_inverse(constant, squares);
     for (activation, &x) in activations.iter_mut().zip(x) {
-        *activation = clamp_i8(normalize(x).wrapping_mul(inverse).wrapping_add(1 << 19) >> 20);
+        *activation = clamp_i8(shift.apply(x).wrapping_mul(inverse).wrapping_add(1 << 19) >> 20);
     }
+}
+
+/// The shifts that bring a residual to 16 bits ahead of its norm, of which one is by nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct NormShift {
+    /// To the left, first.
+    pub left: u32,
+    /// To the right.
+    pub right: u32,
+}
+
+impl NormShift {
+    /// From the bits that any of the absolute values has.
+    #[inline]
+    pub const fn new(bits: u32) -> Self {
+        let shift = bit_length(bits) - 15;
+        if shift < 0 { Self { left: shift.unsigned_abs(), right: 0 } } else { Self { left: 0, right: shift as u32 } }
+    }
+
+    #[inline]
+    const fn apply(self, x: i32) -> i32 {
+        x.wrapping_shl(self.left).wrapping_shr(self.right)
+    }
+}
+
+/// What a norm multiplies with, from the sum of the squares of what [`NormShift`] leaves.
+#[inline]
+pub fn norm_inverse(constant: u32, squares: u64) -> i32 {
+    // A root of zero means that all are zeros, and so is the result whatever the factor.
+    (constant / isqrt(squares).max(1)).min(32767) as i32
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ fn changed(change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 fn every_field_of_the_header_is_checked() {
     let image = image();
     assert_eq!(error(b"LE"), Some(LexiconError::Truncated { expected: 36, found: 2 }));
-    assert_eq!(error(b"M1Q1 and so on"), Some(LexiconError::Magic { found: *b"M1Q1" }));
+    assert_eq!(error(b"M1Q2 and so on"), Some(LexiconError::Magic { found: *b"M1Q2" }));
     assert_eq!(error(b"LEX2 and so on"), Some(LexiconError::Version { expected: b'1', found: b'2' }));
     for length in [4, 35, 36, 1000, image.len() - 1] {
         assert!(matches!(error(&image[..length]), Some(LexiconError::Truncated { found, .. }) if found == length));

@@ -1,5 +1,6 @@
 //! The crate's M1 computes what the specification says.
 
+use equalinfo_codec::m1::image::weight;
 use equalinfo_codec::m1::{Config, Kernels, M1, Matrix, Model, ModelError, Requantizer};
 use equalinfo_codec::{ByteModel, Frequencies};
 
@@ -89,7 +90,8 @@ fn other_kernels_give_the_same() {
         fn row(rows: &Matrix, row: usize, activations: &[i8], scale: u32) -> i32 {
             let n = activations.len();
             assert_eq!((rows.width, rows.weights.len()), (n, n * rows.requantizers.len()));
-            let products = (0..n).rev().map(|i| i32::from(rows.weights[row * n + i] as i8) * i32::from(activations[i]));
+            let products =
+                (0..n).rev().map(|i| i32::from(weight(i, rows.weights[row * n + i])) * i32::from(activations[i]));
             Self::requantize(Requantizer::from_image(rows.requantizers[row]), products.sum::<i32>() << scale)
         }
     }

@@ -56,7 +56,9 @@ impl Built {
     }
 
     fn weights(&mut self, name: impl Into<String>, count: usize, random: &mut Random) {
-        let weights: Vec<u8> = (0..count).map(|_| (random.below(255) as i32 - 127) as u8).collect();
+        // Of every pair of columns, the first in offset binary.
+        let first = |index: usize| if index.is_multiple_of(2) { 128 } else { 0 };
+        let weights: Vec<u8> = (0..count).map(|index| (random.below(255) as i32 - 127 + first(index)) as u8).collect();
         self.section(name, weights);
     }
 
@@ -77,7 +79,7 @@ pub fn build(config: Config, seed: u64) -> Built {
     let mut random = Random(seed);
     let random = &mut random;
     let Config { d, ff, context, layers, heads } = config;
-    let mut image = Built { bytes: b"M1Q1".to_vec(), offsets: BTreeMap::new() };
+    let mut image = Built { bytes: b"M1Q2".to_vec(), offsets: BTreeMap::new() };
     image.bytes.resize(20, 0);
     image.section(
         "dimensions",

@@ -69,7 +69,9 @@ impl<'a> Restatement<'a> {
     }
 
     fn weights(&mut self, rows: usize, width: usize) -> Vec<Vec<i64>> {
-        (0..rows).map(|_| self.take(width).iter().map(|&w| i64::from(w as i8)).collect()).collect()
+        let weight =
+            |(column, &byte): (usize, &u8)| if column % 2 == 0 { i64::from(byte) - 128 } else { i64::from(byte as i8) };
+        (0..rows).map(|_| self.take(width).iter().enumerate().map(weight).collect()).collect()
     }
 
     fn requantizers(&mut self, rows: usize) -> Vec<(i64, u32)> {

@@ -1,16 +1,18 @@
 //! Cortex-M4: `SMLAD` adds two products of 16 bits to a sum.
 //!
-//! Activations are widened once for all rows of a matrix. A word of four weights is widened by two instructions, its
-//! bytes 0 and 2, then 1 and 3, so the activations lie in that order too: for columns `4i..4i+4` one word with
-//! activations `4i` and `4i+2` and one with `4i+1` and `4i+3`. Activations that are mostly zeros, as those between the
-//! two halves of the feed-forward layer, become a list of those that are not.
+//! A word of an image is two numbers of 16 bits, `256 * odd + even` with two weights each (`codec/docs/m1q.md`). `SMLAD` multiplies them as they are with the odd
+//! activations, and the even bytes, widened by one instruction, with `256 * even - odd` of the activations, which leaves 256 times the
+//! four products. So four columns take three instructions. These two words of four activations are made once for all rows of a matrix.
+//! Activations that are mostly zeros, as those between the two halves of the feed-forward layer, become a list of those that are not.
 //!
 //! Invariant: the sums are exact, so their order does not matter and the bits are those of the portable loop.
 
 use core::arch::{asm, global_asm};
 
 use equalinfo_codec::m1::image::HEAD;
-use equalinfo_codec::m1::{Activations, Kernels, Matrix, Portable, Requantizer, list_nonzero};
+use equalinfo_codec::m1::kernels::bias;
+use equalinfo_codec::m1::ops::{NormShift, norm_inverse};
+use equalinfo_codec::m1::{Activations, Kernels, Matrix, Portable, Requantizer};
 
 use super::rows::{Form, Job, Prepared, job};
 use super::wide::Wide;
@@ -19,24 +21,30 @@ use super::wide::Wide;
 #[derive(Debug)]
 pub enum Dsp {}
 
+/// Widest rows whose products, 256 times as large, add up in 32 bits.
+const WIDEST: usize = 512;
+
 impl Kernels for Dsp {
     type Prepared<'a> = Prepared<'a>;
 
     #[inline]
     fn prepare<'a>(activations: &'a [i8], scratch: &'a mut [i32]) -> Prepared<'a> {
-        let form = match list_nonzero(activations, scratch) {
-            Some(length) => Form::Listed(scratch.get(..length).unwrap_or_default()),
-            None if scratch.len() >= activations.len() / 2 => Form::Widened(widen(activations, scratch)),
-            None => Form::Plain,
-        };
-        Prepared { activations, form }
+        Prepared { activations, form: widened(activations, scratch), bias: bias(activations) }
+    }
+
+    #[inline]
+    fn prepare_sparse<'a>(activations: &'a [i8], scratch: &'a mut [i32]) -> Prepared<'a> {
+        Prepared { activations, form: Form::sparse(activations, scratch, widened), bias: bias(activations) }
     }
 
     #[inline]
     fn project(rows: &Matrix, activations: &Prepared<'_>, scale: u32, out: &mut [i32]) {
         match job(rows, activations, scale, out) {
-            // SAFETY: as `job` says.
-            (Some(mut job), true) => unsafe { equalinfo_project(&mut job) },
+            (Some(mut job), true) => {
+                job.widen();
+                // SAFETY: as `job` says, and the rest as `widen` does.
+                unsafe { equalinfo_project(&mut job) }
+            }
             // SAFETY: as `job` says.
             (Some(mut job), false) => unsafe { equalinfo_project_listed(&mut job) },
             (None, _) => Portable::project(rows, &Activations::dense(activations.activations), scale, out),
@@ -47,7 +55,8 @@ impl Kernels for Dsp {
     fn project_gated(rows: &Matrix, activations: &Prepared<'_>, gates: &[i32], out: &mut [i32]) {
         match job(rows, activations, 0, out) {
             (Some(mut job), true) if gates.len() >= out.len() => {
-                job.gates = gates.as_ptr();
+                job.widen();
+                job.scale = job.gate_offset(gates);
                 // SAFETY: as `job` says, and there is a gate for every row.
                 unsafe { equalinfo_project_gated(&mut job) }
             }
@@ -77,22 +86,95 @@ impl Kernels for Dsp {
     fn requantize(requantizer: Requantizer, x: i32) -> i32 {
         Wide::requantize(requantizer, x)
     }
+
+    #[inline]
+    fn clamp(numbers: &[i32], activations: &mut [i8]) {
+        if numbers.len() >= activations.len() && in_fours(activations) {
+            let end = activations.as_ptr_range().end;
+            // SAFETY: there is a number for each activation, and those are whole words.
+            unsafe { equalinfo_clamp(numbers.as_ptr(), activations.as_mut_ptr(), end) }
+        } else {
+            Portable::clamp(numbers, activations);
+        }
+    }
+
+    #[inline]
+    fn reglu(requantizer: Requantizer, gates: &[i32], linears: &[i32], hidden: &mut [i8]) {
+        if gates.len().min(linears.len()) >= hidden.len() && !hidden.is_empty() {
+            let job = ReGlu {
+                multiplier: requantizer.multiplier().into(),
+                shift: u32::from(requantizer.shift()).wrapping_sub(16),
+                end: hidden.as_ptr_range().end,
+            };
+            // SAFETY: there are as many numbers of both halves as activations, at least one.
+            unsafe { equalinfo_reglu(gates.as_ptr(), linears.as_ptr(), hidden.as_mut_ptr(), &job) }
+        }
+    }
+
+    #[inline(never)]
+    fn norm(x: &[i32], constant: u32, activations: &mut [i8]) {
+        if x.len() != activations.len() || !in_fours(activations) {
+            return Portable::norm(x, constant, activations);
+        }
+        let end = x.as_ptr_range().end;
+        // SAFETY: there is a multiple of four numbers, and as many activations in whole words.
+        unsafe {
+            let NormShift { left, right } = NormShift::new(equalinfo_bits(x.as_ptr(), end));
+            let inverse = norm_inverse(constant, equalinfo_squares(x.as_ptr(), end, left, right));
+            equalinfo_normalize(x.as_ptr(), activations.as_mut_ptr(), &Normalize { left, right, inverse, end });
+        }
+    }
 }
 
-/// Two activations in every word, in the order of the module's head.
-fn widen<'a>(activations: &[i8], scratch: &'a mut [i32]) -> &'a [i32] {
-    let words = scratch.get_mut(..activations.len() / 2).unwrap_or_default();
+/// Whether these are whole words, at least one.
+fn in_fours(activations: &[i8]) -> bool {
+    !activations.is_empty() && activations.len().is_multiple_of(4) && activations.as_ptr().addr().is_multiple_of(4)
+}
+
+/// What [`equalinfo_reglu`] works with.
+#[repr(C)]
+struct ReGlu {
+    multiplier: u32,
+    /// The requantizer's, less 16.
+    shift: u32,
+    end: *const i8,
+}
+
+/// What [`equalinfo_normalize`] works with.
+#[repr(C)]
+struct Normalize {
+    left: u32,
+    right: u32,
+    inverse: i32,
+    end: *const i32,
+}
+
+impl Job {
+    /// Sums are 256 times as large as the products of listed activations, and a row's requantizer is passed before its number is stored.
+    fn widen(&mut self) {
+        self.bias <<= 8;
+        self.scale += 8;
+        self.out_offset = self.out_offset.wrapping_sub(4);
+    }
+}
+
+/// For each four activations the two words of the module's head.
+fn widened<'a>(activations: &[i8], scratch: &'a mut [i32]) -> Form<'a> {
+    let Some(words) = scratch.get_mut(..activations.len() / 2).filter(|words| words.len() <= WIDEST / 2) else {
+        return Form::Plain;
+    };
     for (pair, four) in words.as_chunks_mut::<2>().0.iter_mut().zip(activations.as_chunks::<4>().0) {
         let four = i32::from_le_bytes(four.map(|activation| activation as u8));
-        let (even, odd): (i32, i32);
+        let (odd, difference): (i32, i32);
+        let even = (four << 8) & 0xff00_ff00u32 as i32;
         // SAFETY: the instructions take and give registers only.
         unsafe {
-            asm!("sxtb16 {}, {}", out(reg) even, in(reg) four, options(pure, nomem, nostack, preserves_flags));
             asm!("sxtb16 {}, {}, ror #8", out(reg) odd, in(reg) four, options(pure, nomem, nostack, preserves_flags));
+            asm!("ssub16 {}, {}, {}", out(reg) difference, in(reg) even, in(reg) odd, options(pure, nomem, nostack));
         }
-        *pair = [even, odd];
+        *pair = [odd, difference];
     }
-    words
+    Form::Widened(words)
 }
 
 unsafe extern "C" {
@@ -106,23 +188,31 @@ unsafe extern "C" {
     fn equalinfo_dot(a: *const i8, b: *const i8, a_end: *const i8) -> i32;
     /// Adds 16 bits of weight times each of a multiple of 16 values to its sum.
     fn equalinfo_accumulate(weight: i32, values: *const i8, sums: *mut i32, values_end: *const i8);
+    /// Clamps a multiple of four numbers to activations.
+    fn equalinfo_clamp(numbers: *const i32, activations: *mut i8, activations_end: *const i8);
+    /// Activations from the numbers of the rectified and the linear half.
+    fn equalinfo_reglu(gates: *const i32, linears: *const i32, hidden: *mut i8, job: &ReGlu);
+    /// The bits that any of the absolute values has, of a multiple of four.
+    fn equalinfo_bits(x: *const i32, end: *const i32) -> u32;
+    /// The sum of the squares of a multiple of four numbers, shifted to the left and then to the right to 16 bits.
+    fn equalinfo_squares(x: *const i32, end: *const i32, left: u32, right: u32) -> u64;
+    /// These numbers times the inverse, shifted by 20 with rounding, clamped to activations.
+    fn equalinfo_normalize(x: *const i32, activations: *mut i8, job: &Normalize);
 }
 
-// Registers: r0 weights, r1 activations, r2 to r5 four words of activations, r6 to r9 four words of weights, r10 the
-// sum, r11 widened weights, r12 the end of the activations, lr the job. 16 columns take 19 instructions: three loads,
-// and a widening and a product for every two columns.
+// Registers: r0 weights, r1 activations, r2 to r5 four words of them, r6 to r9 four words of weights, r10 the sum, r11 the requantizer of the row, r12
+// from there to its place in the output. On the stack: the activations, what sums begin with, the activations' end, the requantizers' end, the width.
+// 16 columns take 15 instructions: three loads, and three for every four columns.
 global_asm!(
     ".syntax unified",
-    ".macro columns4 weights, even, odd",
-    "sxtb16 r11, \\weights",
-    "sxtb16 \\weights, \\weights, ror #8",
-    "smlad r10, r11, \\even, r10",
+    ".macro columns4 weights, odd, difference",
     "smlad r10, \\weights, \\odd, r10",
+    "uxtb16 \\weights, \\weights",
+    "smlad r10, \\weights, \\difference, r10",
     ".endm",
     // r10: a row, from r0 on.
     ".macro row",
-    "ldr r1, [lr, #16]",
-    "mov r10, #0",
+    "ldrd r1, r10, [sp]",
     "1:",
     ".rept 4",
     "ldm r1!, {{r2, r3, r4, r5}}",
@@ -133,7 +223,8 @@ global_asm!(
     "columns4 r8, r2, r3",
     "columns4 r9, r4, r5",
     ".endr",
-    "cmp r1, r12",
+    "ldr r2, [sp, #8]",
+    "cmp r1, r2",
     "bne 1b",
     ".endm",
     // The sum with the requantizer: what the shift moves out last is the half that rounding adds.
@@ -145,6 +236,17 @@ global_asm!(
     "asrs \\sum, \\sum, \\requantizer",
     "adc \\sum, \\sum, #0",
     ".endm",
+    // The same for the sum of a row, then the next row; the shift is in r2.
+    ".macro store_row",
+    "asrs r10, r10, r2",
+    "adc r10, r10, #0",
+    "str r10, [r11, r12]",
+    "ldr r2, [sp, #12]",
+    "cmp r11, r2",
+    "bne 0b",
+    "add sp, sp, #20",
+    "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+    ".endm",
     ".macro begin name",
     ".section .text.\\name, \"ax\", %progbits",
     ".global \\name",
@@ -152,94 +254,95 @@ global_asm!(
     ".thumb_func",
     "\\name:",
     "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
-    "mov lr, r0",
     ".endm",
+    ".macro begin_rows",
+    "ldm r0!, {{r1, r2, r3, r4, r5}}",
+    "push {{r1, r2, r3, r4, r5}}",
+    "ldm r0, {{r0, r11, r12, lr}}",
+    ".endm",
+    // lr: how far sums are shifted to the left already.
     "begin equalinfo_project",
-    "ldr r12, [lr, #20]",
-    "ldr r0, [lr, #24]",
+    "begin_rows",
     "0:",
     "row",
-    "ldrd r2, r3, [lr]",
-    "ldrd r5, r6, [lr, #8]",
-    "ldr r4, [r2], #4",
-    "requantize r10, r4, r6",
-    "str r10, [r3], #4",
-    "strd r2, r3, [lr]",
-    "cmp r3, r5",
-    "bne 0b",
-    "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+    "ldr r2, [r11], #4",
+    "smulwb r10, r10, r2",
+    "rsb r2, lr, r2, lsr #16",
+    "store_row",
     ".size equalinfo_project, . - equalinfo_project",
-    // Rows without a positive gate are passed over: their weights, their requantizer and their place.
+    // lr: from a row's requantizer to its gate. Rows without a positive gate are passed over: their weights, their requantizer and their place.
     "begin equalinfo_project_gated",
-    "ldr r12, [lr, #20]",
-    "ldr r0, [lr, #24]",
+    "begin_rows",
     "0:",
-    "ldr r3, [lr, #32]",
-    "ldr r2, [r3], #4",
-    "str r3, [lr, #32]",
+    "ldr r2, [r11, lr]",
     "cmp r2, #0",
     "bgt 2f",
-    "ldrd r2, r3, [lr]",
-    "ldr r4, [lr, #28]",
-    "add r0, r0, r4",
-    "add r2, r2, #4",
-    "add r3, r3, #4",
-    "b 3f",
+    "ldr r2, [sp, #16]",
+    "add r0, r0, r2",
+    "add r11, r11, #4",
+    "ldr r2, [sp, #12]",
+    "cmp r11, r2",
+    "bne 0b",
+    "add sp, sp, #20",
+    "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
     "2:",
     "row",
-    "ldrd r2, r3, [lr]",
-    "ldr r4, [r2], #4",
-    "ldr r6, [lr, #12]",
-    "requantize r10, r4, r6",
-    "str r10, [r3], #4",
-    "3:",
-    "strd r2, r3, [lr]",
-    "ldr r5, [lr, #8]",
-    "cmp r3, r5",
-    "bne 0b",
-    "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+    "ldr r2, [r11], #4",
+    "smulwb r10, r10, r2",
+    "lsr r2, r2, #16",
+    "sub r2, r2, #8",
+    "store_row",
     ".size equalinfo_project_gated, . - equalinfo_project_gated",
-    // Four rows: r0, r4, r5, r6 their weights, r7 to r10 their sums, r1 the list, r2 its entry and then a weight, r3
-    // the column, r11 the entry, r12 the end of the list.
-    "begin equalinfo_project_listed",
-    "ldr r12, [lr, #20]",
-    "ldr r0, [lr, #24]",
-    "0:",
-    "ldr r1, [lr, #16]",
-    "ldr r2, [lr, #28]",
-    "add r4, r0, r2",
-    "add r5, r4, r2",
-    "add r6, r5, r2",
-    "mov r7, #0",
-    "mov r8, #0",
-    "mov r9, #0",
-    "mov r10, #0",
+    // The listed activations up to r12, in columns whose bytes `load` widens.
+    ".macro listed load",
+    "cmp r1, r12",
+    "beq 2f",
     "1:",
     "ldr r11, [r1], #4",
     "uxth r3, r11",
-    "ldrsb r2, [r0, r3]",
+    "\\load r2, [r0, r3]",
     "smlabt r7, r2, r11, r7",
-    "ldrsb r2, [r4, r3]",
+    "\\load r2, [r4, r3]",
     "smlabt r8, r2, r11, r8",
-    "ldrsb r2, [r5, r3]",
+    "\\load r2, [r5, r3]",
     "smlabt r9, r2, r11, r9",
-    "ldrsb r2, [r6, r3]",
+    "\\load r2, [r6, r3]",
     "smlabt r10, r2, r11, r10",
     "cmp r1, r12",
     "bne 1b",
-    "ldr r2, [lr, #28]",
+    "2:",
+    ".endm",
+    // Four rows: r0, r4, r5, r6 their weights, r7 to r10 their sums, r1 the list, r2 a weight, r3 the column, r11 the entry, r12 the end of
+    // a part of the list, lr the job.
+    "begin equalinfo_project_listed",
+    "mov lr, r0",
+    "ldr r0, [lr, #20]",
+    "0:",
+    "ldrd r1, r7, [lr]",
+    "mov r8, r7",
+    "mov r9, r7",
+    "mov r10, r7",
+    "ldr r2, [lr, #16]",
+    "add r4, r0, r2",
+    "add r5, r4, r2",
+    "add r6, r5, r2",
+    "ldr r12, [lr, #48]",
+    "listed ldrb",
+    "ldr r12, [lr, #8]",
+    "listed ldrsb",
+    "ldr r2, [lr, #16]",
     "add r0, r6, r2",
-    "ldr r2, [lr]",
-    "ldr r1, [lr, #12]",
+    "ldr r2, [lr, #24]",
+    "ldr r1, [lr, #32]",
     "ldm r2!, {{r3, r4, r5, r6}}",
-    "str r2, [lr]",
+    "str r2, [lr, #24]",
     "requantize r7, r3, r1",
     "requantize r8, r4, r1",
     "requantize r9, r5, r1",
     "requantize r10, r6, r1",
-    "ldrd r3, r4, [lr, #4]",
+    "ldrd r3, r4, [lr, #36]",
     "stm r3!, {{r7, r8, r9, r10}}",
-    "str r3, [lr, #4]",
+    "str r3, [lr, #36]",
     "cmp r3, r4",
     "bne 0b",
     "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
@@ -289,4 +392,130 @@ global_asm!(
     "bne 1b",
     "pop {{r4, r5, r6, r7, r8, pc}}",
     ".size equalinfo_accumulate, . - equalinfo_accumulate",
+    // Four numbers of 8 bits to a word in r4, with -127 for -128: one less and one more, saturated. r12 holds four ones.
+    ".macro pack",
+    "bfi r4, r5, #8, #8",
+    "bfi r4, r6, #16, #8",
+    "bfi r4, r7, #24, #8",
+    "qsub8 r4, r4, r12",
+    "uadd8 r4, r4, r12",
+    ".endm",
+    ".macro begin_small name",
+    ".section .text.\\name, \"ax\", %progbits",
+    ".global \\name",
+    ".type \\name, %function",
+    ".thumb_func",
+    "\\name:",
+    "push {{r4, r5, r6, r7, r8, lr}}",
+    ".endm",
+    "begin_small equalinfo_clamp",
+    "mov r12, #0x01010101",
+    "1:",
+    "ldm r0!, {{r4, r5, r6, r7}}",
+    "ssat r4, #8, r4",
+    "ssat r5, #8, r5",
+    "ssat r6, #8, r6",
+    "ssat r7, #8, r7",
+    "pack",
+    "str r4, [r1], #4",
+    "cmp r1, r2",
+    "bne 1b",
+    "pop {{r4, r5, r6, r7, r8, pc}}",
+    ".size equalinfo_clamp, . - equalinfo_clamp",
+    // r3 the end, r4 the multiplier, r5 the shift, r6 a gate, r7 its linear half, r12 one.
+    "begin_small equalinfo_reglu",
+    "ldm r3, {{r4, r5, r8}}",
+    "mov r12, #1",
+    "1:",
+    "ldr r6, [r0], #4",
+    "ldr r7, [r1], #4",
+    "cmp r6, #0",
+    "bgt 2f",
+    "mov r6, #0",
+    "strb r6, [r2], #1",
+    "cmp r2, r8",
+    "bne 1b",
+    "pop {{r4, r5, r6, r7, r8, pc}}",
+    "2:",
+    "ssat r6, #16, r6",
+    "ssat r7, #16, r7",
+    "qsub16 r7, r7, r12",
+    "uadd16 r7, r7, r12",
+    "smulbb r6, r6, r7",
+    "smulwb r6, r6, r4",
+    "asrs r6, r6, r5",
+    "adc r6, r6, #0",
+    "ssat r6, #8, r6",
+    "qsub8 r6, r6, r12",
+    "uadd8 r6, r6, r12",
+    "strb r6, [r2], #1",
+    "cmp r2, r8",
+    "bne 1b",
+    "pop {{r4, r5, r6, r7, r8, pc}}",
+    ".size equalinfo_reglu, . - equalinfo_reglu",
+    // r2 the bits of absolute values.
+    ".macro absolute x",
+    "eor r3, \\x, \\x, asr #31",
+    "sub r3, r3, \\x, asr #31",
+    "orr r2, r2, r3",
+    ".endm",
+    "begin_small equalinfo_bits",
+    "mov r2, #0",
+    "1:",
+    "ldm r0!, {{r4, r5, r6, r7}}",
+    "absolute r4",
+    "absolute r5",
+    "absolute r6",
+    "absolute r7",
+    "cmp r0, r1",
+    "bne 1b",
+    "mov r0, r2",
+    "pop {{r4, r5, r6, r7, r8, pc}}",
+    ".size equalinfo_bits, . - equalinfo_bits",
+    // r12 and lr the sum.
+    ".macro square x",
+    "lsl \\x, \\x, r2",
+    "asr \\x, \\x, r3",
+    "smlal r12, lr, \\x, \\x",
+    ".endm",
+    "begin_small equalinfo_squares",
+    "mov r12, #0",
+    "mov lr, #0",
+    "1:",
+    "ldm r0!, {{r4, r5, r6, r7}}",
+    "square r4",
+    "square r5",
+    "square r6",
+    "square r7",
+    "cmp r0, r1",
+    "bne 1b",
+    "mov r0, r12",
+    "mov r1, lr",
+    "pop {{r4, r5, r6, r7, r8, pc}}",
+    ".size equalinfo_squares, . - equalinfo_squares",
+    // r2 the shift to the left, r3 to the right, r8 the inverse, lr the half that rounding adds.
+    ".macro normal x",
+    "lsl \\x, \\x, r2",
+    "asr \\x, \\x, r3",
+    "mla \\x, \\x, r8, lr",
+    "ssat \\x, #8, \\x, asr #20",
+    ".endm",
+    "begin_small equalinfo_normalize",
+    "push {{r9}}",
+    "mov r12, #0x01010101",
+    "mov lr, #0x80000",
+    "ldm r2, {{r2, r3, r8, r9}}",
+    "1:",
+    "ldm r0!, {{r4, r5, r6, r7}}",
+    "normal r4",
+    "normal r5",
+    "normal r6",
+    "normal r7",
+    "pack",
+    "str r4, [r1], #4",
+    "cmp r0, r9",
+    "bne 1b",
+    "pop {{r9}}",
+    "pop {{r4, r5, r6, r7, r8, pc}}",
+    ".size equalinfo_normalize, . - equalinfo_normalize",
 );

@@ -2,13 +2,15 @@
 
 use core::ptr;
 
-use equalinfo_codec::m1::Matrix;
+use equalinfo_codec::m1::{Lists, Matrix, list_nonzero};
 
 /// Activations, and how they are multiplied.
 #[derive(Debug)]
 pub struct Prepared<'a> {
     pub activations: &'a [i8],
     pub form: Form<'a>,
+    /// What sums begin with, as weights in even columns are 128 too large ([`bias`](equalinfo_codec::m1::kernels::bias)).
+    pub bias: i32,
 }
 
 /// The form of activations.
@@ -16,24 +18,50 @@ pub struct Prepared<'a> {
 pub enum Form<'a> {
     /// Widened, as the core wants them.
     Widened(&'a [i32]),
-    /// Those that are not zero: the column in the lower half of a word, the activation in the upper.
-    Listed(&'a [i32]),
+    /// Those that are not zero: the column in the lower half of a word, the activation in the upper; even columns first, of which there are so many.
+    Listed(&'a [i32], usize),
     /// As they are, since the scratch is too small: no model that fits a small device is as wide.
     Plain,
 }
 
-/// What the assembly works on; it moves the pointers along.
+impl<'a> Form<'a> {
+    /// A list if that pays, otherwise what `widened` makes.
+    pub fn sparse(activations: &[i8], scratch: &'a mut [i32], widened: fn(&[i8], &'a mut [i32]) -> Self) -> Self {
+        match list_nonzero(activations, scratch) {
+            Some(Lists { even, all }) => Self::Listed(scratch.get(..all).unwrap_or_default(), even),
+            None => widened(activations, scratch),
+        }
+    }
+}
+
+/// What the assembly works on; the loops know it by its offsets.
 #[repr(C)]
 pub struct Job {
+    activations: *const i32,
+    /// What sums begin with.
+    pub bias: i32,
+    activations_end: *const i32,
+    requantizers_end: *const [u8; 4],
+    width: usize,
+    weights: *const u8,
     requantizers: *const [u8; 4],
+    /// From a row's requantizer to its place in the output, in bytes.
+    pub out_offset: usize,
+    /// The scale, or for gated rows from a row's requantizer to its gate.
+    pub scale: usize,
     out: *mut i32,
     out_end: *const i32,
-    scale: u32,
-    activations: *const i32,
-    activations_end: *const i32,
-    weights: *const u8,
-    width: usize,
     pub gates: *const i32,
+    /// The first listed entry of an odd column.
+    odd: *const i32,
+}
+
+impl Job {
+    /// From a row's requantizer to its gate, in bytes.
+    #[cfg(feature = "mps2-an386")]
+    pub fn gate_offset(&self, gates: &[i32]) -> usize {
+        gates.as_ptr().addr().wrapping_sub(self.requantizers.addr())
+    }
 }
 
 /// What the assembly is to do, and whether with widened activations rather than a list. `None`: it cannot.
@@ -41,9 +69,9 @@ pub struct Job {
 /// There are as many weights as rows of `width` bytes, aligned to words, and a requantizer and a place for each row.
 /// `width` is a multiple of 64 and the length of the activations.
 pub fn job(rows: &Matrix, activations: &Prepared<'_>, scale: u32, out: &mut [i32]) -> (Option<Job>, bool) {
-    let (form, widened) = match activations.form {
-        Form::Widened(words) => (words, true),
-        Form::Listed(words) => (words, false),
+    let (form, even, widened) = match activations.form {
+        Form::Widened(words) => (words, 0, true),
+        Form::Listed(words, even) => (words, even, false),
         Form::Plain => return (None, false),
     };
     let width = activations.activations.len();
@@ -55,19 +83,25 @@ pub fn job(rows: &Matrix, activations: &Prepared<'_>, scale: u32, out: &mut [i32
         && rows.requantizers.len() == out.len()
         && !out.is_empty()
         && out.len().is_multiple_of(4)
-        && !form.is_empty();
-    let activations = form.as_ptr_range();
+        && (!widened || !form.is_empty());
+    let odd = form.get(even..).unwrap_or_default().as_ptr();
+    let activation_range = form.as_ptr_range();
     let out = out.as_mut_ptr_range();
+    let requantizers = rows.requantizers.as_ptr_range();
     let job = Job {
-        requantizers: rows.requantizers.as_ptr(),
+        activations: activation_range.start,
+        bias: activations.bias,
+        activations_end: activation_range.end,
+        requantizers_end: requantizers.end,
+        width,
+        weights: rows.weights.as_ptr(),
+        requantizers: requantizers.start,
+        out_offset: out.start.addr().wrapping_sub(requantizers.start.addr()),
+        scale: scale as usize,
         out: out.start,
         out_end: out.end,
-        scale,
-        activations: activations.start,
-        activations_end: activations.end,
-        weights: rows.weights.as_ptr(),
-        width,
         gates: ptr::null(),
+        odd,
     };
     (fits.then_some(job), widened)
 }

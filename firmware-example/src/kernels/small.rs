@@ -10,7 +10,9 @@
 
 use core::arch::global_asm;
 
-use equalinfo_codec::m1::{Kernels, Matrix, Portable, Requantizer, list_nonzero};
+use equalinfo_codec::m1::image::row_weights;
+use equalinfo_codec::m1::kernels::bias;
+use equalinfo_codec::m1::{Kernels, Matrix, Portable, Requantizer};
 
 use super::rows::{Form, Job, Prepared, job};
 
@@ -23,17 +25,12 @@ impl Kernels for Small {
 
     #[inline(never)]
     fn prepare<'a>(activations: &'a [i8], scratch: &'a mut [i32]) -> Prepared<'a> {
-        let form = match list_nonzero(activations, scratch) {
-            Some(length) => Form::Listed(scratch.get(..length).unwrap_or_default()),
-            None => match scratch.get_mut(..activations.len()) {
-                Some(words) => {
-                    words.iter_mut().zip(activations).for_each(|(word, &activation)| *word = activation.into());
-                    Form::Widened(words)
-                }
-                None => Form::Plain,
-            },
-        };
-        Prepared { activations, form }
+        Prepared { activations, form: widened(activations, scratch), bias: bias(activations) }
+    }
+
+    #[inline(never)]
+    fn prepare_sparse<'a>(activations: &'a [i8], scratch: &'a mut [i32]) -> Prepared<'a> {
+        Prepared { activations, form: Form::sparse(activations, scratch, widened), bias: bias(activations) }
     }
 
     #[inline(never)]
@@ -72,10 +69,17 @@ impl Kernels for Small {
     }
 }
 
+/// Each activation in a word.
+fn widened<'a>(activations: &[i8], scratch: &'a mut [i32]) -> Form<'a> {
+    let Some(words) = scratch.get_mut(..activations.len()) else { return Form::Plain };
+    words.iter_mut().zip(activations).for_each(|(word, &activation)| *word = activation.into());
+    Form::Widened(words)
+}
+
 /// Rows times activations in any form, in less code than the portable loop's.
 fn sums(rows: &Matrix, activations: &[i8], out: &mut [i32]) {
     for (out, row) in out.iter_mut().zip(rows.weights.chunks_exact(rows.width.max(1))) {
-        let products = row.iter().zip(activations).map(|(&weight, &a)| i32::from(weight as i8) * i32::from(a));
+        let products = row_weights(row).zip(activations).map(|(weight, &a)| i32::from(weight) * i32::from(a));
         *out = products.fold(0, i32::wrapping_add);
     }
 }
@@ -100,7 +104,7 @@ unsafe extern "C" {
 }
 
 // Registers, unless said otherwise: r0 weights, r1 activations, r2 the activation, r3 a weight, r4 to r7 where the four rows begin, r8 to r11
-// their sums, lr the end of the activations; the job lies on the stack.
+// their sums, lr the end of the activations; the job's address lies on the stack.
 global_asm!(
     ".syntax unified",
     ".macro begin name",
@@ -115,7 +119,7 @@ global_asm!(
     "mov r6, r10",
     "mov r7, r11",
     "push {{r0, r4, r5, r6, r7}}",
-    "ldr r1, [r0, #20]",
+    "ldr r1, [r0, #8]",
     "mov lr, r1",
     ".endm",
     ".macro end name",
@@ -129,33 +133,35 @@ global_asm!(
     ".endm",
     // Of a job in r0: the rows' beginnings, and its weights in r0.
     ".macro four_rows",
-    "ldr r5, [r0, #28]",
+    "ldr r5, [r0, #16]",
     "movs r4, #0",
     "adds r6, r5, r5",
     "adds r7, r6, r5",
-    "ldr r0, [r0, #24]",
+    "ldr r0, [r0, #20]",
     ".endm",
-    ".macro no_sums",
-    "movs r2, #0",
+    // Of a job in r3: what sums begin with, and the activations in r1.
+    ".macro first_sums",
+    "ldm r3!, {{r1, r2}}",
     "mov r8, r2",
     "mov r9, r2",
     "mov r10, r2",
     "mov r11, r2",
     ".endm",
-    ".macro weight row, sum",
-    "ldrsb r3, [r0, \\row]",
+    ".macro weight load, row, sum",
+    "\\load r3, [r0, \\row]",
     "muls r3, r2, r3",
     "add \\sum, r3",
     ".endm",
-    ".macro column",
-    "weight r4, r8",
-    "weight r5, r9",
-    "weight r6, r10",
-    "weight r7, r11",
+    // A column whose bytes `load` widens.
+    ".macro column load",
+    "weight \\load, r4, r8",
+    "weight \\load, r5, r9",
+    "weight \\load, r6, r10",
+    "weight \\load, r7, r11",
     ".endm",
     // Stores the sums, with the job in r3, and leaves the comparison of the place with the last.
     ".macro store",
-    "ldr r2, [r3, #4]",
+    "ldr r2, [r3, #36]",
     "mov r1, r8",
     "stm r2!, {{r1}}",
     "mov r1, r9",
@@ -164,20 +170,22 @@ global_asm!(
     "stm r2!, {{r1}}",
     "mov r1, r11",
     "stm r2!, {{r1}}",
-    "str r2, [r3, #4]",
-    "ldr r1, [r3, #8]",
+    "str r2, [r3, #36]",
+    "ldr r1, [r3, #40]",
     "cmp r2, r1",
     ".endm",
     "begin equalinfo_sums",
     "four_rows",
     "0:",
     "ldr r3, [sp]",
-    "ldr r1, [r3, #16]",
-    "no_sums",
+    "first_sums",
     "1:",
-    ".rept 8",
+    ".rept 4",
     "ldm r1!, {{r2}}",
-    "column",
+    "column ldrb",
+    "adds r0, #1",
+    "ldm r1!, {{r2}}",
+    "column ldrsb",
     "adds r0, #1",
     ".endr",
     "cmp r1, lr",
@@ -191,30 +199,29 @@ global_asm!(
     "b 0b",
     "3:",
     "end equalinfo_sums",
-    // r2 and r3 two activations, r4 a weight, r5 and r6 where two columns are, r7 the sum.
+    // r2 and r3 two activations, r4 a weight, r6 where the second is, r7 the sum.
     "begin equalinfo_sums_gated",
-    "movs r5, #0",
     "movs r6, #1",
-    "ldr r0, [r0, #24]",
+    "ldr r0, [r0, #20]",
     "0:",
     "ldr r3, [sp]",
-    "ldr r2, [r3, #32]",
+    "ldr r2, [r3, #44]",
     "ldm r2!, {{r4}}",
-    "str r2, [r3, #32]",
+    "str r2, [r3, #44]",
     "cmp r4, #0",
     "bgt 2f",
-    "ldr r4, [r3, #28]",
+    "ldr r4, [r3, #16]",
     "add r0, r4",
-    "ldr r2, [r3, #4]",
+    "ldr r2, [r3, #36]",
     "adds r2, #4",
     "b 3f",
     "2:",
-    "ldr r1, [r3, #16]",
-    "movs r7, #0",
+    "ldr r1, [r3]",
+    "ldr r7, [r3, #4]",
     "1:",
     ".rept 8",
     "ldm r1!, {{r2, r3}}",
-    "ldrsb r4, [r0, r5]",
+    "ldrb r4, [r0]",
     "muls r4, r2, r4",
     "adds r7, r7, r4",
     "ldrsb r4, [r0, r6]",
@@ -225,30 +232,42 @@ global_asm!(
     "cmp r1, lr",
     "bne 1b",
     "ldr r3, [sp]",
-    "ldr r2, [r3, #4]",
+    "ldr r2, [r3, #36]",
     "stm r2!, {{r7}}",
     "3:",
-    "str r2, [r3, #4]",
-    "ldr r1, [r3, #8]",
+    "str r2, [r3, #36]",
+    "ldr r1, [r3, #40]",
     "cmp r2, r1",
     "bne 0b",
     "end equalinfo_sums_gated",
-    // r2 an entry and then its activation, r12 the weights.
-    "begin equalinfo_sums_listed",
-    "four_rows",
-    "mov r12, r0",
-    "0:",
-    "ldr r3, [sp]",
-    "ldr r1, [r3, #16]",
-    "no_sums",
+    // The listed activations up to lr, in columns whose bytes `load` widens.
+    ".macro listed load",
+    "cmp r1, lr",
+    "beq 2f",
     "1:",
     "ldm r1!, {{r2}}",
     "uxth r0, r2",
     "add r0, r12",
     "asrs r2, r2, #16",
-    "column",
+    "column \\load",
     "cmp r1, lr",
     "bne 1b",
+    "2:",
+    ".endm",
+    // r2 an entry and then its activation, r12 the weights, lr the end of a part of the list.
+    "begin equalinfo_sums_listed",
+    "four_rows",
+    "mov r12, r0",
+    "0:",
+    "ldr r3, [sp]",
+    "ldr r2, [r3, #48]",
+    "mov lr, r2",
+    "first_sums",
+    "listed ldrb",
+    "ldr r3, [sp]",
+    "ldr r2, [r3, #8]",
+    "mov lr, r2",
+    "listed ldrsb",
     "add r12, r5",
     "add r12, r7",
     "ldr r3, [sp]",

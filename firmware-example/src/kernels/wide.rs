@@ -15,6 +15,11 @@ impl Kernels for Wide {
     }
 
     #[inline]
+    fn prepare_sparse<'a>(activations: &'a [i8], scratch: &'a mut [i32]) -> Activations<'a> {
+        Portable::prepare_sparse(activations, scratch)
+    }
+
+    #[inline]
     fn project(rows: &Matrix, activations: &Activations<'_>, scale: u32, out: &mut [i32]) {
         Portable::project(rows, activations, scale, out);
     }

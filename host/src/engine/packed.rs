@@ -4,6 +4,7 @@
 //! neighbouring inputs in one instruction. So a matrix becomes `[rows / lanes][width / group][lanes][group]`, and a
 //! lane's accumulator is a finished dot product: no horizontal sums. Keys are laid out the same way with positions as rows.
 
+use equalinfo_codec::m1::image::{EMBEDDING_SHIFT, row_weights};
 use equalinfo_codec::m1::{Config, Layer, Matrix, Model, Requantizer};
 
 /// A cache line, the unit of all packed storage.
@@ -70,9 +71,9 @@ impl PackedMatrix {
         let mut offsets = Vec::with_capacity(rows);
         for (row, source) in matrix.weights.chunks_exact(width).take(rows).enumerate() {
             let mut sum = 0;
-            for (column, &weight) in source.iter().enumerate() {
-                set(&mut weights, layout.place(width, row, column), weight as i8);
-                sum += i32::from(weight as i8);
+            for (column, weight) in row_weights(source).enumerate() {
+                set(&mut weights, layout.place(width, row, column), weight);
+                sum += i32::from(weight);
             }
             offsets.push(-128 * sum);
         }
@@ -140,9 +141,7 @@ impl PackedModel {
         let residuals = embedding.weights.chunks_exact(embedding.width).zip(embedding.requantizers).flat_map(
             |(row, requantizer)| {
                 let requantizer = Requantizer::from_image(*requantizer);
-                row.iter().map(move |&weight| {
-                    requantizer.apply(i32::from(weight as i8) << equalinfo_codec::m1::image::EMBEDDING_SHIFT)
-                })
+                row_weights(row).map(move |weight| requantizer.apply(i32::from(weight) << EMBEDDING_SHIFT))
             },
         );
         Self {

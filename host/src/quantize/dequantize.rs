@@ -67,7 +67,8 @@ fn matrix_scales(matrix: Matrix, scale: f64) -> Vec<f64> {
 
 fn weights(matrix: Matrix, scales: &[f64]) -> Vec<f32> {
     let rows = matrix.weights.chunks_exact(matrix.width).zip(scales);
-    rows.flat_map(|(row, scale)| row.iter().map(move |weight| (f64::from(*weight as i8) * scale) as f32)).collect()
+    rows.flat_map(|(row, scale)| image::row_weights(row).map(move |weight| (f64::from(weight) * scale) as f32))
+        .collect()
 }
 
 /// Scales tensors to one root mean square, their product unchanged.

@@ -54,7 +54,8 @@ impl Quantized {
         let mut quantized = Self { weights: Vec::with_capacity(found), scales: Vec::with_capacity(rows) };
         for row in weights.chunks_exact(width) {
             let scale = row_scale(row);
-            quantized.weights.extend(row.iter().map(|&weight| quantize_weight(weight, scale) as u8));
+            let bytes = row.iter().enumerate();
+            quantized.weights.extend(bytes.map(|(i, &weight)| image::weight_byte(i, quantize_weight(weight, scale))));
             quantized.scales.push(scale.into());
         }
         Ok(quantized)
@@ -143,7 +144,7 @@ fn write(
     let output_step = f64::from(scales.output_clip) / 127.0;
 
     // Filled in at the end: length, id and checksum.
-    let mut bytes = b"M1Q1".to_vec();
+    let mut bytes = b"M1Q2".to_vec();
     bytes.resize(20, 0);
     for dimension in [d, ff, context] {
         bytes.extend((dimension as u16).to_le_bytes());

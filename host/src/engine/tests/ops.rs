@@ -1,7 +1,7 @@
 //! Each inner loop against the codec's primitives, on random input that reaches every clamp and shift.
 
 use equalinfo_codec::Frequencies;
-use equalinfo_codec::m1::image::RESIDUAL_SHIFT;
+use equalinfo_codec::m1::image::{RESIDUAL_SHIFT, row_weights, weight_byte};
 use equalinfo_codec::m1::ops::{clamp_i8, clamp_i16, exp2_neg, norm, reciprocal};
 use equalinfo_codec::m1::{Kernels as _, Matrix, Portable, Requantizer};
 
@@ -60,7 +60,7 @@ struct Source {
 
 impl Source {
     fn new(random: &mut Random, rows: usize, width: usize) -> Self {
-        let weights = (0..rows * width).map(|_| activation(random) as u8).collect();
+        let weights = (0..rows * width).map(|i| weight_byte(i, activation(random))).collect();
         let requantizers = (0..rows)
             .map(|_| {
                 let requantizer = requantizer(random, 17..47);
@@ -78,7 +78,7 @@ impl Source {
     /// What every row gives for one item.
     fn rows(&self, item: &[i8], scale: u32) -> Vec<i32> {
         let row = |(weights, requantizer): (&[u8], &[u8; 4])| {
-            let weights: Vec<i8> = weights.iter().map(|&weight| weight as i8).collect();
+            let weights: Vec<i8> = row_weights(weights).collect();
             Requantizer::from_image(*requantizer).apply(Portable::dot(&weights, item) << scale)
         };
         self.weights.chunks_exact(self.width).zip(&self.requantizers).map(row).collect()
