@@ -104,7 +104,7 @@ impl Config {
 
 /// The byte of an image that stands for a weight in `column`: in even columns the weight plus 128, in odd ones the weight.
 ///
-/// So two neighbours make a 16-bit number, `256 * odd + even`, that a small core multiplies at once.
+/// So two neighbours make a signed number of 16 bits, `256 * odd + even + 128`, that a small core multiplies at once.
 #[inline]
 pub const fn weight_byte(column: usize, weight: i8) -> u8 {
     weight as u8 ^ if column.is_multiple_of(2) { 0x80 } else { 0 }

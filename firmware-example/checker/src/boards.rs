@@ -74,6 +74,8 @@ impl Board {
 pub enum Decoder {
     /// Prints and logs, and decodes nothing: what the others are compared with.
     Empty,
+    /// Compares the core's loops with the portable ones, and decodes nothing.
+    Kernels,
     Lexicon,
     Nano,
     Micro,
@@ -84,6 +86,7 @@ impl Decoder {
     pub fn name(self) -> &'static str {
         match self {
             Self::Empty => "empty",
+            Self::Kernels => "kernels",
             Self::Lexicon => "lexicon",
             Self::Nano => "nano",
             Self::Micro => "micro",
@@ -98,7 +101,7 @@ impl Decoder {
     /// The stream that it decodes on a board.
     pub fn stream(self, board: Board) -> &'static str {
         match self {
-            Self::Empty => "",
+            Self::Empty | Self::Kernels => "",
             Self::Lexicon => "lexicon.eqi",
             Self::Nano if board == Board::Microbit => "nano-small.eqi",
             Self::Nano => "nano.eqi",
@@ -109,7 +112,7 @@ impl Decoder {
     /// The file of its model or lexicon.
     pub fn image(self) -> &'static str {
         match self {
-            Self::Empty => "",
+            Self::Empty | Self::Kernels => "",
             Self::Lexicon => "nano.lex",
             Self::Nano => "nano.m1q",
             Self::Micro => "micro.m1q",

@@ -164,6 +164,13 @@ impl Run {
         Ok(())
     }
 
+    /// Fails unless the core's loops give what the portable ones give.
+    pub fn check_kernels(&self) -> Result<()> {
+        ensure!(self.code == Some(0), "kernels: exit code {:?}, log {:#?}", self.code, self.log);
+        ensure!(self.log.iter().any(|line| line.ends_with("results agree")), "kernels: log {:#?}", self.log);
+        Ok(())
+    }
+
     /// The numbers in the log message of the measurement: ticks, and bytes of stack.
     pub fn measured(&self) -> Result<(u64, u64)> {
         let line = self.log.iter().find_map(|line| line.split_once("measured: ")).context("nothing was measured")?.1;

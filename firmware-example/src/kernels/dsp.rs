@@ -1,8 +1,8 @@
 //! Cortex-M4: `SMLAD` adds two products of 16 bits to a sum.
 //!
-//! A word of an image is two numbers of 16 bits, `256 * odd + even` with two weights each (`codec/docs/m1q.md`). `SMLAD` multiplies them as they are with the odd
+//! A word of an image is two numbers of 16 bits, `256 * odd + even + 128` with two weights each (`codec/docs/m1q.md`). `SMLAD` multiplies them as they are with the odd
 //! activations, and the even bytes, widened by one instruction, with `256 * even - odd` of the activations, which leaves 256 times the
-//! four products. So four columns take three instructions. These two words of four activations are made once for all rows of a matrix.
+//! four products, and something that is the same for all rows. So four columns take three instructions. These two words of four activations are made once for all rows of a matrix.
 //! Activations that are mostly zeros, as those between the two halves of the feed-forward layer, become a list of those that are not.
 //!
 //! Invariant: the sums are exact, so their order does not matter and the bits are those of the portable loop.
