@@ -1,7 +1,7 @@
 //! Cortex-M0: four rows share each activation.
 //!
-//! Its instructions reach eight registers, and add to the sums in four others. A column of four rows takes 14 instructions: one loads the
-//! activation, widened to a word once for all rows, one moves to the next column, and three a row load a weight, multiply and add.
+//! Its instructions reach eight registers, and add to the sums in four others. Two columns of four rows take 26 instructions: one loads both
+//! activations, widened to a word once for all rows, one says where the second column is, and three a row and column load a weight, multiply and add.
 //! Activations that are mostly zeros become a list of those that are not. A row that a gate closes is passed over.
 //!
 //! Flash is short where this core is used: nothing here is inlined, as each is called from several places.
@@ -12,11 +12,11 @@ use core::arch::global_asm;
 
 use equalinfo_codec::m1::image::row_weights;
 use equalinfo_codec::m1::kernels::bias;
-use equalinfo_codec::m1::{Kernels, Matrix, Portable, Requantizer};
+use equalinfo_codec::m1::{Kernels, Matrix, Portable};
 
 use super::rows::{Form, Job, Prepared, job};
 
-/// Sums in assembly, requantized in portable code.
+/// Sums in assembly, and what rows give.
 #[derive(Debug)]
 pub enum Small {}
 
@@ -58,6 +58,11 @@ impl Kernels for Small {
         }
     }
 
+    #[inline(never)]
+    fn norm(x: &[i32], constant: u32, activations: &mut [i8]) {
+        Portable::norm(x, constant, activations);
+    }
+
     #[inline]
     fn dot(a: &[i8], b: &[i8]) -> i32 {
         if a.len() == b.len() && a.len().is_multiple_of(4) && !a.is_empty() {
@@ -85,10 +90,11 @@ fn sums(rows: &Matrix, activations: &[i8], out: &mut [i32]) {
 }
 
 /// Puts the numbers that rows give in the place of their sums.
-#[inline(never)]
 fn requantize(rows: &Matrix, scale: u32, out: &mut [i32]) {
-    for (out, requantizer) in out.iter_mut().zip(rows.requantizers) {
-        *out = Requantizer::from_image(*requantizer).apply(*out << scale);
+    if rows.requantizers.len() >= out.len() && !out.is_empty() {
+        let end = out.as_ptr_range().end;
+        // SAFETY: there is a requantizer for each of the sums, of which there is at least one.
+        unsafe { equalinfo_requantize(out.as_mut_ptr(), end, rows.requantizers.as_ptr(), scale) }
     }
 }
 
@@ -99,11 +105,13 @@ unsafe extern "C" {
     fn equalinfo_sums_gated(job: &mut Job);
     /// Rows times listed activations, four rows at a time.
     fn equalinfo_sums_listed(job: &mut Job);
+    /// Requantizes sums, shifted to the left.
+    fn equalinfo_requantize(sums: *mut i32, end: *const i32, requantizers: *const [u8; 4], scale: u32);
     /// The dot product of two vectors.
     fn equalinfo_dot(a: *const i8, b: *const i8, a_end: *const i8) -> i32;
 }
 
-// Registers, unless said otherwise: r0 weights, r1 activations, r2 the activation, r3 a weight, r4 to r7 where the four rows begin, r8 to r11
+// Registers, unless said otherwise: r0 and r2 activations, r1 where they are, r3 a weight, r4 to r7 where the four rows are, r8 to r11
 // their sums, lr the end of the activations; the job's address lies on the stack.
 global_asm!(
     ".syntax unified",
@@ -131,13 +139,12 @@ global_asm!(
     "pop {{r4, r5, r6, r7, pc}}",
     ".size \\name, . - \\name",
     ".endm",
-    // Of a job in r0: the rows' beginnings, and its weights in r0.
+    // Of a job in r3: where the rows are whose first is in r4.
     ".macro four_rows",
-    "ldr r5, [r0, #16]",
-    "movs r4, #0",
-    "adds r6, r5, r5",
-    "adds r7, r6, r5",
-    "ldr r0, [r0, #20]",
+    "ldr r2, [r3, #16]",
+    "adds r5, r4, r2",
+    "adds r6, r5, r2",
+    "adds r7, r6, r2",
     ".endm",
     // Of a job in r3: what sums begin with, and the activations in r1.
     ".macro first_sums",
@@ -147,17 +154,17 @@ global_asm!(
     "mov r10, r2",
     "mov r11, r2",
     ".endm",
-    ".macro weight load, row, sum",
-    "\\load r3, [r0, \\row]",
-    "muls r3, r2, r3",
+    ".macro weight load, row, column, activation, sum",
+    "\\load r3, [\\row, \\column]",
+    "muls r3, \\activation, r3",
     "add \\sum, r3",
     ".endm",
     // A column whose bytes `load` widens.
-    ".macro column load",
-    "weight \\load, r4, r8",
-    "weight \\load, r5, r9",
-    "weight \\load, r6, r10",
-    "weight \\load, r7, r11",
+    ".macro column load, column, activation",
+    "weight \\load, r4, \\column, \\activation, r8",
+    "weight \\load, r5, \\column, \\activation, r9",
+    "weight \\load, r6, \\column, \\activation, r10",
+    "weight \\load, r7, \\column, \\activation, r11",
     ".endm",
     // Stores the sums, with the job in r3, and leaves the comparison of the place with the last.
     ".macro store",
@@ -175,26 +182,29 @@ global_asm!(
     "cmp r2, r1",
     ".endm",
     "begin equalinfo_sums",
-    "four_rows",
+    "mov r3, r0",
+    "ldr r4, [r3, #20]",
     "0:",
-    "ldr r3, [sp]",
+    "four_rows",
     "first_sums",
     "1:",
-    ".rept 4",
-    "ldm r1!, {{r2}}",
-    "column ldrb",
-    "adds r0, #1",
-    "ldm r1!, {{r2}}",
-    "column ldrsb",
-    "adds r0, #1",
+    ".irp even, 0, 2, 4, 6, 8, 10, 12, 14",
+    "ldm r1!, {{r0, r2}}",
+    "column ldrb, #\\even, r0",
+    "movs r0, #\\even + 1",
+    "column ldrsb, r0, r2",
     ".endr",
+    "adds r4, #16",
+    "adds r5, #16",
+    "adds r6, #16",
+    "adds r7, #16",
     "cmp r1, lr",
     "beq 2f",
     "b 1b",
     "2:",
-    "adds r0, r0, r7",
     "ldr r3, [sp]",
     "store",
+    "mov r4, r7",
     "beq 3f",
     "b 0b",
     "3:",
@@ -240,26 +250,25 @@ global_asm!(
     "cmp r2, r1",
     "bne 0b",
     "end equalinfo_sums_gated",
-    // The listed activations up to lr, in columns whose bytes `load` widens.
+    // The listed activations up to lr, in columns whose bytes `load` widens: r0 the column, r2 an entry and then its activation.
     ".macro listed load",
     "cmp r1, lr",
     "beq 2f",
     "1:",
     "ldm r1!, {{r2}}",
     "uxth r0, r2",
-    "add r0, r12",
     "asrs r2, r2, #16",
-    "column \\load",
+    "column \\load, r0, r2",
     "cmp r1, lr",
     "bne 1b",
     "2:",
     ".endm",
-    // r2 an entry and then its activation, r12 the weights, lr the end of a part of the list.
+    // lr: the end of a part of the list.
     "begin equalinfo_sums_listed",
-    "four_rows",
-    "mov r12, r0",
+    "mov r3, r0",
+    "ldr r4, [r3, #20]",
     "0:",
-    "ldr r3, [sp]",
+    "four_rows",
     "ldr r2, [r3, #48]",
     "mov lr, r2",
     "first_sums",
@@ -268,12 +277,41 @@ global_asm!(
     "ldr r2, [r3, #8]",
     "mov lr, r2",
     "listed ldrsb",
-    "add r12, r5",
-    "add r12, r7",
     "ldr r3, [sp]",
+    "ldr r4, [r3, #16]",
+    "adds r4, r7, r4",
     "store",
     "bne 0b",
     "end equalinfo_sums_listed",
+    // r0 the sums, r1 their end, r2 requantizers, r3 the scale, r4 a sum, r5 a requantizer and then its shift, r6 its multiplier, r7 the lower half of the sum.
+    // What the shift moves out last is the half that rounding adds.
+    ".section .text.equalinfo_requantize, \"ax\", %progbits",
+    ".global equalinfo_requantize",
+    ".type equalinfo_requantize, %function",
+    ".thumb_func",
+    "equalinfo_requantize:",
+    "push {{r4, r5, r6, r7, lr}}",
+    "1:",
+    "ldr r4, [r0]",
+    "lsls r4, r4, r3",
+    "ldm r2!, {{r5}}",
+    "uxth r6, r5",
+    "lsrs r5, r5, #16",
+    "subs r5, #16",
+    "uxth r7, r4",
+    "asrs r4, r4, #16",
+    "muls r4, r6, r4",
+    "muls r7, r6, r7",
+    "lsrs r7, r7, #16",
+    "adds r4, r4, r7",
+    "asrs r4, r4, r5",
+    "movs r7, #0",
+    "adcs r4, r7",
+    "stm r0!, {{r4}}",
+    "cmp r0, r1",
+    "bne 1b",
+    "pop {{r4, r5, r6, r7, pc}}",
+    ".size equalinfo_requantize, . - equalinfo_requantize",
     // r2 a number of the first vector, r3 one of the second and then their product, r4 and r5 where two columns are, r7 the sum, r12 the end.
     ".section .text.equalinfo_dot, \"ax\", %progbits",
     ".global equalinfo_dot",
