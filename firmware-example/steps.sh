@@ -23,7 +23,7 @@ decoded_by_c() {
     sed -n 8p firmware-example/strings.txt
 }
 
-check_c_example() { # host or cortex-m
+check_c_example() { # host, cortex-m3 or cortex-m4
     diff <(decoded_by_c) <(env "${firmware_environment[@]}" codec/c/examples/build "$1")
 }
 
@@ -37,9 +37,10 @@ if firmware_ready; then
         cargo run --quiet --manifest-path firmware-example/Cargo.toml -p equalinfo-firmware-checker
     step 'C example on this machine' check_c_example host
     if have arm-none-eabi-gcc || install gcc-arm-none-eabi; then
-        step 'C example on a Cortex-M3 in QEMU' check_c_example cortex-m
+        step 'C example on a Cortex-M3 in QEMU' check_c_example cortex-m3
+        step 'C example on a Cortex-M4 in QEMU' check_c_example cortex-m4
     else
-        skip 'C example on a Cortex-M3' 'needs the package gcc-arm-none-eabi'
+        skip 'C example on Cortex-M' 'needs the package gcc-arm-none-eabi'
     fi
 else
     skip 'firmware in QEMU' 'needs qemu-system-arm, qemu-system-misc and a Rust for thumbv6m, thumbv7m, thumbv7em, riscv32imc'

@@ -5,7 +5,6 @@
 
 pub mod debugger;
 mod failure;
-pub mod kernels;
 mod log;
 #[cfg(feature = "measure")]
 pub mod measure;

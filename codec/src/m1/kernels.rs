@@ -135,7 +135,7 @@ pub fn list_nonzero(activations: &[i8], scratch: &mut [i32]) -> Option<Lists> {
                 if lists.all >= most {
                     return None;
                 }
-                *scratch.get_mut(lists.all)? = i32::from(activation) << 16 | 2 * pair | i32::from(odd);
+                *scratch.get_mut(lists.all)? = (i32::from(activation) << 16) | (2 * pair) | i32::from(odd);
                 lists.all += 1;
             }
         }

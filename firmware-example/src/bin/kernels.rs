@@ -4,7 +4,7 @@
 
 use equalinfo_codec::m1::image::{HEAD, weight_byte};
 use equalinfo_codec::m1::{Kernels, Matrix, Portable, Requantizer};
-use equalinfo_firmware_example::kernels::Fastest;
+use equalinfo_cortex_m::Fastest;
 use equalinfo_firmware_example::{Failure, entry, run};
 
 /// Times that every loop is compared.

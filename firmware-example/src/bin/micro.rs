@@ -4,8 +4,9 @@
 
 use equalinfo_codec::container::{Decoder, ModelIdentity};
 use equalinfo_codec::m1::{M1, Model};
+use equalinfo_cortex_m::Fastest;
 use equalinfo_firmware_example::debugger::Output;
-use equalinfo_firmware_example::{Failure, entry, kernels, run, stream};
+use equalinfo_firmware_example::{Failure, entry, run, stream};
 use micro::{CONFIG, ID, IMAGE};
 use static_cell::ConstStaticCell;
 
@@ -33,7 +34,7 @@ fn decode() -> Result<(), Failure> {
 
     let model = Model::load(&IMAGE.0)?;
     defmt::info!("model {=str} {=u64:016x}, {=usize} bytes", model.name(), model.id(), IMAGE.0.len());
-    let mut m1 = M1::<kernels::Fastest>::with_kernels(&model, context, bytes, words)?;
+    let mut m1 = M1::<Fastest>::with_kernels(&model, context, bytes, words)?;
     let mut decoder = Decoder::new(&mut m1, ModelIdentity { id: ID, context: context as u16 });
     stream::decode(&mut decoder, stream, |text| console.write(text))?;
     stream::log_totals(&decoder, stream);

@@ -5,8 +5,9 @@
 use equalinfo_codec::container::{Decoder, ModelIdentity};
 use equalinfo_codec::m1::{M1, Model};
 use equalinfo_codec::raw::{self, Layout};
+use equalinfo_cortex_m::Fastest;
 use equalinfo_firmware_example::debugger::Output;
-use equalinfo_firmware_example::{Failure, entry, kernels, run, stream};
+use equalinfo_firmware_example::{Failure, entry, run, stream};
 use nano::{CONFIG, ID, IMAGE};
 use static_cell::ConstStaticCell;
 use strings::STRINGS;
@@ -52,7 +53,7 @@ fn decode() -> Result<(), Failure> {
 #[inline(never)]
 fn print_stream(model: &Model, bytes: &mut [i8], words: &mut [i32], console: &Output) -> Result<(), Failure> {
     let (context, stream) = STREAM;
-    let mut m1 = M1::<kernels::Fastest>::with_kernels(model, context, bytes, words)?;
+    let mut m1 = M1::<Fastest>::with_kernels(model, context, bytes, words)?;
     let mut decoder = Decoder::new(&mut m1, ModelIdentity { id: ID, context: context as u16 });
     stream::decode(&mut decoder, stream, |text| console.write(text))?;
     stream::log_totals(&decoder, stream);
@@ -62,7 +63,7 @@ fn print_stream(model: &Model, bytes: &mut [i8], words: &mut [i32], console: &Ou
 #[inline(never)]
 fn print_string(model: &Model, bytes: &mut [i8], words: &mut [i32], console: &Output) -> Result<(), Failure> {
     let message = STRINGS.get(STRING).copied().unwrap_or_default();
-    let mut m1 = M1::<kernels::Fastest>::with_kernels(model, STRING_CONTEXT, bytes, words)?;
+    let mut m1 = M1::<Fastest>::with_kernels(model, STRING_CONTEXT, bytes, words)?;
     let mut text = [0; 128];
     let length = raw::decode(&mut m1, Layout::Message, message, &mut text)?;
     console.write(text.get(..length).unwrap_or_default());

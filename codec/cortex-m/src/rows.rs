@@ -58,7 +58,7 @@ pub struct Job {
 
 impl Job {
     /// From a row's requantizer to its gate, in bytes.
-    #[cfg(feature = "mps2-an386")]
+    #[cfg(core = "dsp")]
     pub fn gate_offset(&self, gates: &[i32]) -> usize {
         gates.as_ptr().addr().wrapping_sub(self.requantizers.addr())
     }
