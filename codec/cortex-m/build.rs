@@ -1,13 +1,8 @@
 //! Tells the library which core it is built for, as `cfg(core = "...")`: stable compilers do not tell whether it has the DSP instructions.
 
 /// How targets begin, and what their cores can do.
-const CORES: [(&str, &str); 5] = [
-    ("thumbv7em-", "dsp"),
-    ("thumbv7m-", "wide"),
-    ("thumbv8m.main-", "wide"),
-    ("thumbv6m-", "small"),
-    ("thumbv8m.base-", "small"),
-];
+const CORES: [(&str, &str); 4] =
+    [("thumbv7em-", "dsp"), ("thumbv7m-", "wide"), ("thumbv8m.main-", "wide"), ("thumbv6m-", "small")];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

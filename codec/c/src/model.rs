@@ -2,7 +2,7 @@
 
 use core::mem::MaybeUninit;
 
-use equalinfo_codec::m1::{Config, Model};
+use equalinfo_codec::m1::{Config, M1, Model};
 
 use crate::memory::{get, input, put, value};
 use crate::status::{EqualinfoStatus, status};
@@ -89,7 +89,7 @@ pub unsafe extern "C" fn equalinfo_memory(model: *const EqualinfoModel, context:
 }
 
 /// A model at work, with the loops for the core that the library is built for.
-pub(crate) type M1 = equalinfo_codec::m1::M1<'static, 'static, equalinfo_cortex_m::Fastest>;
+pub(crate) type DeviceM1 = M1<'static, 'static, equalinfo_cortex_m::Fastest>;
 
 /// A model at work in the memory of C.
 ///
@@ -101,7 +101,7 @@ pub(crate) unsafe fn set_up(
     context: u16,
     memory: *mut u8,
     length: usize,
-) -> Result<(M1, &'static mut [MaybeUninit<u8>]), EqualinfoStatus> {
+) -> Result<(DeviceM1, &'static mut [MaybeUninit<u8>]), EqualinfoStatus> {
     // SAFETY: as promised by the caller.
     let model = unsafe { model.as_ref() }.ok_or(EqualinfoStatus::NullPointer)?.view()?;
     if memory.is_null() {

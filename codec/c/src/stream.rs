@@ -5,7 +5,7 @@ use core::mem::{align_of, size_of};
 use equalinfo_codec::container::{Decoder, ModelIdentity};
 
 use crate::memory::{input, output, value};
-use crate::model::{EqualinfoModel, M1, set_up};
+use crate::model::{DeviceM1, EqualinfoModel, set_up};
 use crate::status::{EqualinfoStatus, status};
 
 /// Bytes of memory for the decoder itself, ahead of the model's.
@@ -17,7 +17,7 @@ pub(crate) const ALIGNMENT: usize = 16;
 /// The decoder of a stream. It lives in the caller's memory.
 #[derive(Debug)]
 pub struct EqualinfoStream {
-    decoder: Decoder<M1>,
+    decoder: Decoder<DeviceM1>,
 }
 
 const _: () = assert!(

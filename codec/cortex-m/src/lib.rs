@@ -33,7 +33,7 @@ pub type Fastest = dsp::Dsp;
 /// Cortex-M3 and M33: the high half of a product in one instruction.
 #[cfg(core = "wide")]
 pub type Fastest = wide::Wide;
-/// Cortex-M0, M0+ and M23: few registers, and no multiplication that adds.
+/// Cortex-M0 and M0+: few registers, and no multiplication that adds.
 #[cfg(core = "small")]
 pub type Fastest = small::Small;
 /// Elsewhere the portable loops.
