@@ -14,7 +14,7 @@ use equalinfo_codec::m1::kernels::bias;
 use equalinfo_codec::m1::ops::{NormShift, norm_inverse};
 use equalinfo_codec::m1::{Activations, Kernels, Matrix, Portable, Requantizer};
 
-use super::rows::{Form, Job, Prepared, job};
+use super::rows::{Form, Job, Prepared, in_words, job};
 use super::wide::Wide;
 
 /// `SMLAD` for sums, `SMULWB` for requantization, both for attention.
@@ -128,7 +128,7 @@ impl Kernels for Dsp {
 
 /// Whether these are whole words, at least one.
 fn in_fours(activations: &[i8]) -> bool {
-    !activations.is_empty() && activations.len().is_multiple_of(4) && activations.as_ptr().addr().is_multiple_of(4)
+    !activations.is_empty() && activations.len().is_multiple_of(4) && in_words(activations)
 }
 
 /// What [`equalinfo_reglu`] works with.

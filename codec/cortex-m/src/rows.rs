@@ -67,7 +67,7 @@ impl Job {
 /// What the assembly is to do, and whether with widened activations rather than a list. `None`: it cannot.
 ///
 /// There are as many weights as rows of `width` bytes, aligned to words, and a requantizer and a place for each row.
-/// `width` is a multiple of 64 and the length of the activations.
+/// `width` is a multiple of 64 and the length of the activations. Requantizers begin at a word too.
 pub fn job(rows: &Matrix, activations: &Prepared<'_>, scale: u32, out: &mut [i32]) -> (Option<Job>, bool) {
     let (form, even, widened) = match activations.form {
         Form::Widened(words) => (words, 0, true),
@@ -79,7 +79,8 @@ pub fn job(rows: &Matrix, activations: &Prepared<'_>, scale: u32, out: &mut [i32
         && width != 0
         && width.is_multiple_of(64)
         && rows.weights.len() == width.wrapping_mul(out.len())
-        && rows.weights.as_ptr().addr().is_multiple_of(4)
+        && in_words(rows.weights)
+        && in_words(rows.requantizers)
         && rows.requantizers.len() == out.len()
         && !out.is_empty()
         && out.len().is_multiple_of(4)
@@ -104,4 +105,9 @@ pub fn job(rows: &Matrix, activations: &Prepared<'_>, scale: u32, out: &mut [i32
         odd,
     };
     (fits.then_some(job), widened)
+}
+
+/// Whether these begin at a word, without which several words cannot be loaded at once.
+pub fn in_words<T>(values: &[T]) -> bool {
+    values.as_ptr().addr().is_multiple_of(4)
 }

@@ -12,9 +12,9 @@ use core::arch::global_asm;
 
 use equalinfo_codec::m1::image::row_weights;
 use equalinfo_codec::m1::kernels::bias;
-use equalinfo_codec::m1::{Kernels, Matrix, Portable};
+use equalinfo_codec::m1::{Kernels, Matrix, Portable, Requantizer};
 
-use super::rows::{Form, Job, Prepared, job};
+use super::rows::{Form, Job, Prepared, in_words, job};
 
 /// Sums in assembly, and what rows give.
 #[derive(Debug)]
@@ -91,10 +91,14 @@ fn sums(rows: &Matrix, activations: &[i8], out: &mut [i32]) {
 
 /// Puts the numbers that rows give in the place of their sums.
 fn requantize(rows: &Matrix, scale: u32, out: &mut [i32]) {
-    if rows.requantizers.len() >= out.len() && !out.is_empty() {
+    if rows.requantizers.len() >= out.len() && !out.is_empty() && in_words(rows.requantizers) {
         let end = out.as_ptr_range().end;
-        // SAFETY: there is a requantizer for each of the sums, of which there is at least one.
+        // SAFETY: there is a requantizer in a word for each of the sums, of which there is at least one.
         unsafe { equalinfo_requantize(out.as_mut_ptr(), end, rows.requantizers.as_ptr(), scale) }
+    } else {
+        for (out, requantizer) in out.iter_mut().zip(rows.requantizers) {
+            *out = Requantizer::from_image(*requantizer).apply(*out << scale);
+        }
     }
 }
 

@@ -60,17 +60,20 @@ impl Differences {
 /// Rows times activations, of which none, half, most or all are zeros.
 #[inline(never)]
 fn products(random: &mut Random, width: usize, differences: &mut Differences) {
-    let mut weights = [0; ROWS * WIDEST];
+    // An image may begin anywhere, and what stands in it.
+    let (mut image, begin) = ([0; ROWS * (WIDEST + 4) + 3], random.below(4) as usize);
     let mut activations = [0; WIDEST];
-    let (Some(weights), Some(activations)) = (weights.get_mut(..ROWS * width), activations.get_mut(..width)) else {
+    let (Some(image), Some(activations)) = (image.get_mut(begin..), activations.get_mut(..width)) else { return };
+    let Some((requantizers, weights)) = image.split_at_mut_checked(4 * ROWS) else { return };
+    let (requantizers, Some(weights)) = (requantizers.as_chunks_mut().0, weights.get_mut(..ROWS * width)) else {
         return;
     };
+    requantizers.iter_mut().for_each(|requantizer| *requantizer = random.requantizer());
     weights.iter_mut().enumerate().for_each(|(column, byte)| *byte = weight_byte(column, random.i8()));
     let zeros = random.below(4);
     activations.iter_mut().for_each(|activation| *activation = if random.below(3) < zeros { 0 } else { random.i8() });
-    let requantizers: [[u8; 4]; ROWS] = core::array::from_fn(|_| random.requantizer());
     let gates: [i32; ROWS] = core::array::from_fn(|_| random.number());
-    let matrix = Matrix { weights, requantizers: &requantizers, width };
+    let matrix = Matrix { weights, requantizers, width };
     let scale = random.below(5);
 
     let found = |scratch: &mut [i32]| projected::<Fastest>(&matrix, activations, scratch, scale, &gates);

@@ -1,9 +1,13 @@
 //! M1: its image, its frequencies, and the streams that it writes.
 
 use equalinfo_codec::container::{Header, Method, ModelIdentity};
+#[cfg(not(feature = "cortex-m"))]
+use equalinfo_codec::m1::Portable as Loops;
 use equalinfo_codec::m1::{Config, M1, Model};
 use equalinfo_codec::raw::{self, Layout};
 use equalinfo_codec::{ByteModel, Frequencies, WindowBits, WindowCode, decode_window};
+#[cfg(feature = "cortex-m")]
+use equalinfo_cortex_m::Fastest as Loops;
 use sha2::Sha256;
 
 use super::coders::{add_frequencies, sample};
@@ -43,14 +47,14 @@ impl Default for Memory {
     }
 }
 
-/// The vectors of a model in an image, under the codec's own M1.
+/// The vectors of a model in an image, under the codec's own M1, with its portable loops or, with the feature `cortex-m`, with those for the core.
 pub fn of_image(name: &str, image: &[u8], memory: &mut Memory, report: &mut Report) {
     report(format_args!("{name}: image"), Ok(Digest::of(image)));
     let loaded = match Model::load(image) {
         Ok(model) => model,
         Err(error) => return report(format_args!("{name}: model"), Err(error.into())),
     };
-    match M1::new(&loaded, CONTEXT, &mut memory.bytes, &mut memory.words) {
+    match M1::<Loops>::with_kernels(&loaded, CONTEXT, &mut memory.bytes, &mut memory.words) {
         Ok(mut m1) => model(name, &mut m1, loaded.id(), report),
         Err(error) => report(format_args!("{name}: memory"), Err(error.into())),
     }
