@@ -16,7 +16,7 @@ use equalinfo_codec::m1::{Kernels, Matrix, Portable, Requantizer};
 
 use super::rows::{Form, Job, Prepared, in_words, job};
 
-/// Sums in assembly, and what rows give.
+/// Sums and their requantization in assembly.
 #[derive(Debug)]
 pub enum Small {}
 
