@@ -6,8 +6,11 @@ use equalinfo_codec::m1::{Model, ModelError};
 use self_cell::self_cell;
 
 /// The images that are part of the tool, by preset name.
-const EMBEDDED: &[(&str, &[u8])] =
-    &[("nano", include_bytes!("../../models/nano.m1q")), ("micro", include_bytes!("../../models/micro.m1q"))];
+const EMBEDDED: &[(&str, &[u8])] = &[
+    ("nano", include_bytes!("../../models/nano.m1q")),
+    ("micro", include_bytes!("../../models/micro.m1q")),
+    ("3m", include_bytes!("../../models/3m.m1q")),
+];
 
 /// Why there is no image.
 #[derive(Debug, thiserror::Error)]
