@@ -10,11 +10,10 @@
 use core::arch::{asm, global_asm};
 
 use equalinfo_codec::m1::image::HEAD;
-use equalinfo_codec::m1::kernels::bias;
 use equalinfo_codec::m1::ops::{NormShift, norm_inverse};
 use equalinfo_codec::m1::{Activations, Kernels, Matrix, Portable, Requantizer};
 
-use super::rows::{Form, Job, Prepared, in_words, job};
+use super::rows::{self, Form, Job, Prepared, in_words, job};
 use super::wide::Wide;
 
 /// `SMLAD` for sums, `SMULWB` for requantization, both for attention.
@@ -29,12 +28,12 @@ impl Kernels for Dsp {
 
     #[inline]
     fn prepare<'a>(activations: &'a [i8], scratch: &'a mut [i32]) -> Prepared<'a> {
-        Prepared { activations, form: widened(activations, scratch), bias: bias(activations) }
+        Prepared::dense(activations, scratch, widened)
     }
 
     #[inline]
     fn prepare_sparse<'a>(activations: &'a [i8], scratch: &'a mut [i32]) -> Prepared<'a> {
-        Prepared { activations, form: Form::sparse(activations, scratch, widened), bias: bias(activations) }
+        Prepared::sparse(activations, scratch, widened)
     }
 
     #[inline]
@@ -66,12 +65,7 @@ impl Kernels for Dsp {
 
     #[inline]
     fn dot(a: &[i8], b: &[i8]) -> i32 {
-        if a.len() == b.len() && a.len().is_multiple_of(16) && !a.is_empty() {
-            // SAFETY: both have as many bytes, a multiple of 16.
-            unsafe { equalinfo_dot(a.as_ptr(), b.as_ptr(), a.as_ptr_range().end) }
-        } else {
-            Portable::dot(a, b)
-        }
+        rows::dot::<16>(a, b)
     }
 
     #[inline]
@@ -79,6 +73,8 @@ impl Kernels for Dsp {
         if sums.len() >= HEAD {
             // SAFETY: there is a sum for each of 64 values, and the weight has 16 bits.
             unsafe { equalinfo_accumulate(weight, values.as_ptr(), sums.as_mut_ptr(), values.as_ptr_range().end) }
+        } else {
+            Portable::accumulate(weight, values, sums);
         }
     }
 
@@ -108,6 +104,8 @@ impl Kernels for Dsp {
             };
             // SAFETY: there are as many numbers of both halves as activations, at least one.
             unsafe { equalinfo_reglu(gates.as_ptr(), linears.as_ptr(), hidden.as_mut_ptr(), &job) }
+        } else {
+            Portable::reglu(requantizer, gates, linears, hidden);
         }
     }
 
@@ -184,8 +182,6 @@ unsafe extern "C" {
     fn equalinfo_project_gated(job: &mut Job);
     /// Rows times listed activations, four rows at a time, requantized.
     fn equalinfo_project_listed(job: &mut Job);
-    /// The dot product of two vectors of a multiple of 16 values.
-    fn equalinfo_dot(a: *const i8, b: *const i8, a_end: *const i8) -> i32;
     /// Adds 16 bits of weight times each of a multiple of 16 values to its sum.
     fn equalinfo_accumulate(weight: i32, values: *const i8, sums: *mut i32, values_end: *const i8);
     /// Clamps a multiple of four numbers to activations.
@@ -236,24 +232,29 @@ global_asm!(
     "asrs \\sum, \\sum, \\requantizer",
     "adc \\sum, \\sum, #0",
     ".endm",
-    // The same for the sum of a row, then the next row; the shift is in r2.
-    ".macro store_row",
-    "asrs r10, r10, r2",
-    "adc r10, r10, #0",
-    "str r10, [r11, r12]",
+    // Goes on with the next row, or returns.
+    ".macro next_row",
     "ldr r2, [sp, #12]",
     "cmp r11, r2",
     "bne 0b",
     "add sp, sp, #20",
-    "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+    "pop {{r4-r11, pc}}",
     ".endm",
-    ".macro begin name",
+    // The rest of it for the sum of a row, then the next row; the shift is in r2.
+    ".macro store_row",
+    "asrs r10, r10, r2",
+    "adc r10, r10, #0",
+    "str r10, [r11, r12]",
+    "next_row",
+    ".endm",
+    // Registers from r4 to `last` are kept.
+    ".macro begin name, last",
     ".section .text.\\name, \"ax\", %progbits",
     ".global \\name",
     ".type \\name, %function",
     ".thumb_func",
     "\\name:",
-    "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+    "push {{r4-\\last, lr}}",
     ".endm",
     ".macro begin_rows",
     "ldm r0!, {{r1, r2, r3, r4, r5}}",
@@ -261,7 +262,7 @@ global_asm!(
     "ldm r0, {{r0, r11, r12, lr}}",
     ".endm",
     // lr: how far sums are shifted to the left already.
-    "begin equalinfo_project",
+    "begin equalinfo_project, r11",
     "begin_rows",
     "0:",
     "row",
@@ -271,7 +272,7 @@ global_asm!(
     "store_row",
     ".size equalinfo_project, . - equalinfo_project",
     // lr: from a row's requantizer to its gate. Rows without a positive gate are passed over: their weights, their requantizer and their place.
-    "begin equalinfo_project_gated",
+    "begin equalinfo_project_gated, r11",
     "begin_rows",
     "0:",
     "ldr r2, [r11, lr]",
@@ -280,11 +281,7 @@ global_asm!(
     "ldr r2, [sp, #16]",
     "add r0, r0, r2",
     "add r11, r11, #4",
-    "ldr r2, [sp, #12]",
-    "cmp r11, r2",
-    "bne 0b",
-    "add sp, sp, #20",
-    "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+    "next_row",
     "2:",
     "row",
     "ldr r2, [r11], #4",
@@ -314,7 +311,7 @@ global_asm!(
     ".endm",
     // Four rows: r0, r4, r5, r6 their weights, r7 to r10 their sums, r1 the list, r2 a weight, r3 the column, r11 the entry, r12 the end of
     // a part of the list, lr the job.
-    "begin equalinfo_project_listed",
+    "begin equalinfo_project_listed, r11",
     "mov lr, r0",
     "ldr r0, [lr, #20]",
     "0:",
@@ -345,14 +342,9 @@ global_asm!(
     "str r3, [lr, #36]",
     "cmp r3, r4",
     "bne 0b",
-    "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+    "pop {{r4-r11, pc}}",
     ".size equalinfo_project_listed, . - equalinfo_project_listed",
-    ".section .text.equalinfo_dot, \"ax\", %progbits",
-    ".global equalinfo_dot",
-    ".type equalinfo_dot, %function",
-    ".thumb_func",
-    "equalinfo_dot:",
-    "push {{r4, r5, r6, r7, lr}}",
+    "begin equalinfo_dot, r7",
     "mov r3, #0",
     "1:",
     ".rept 4",
@@ -368,14 +360,9 @@ global_asm!(
     "cmp r0, r2",
     "bne 1b",
     "mov r0, r3",
-    "pop {{r4, r5, r6, r7, pc}}",
+    "pop {{r4-r7, pc}}",
     ".size equalinfo_dot, . - equalinfo_dot",
-    ".section .text.equalinfo_accumulate, \"ax\", %progbits",
-    ".global equalinfo_accumulate",
-    ".type equalinfo_accumulate, %function",
-    ".thumb_func",
-    "equalinfo_accumulate:",
-    "push {{r4, r5, r6, r7, r8, lr}}",
+    "begin equalinfo_accumulate, r8",
     "1:",
     ".rept 4",
     "ldr r4, [r1], #4",
@@ -390,7 +377,7 @@ global_asm!(
     ".endr",
     "cmp r1, r3",
     "bne 1b",
-    "pop {{r4, r5, r6, r7, r8, pc}}",
+    "pop {{r4-r8, pc}}",
     ".size equalinfo_accumulate, . - equalinfo_accumulate",
     // Four numbers of 8 bits to a word in r4, with -127 for -128: one less and one more, saturated. r12 holds four ones.
     ".macro pack",
@@ -400,15 +387,7 @@ global_asm!(
     "qsub8 r4, r4, r12",
     "uadd8 r4, r4, r12",
     ".endm",
-    ".macro begin_small name",
-    ".section .text.\\name, \"ax\", %progbits",
-    ".global \\name",
-    ".type \\name, %function",
-    ".thumb_func",
-    "\\name:",
-    "push {{r4, r5, r6, r7, r8, lr}}",
-    ".endm",
-    "begin_small equalinfo_clamp",
+    "begin equalinfo_clamp, r8",
     "mov r12, #0x01010101",
     "1:",
     "ldm r0!, {{r4, r5, r6, r7}}",
@@ -420,10 +399,10 @@ global_asm!(
     "str r4, [r1], #4",
     "cmp r1, r2",
     "bne 1b",
-    "pop {{r4, r5, r6, r7, r8, pc}}",
+    "pop {{r4-r8, pc}}",
     ".size equalinfo_clamp, . - equalinfo_clamp",
     // r3 the end, r4 the multiplier, r5 the shift, r6 a gate, r7 its linear half, r12 one.
-    "begin_small equalinfo_reglu",
+    "begin equalinfo_reglu, r8",
     "ldm r3, {{r4, r5, r8}}",
     "mov r12, #1",
     "1:",
@@ -435,7 +414,7 @@ global_asm!(
     "strb r6, [r2], #1",
     "cmp r2, r8",
     "bne 1b",
-    "pop {{r4, r5, r6, r7, r8, pc}}",
+    "pop {{r4-r8, pc}}",
     "2:",
     "ssat r6, #16, r6",
     "ssat r7, #16, r7",
@@ -451,7 +430,7 @@ global_asm!(
     "strb r6, [r2], #1",
     "cmp r2, r8",
     "bne 1b",
-    "pop {{r4, r5, r6, r7, r8, pc}}",
+    "pop {{r4-r8, pc}}",
     ".size equalinfo_reglu, . - equalinfo_reglu",
     // r2 the bits of absolute values.
     ".macro absolute x",
@@ -459,7 +438,7 @@ global_asm!(
     "sub r3, r3, \\x, asr #31",
     "orr r2, r2, r3",
     ".endm",
-    "begin_small equalinfo_bits",
+    "begin equalinfo_bits, r8",
     "mov r2, #0",
     "1:",
     "ldm r0!, {{r4, r5, r6, r7}}",
@@ -470,7 +449,7 @@ global_asm!(
     "cmp r0, r1",
     "bne 1b",
     "mov r0, r2",
-    "pop {{r4, r5, r6, r7, r8, pc}}",
+    "pop {{r4-r8, pc}}",
     ".size equalinfo_bits, . - equalinfo_bits",
     // r12 and lr the sum.
     ".macro square x",
@@ -478,7 +457,7 @@ global_asm!(
     "asr \\x, \\x, r3",
     "smlal r12, lr, \\x, \\x",
     ".endm",
-    "begin_small equalinfo_squares",
+    "begin equalinfo_squares, r8",
     "mov r12, #0",
     "mov lr, #0",
     "1:",
@@ -491,7 +470,7 @@ global_asm!(
     "bne 1b",
     "mov r0, r12",
     "mov r1, lr",
-    "pop {{r4, r5, r6, r7, r8, pc}}",
+    "pop {{r4-r8, pc}}",
     ".size equalinfo_squares, . - equalinfo_squares",
     // r2 the shift to the left, r3 to the right, r8 the inverse, lr the half that rounding adds.
     ".macro normal x",
@@ -500,8 +479,7 @@ global_asm!(
     "mla \\x, \\x, r8, lr",
     "ssat \\x, #8, \\x, asr #20",
     ".endm",
-    "begin_small equalinfo_normalize",
-    "push {{r9}}",
+    "begin equalinfo_normalize, r9",
     "mov r12, #0x01010101",
     "mov lr, #0x80000",
     "ldm r2, {{r2, r3, r8, r9}}",
@@ -515,7 +493,6 @@ global_asm!(
     "str r4, [r1], #4",
     "cmp r0, r9",
     "bne 1b",
-    "pop {{r9}}",
-    "pop {{r4, r5, r6, r7, r8, pc}}",
+    "pop {{r4-r9, pc}}",
     ".size equalinfo_normalize, . - equalinfo_normalize",
 );

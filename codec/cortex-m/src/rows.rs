@@ -2,15 +2,36 @@
 
 use core::ptr;
 
-use equalinfo_codec::m1::{Lists, Matrix, list_nonzero};
+use equalinfo_codec::m1::kernels::bias;
+use equalinfo_codec::m1::{Kernels, Lists, Matrix, Portable, list_nonzero};
 
 /// Activations, and how they are multiplied.
 #[derive(Debug)]
 pub struct Prepared<'a> {
     pub activations: &'a [i8],
     pub form: Form<'a>,
-    /// What sums begin with, as weights in even columns are 128 too large ([`bias`](equalinfo_codec::m1::kernels::bias)).
-    pub bias: i32,
+    /// What sums begin with, as weights in even columns are 128 too large ([`bias`]).
+    bias: i32,
+}
+
+/// Widens activations into the scratch, in the core's form.
+pub type Widen<'a> = fn(&[i8], &'a mut [i32]) -> Form<'a>;
+
+impl<'a> Prepared<'a> {
+    pub fn dense(activations: &'a [i8], scratch: &'a mut [i32], widen: Widen<'a>) -> Self {
+        Self { activations, form: widen(activations, scratch), bias: bias(activations) }
+    }
+
+    /// A list if that pays, otherwise as [`Self::dense`].
+    pub fn sparse(activations: &'a [i8], scratch: &'a mut [i32], widen: Widen<'a>) -> Self {
+        match list_nonzero(activations, scratch) {
+            Some(Lists { even, all }) => {
+                let form = Form::Listed(scratch.get(..all).unwrap_or_default(), even);
+                Self { activations, form, bias: bias(activations) }
+            }
+            None => Self::dense(activations, scratch, widen),
+        }
+    }
 }
 
 /// The form of activations.
@@ -22,16 +43,6 @@ pub enum Form<'a> {
     Listed(&'a [i32], usize),
     /// As they are, since the scratch is too small: no model that fits a small device is as wide.
     Plain,
-}
-
-impl<'a> Form<'a> {
-    /// A list if that pays, otherwise what `widened` makes.
-    pub fn sparse(activations: &[i8], scratch: &'a mut [i32], widened: fn(&[i8], &'a mut [i32]) -> Self) -> Self {
-        match list_nonzero(activations, scratch) {
-            Some(Lists { even, all }) => Self::Listed(scratch.get(..all).unwrap_or_default(), even),
-            None => widened(activations, scratch),
-        }
-    }
 }
 
 /// What the assembly works on; the loops know it by its offsets.
@@ -110,4 +121,19 @@ pub fn job(rows: &Matrix, activations: &Prepared<'_>, scale: u32, out: &mut [i32
 /// Whether these begin at a word, without which several words cannot be loaded at once.
 pub fn in_words<T>(values: &[T]) -> bool {
     values.as_ptr().addr().is_multiple_of(4)
+}
+
+unsafe extern "C" {
+    fn equalinfo_dot(a: *const i8, b: *const i8, a_end: *const i8) -> i32;
+}
+
+/// The dot product of two vectors. The assembly takes `STEP` values at a time.
+#[inline]
+pub fn dot<const STEP: usize>(a: &[i8], b: &[i8]) -> i32 {
+    if a.len() == b.len() && a.len().is_multiple_of(STEP) && !a.is_empty() {
+        // SAFETY: both have as many values, a multiple of those that are taken at a time.
+        unsafe { equalinfo_dot(a.as_ptr(), b.as_ptr(), a.as_ptr_range().end) }
+    } else {
+        Portable::dot(a, b)
+    }
 }

@@ -11,10 +11,9 @@
 use core::arch::global_asm;
 
 use equalinfo_codec::m1::image::row_weights;
-use equalinfo_codec::m1::kernels::bias;
 use equalinfo_codec::m1::{Kernels, Matrix, Portable, Requantizer};
 
-use super::rows::{Form, Job, Prepared, in_words, job};
+use super::rows::{self, Form, Job, Prepared, in_words, job};
 
 /// Sums and their requantization in assembly.
 #[derive(Debug)]
@@ -25,12 +24,12 @@ impl Kernels for Small {
 
     #[inline(never)]
     fn prepare<'a>(activations: &'a [i8], scratch: &'a mut [i32]) -> Prepared<'a> {
-        Prepared { activations, form: widened(activations, scratch), bias: bias(activations) }
+        Prepared::dense(activations, scratch, widened)
     }
 
     #[inline(never)]
     fn prepare_sparse<'a>(activations: &'a [i8], scratch: &'a mut [i32]) -> Prepared<'a> {
-        Prepared { activations, form: Form::sparse(activations, scratch, widened), bias: bias(activations) }
+        Prepared::sparse(activations, scratch, widened)
     }
 
     #[inline(never)]
@@ -65,12 +64,7 @@ impl Kernels for Small {
 
     #[inline]
     fn dot(a: &[i8], b: &[i8]) -> i32 {
-        if a.len() == b.len() && a.len().is_multiple_of(4) && !a.is_empty() {
-            // SAFETY: both have as many bytes, a multiple of 4.
-            unsafe { equalinfo_dot(a.as_ptr(), b.as_ptr(), a.as_ptr_range().end) }
-        } else {
-            Portable::dot(a, b)
-        }
+        rows::dot::<4>(a, b)
     }
 }
 
@@ -111,8 +105,6 @@ unsafe extern "C" {
     fn equalinfo_sums_listed(job: &mut Job);
     /// Requantizes sums, shifted to the left.
     fn equalinfo_requantize(sums: *mut i32, end: *const i32, requantizers: *const [u8; 4], scale: u32);
-    /// The dot product of two vectors.
-    fn equalinfo_dot(a: *const i8, b: *const i8, a_end: *const i8) -> i32;
 }
 
 // Registers, unless said otherwise: r0 and r2 activations, r1 where they are, r3 a weight, r4 to r7 where the four rows are, r8 to r11
