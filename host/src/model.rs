@@ -10,7 +10,7 @@ use equalinfo_codec::{ByteModel, Frequencies, RangeEncoder, StaticModel};
 
 use crate::compress::coder::Coder;
 use crate::engine::{self, Engine, Image};
-use crate::lexicon::{LexiconImage, kind_name};
+use crate::lexicon::{LexiconImage, LexiconKind, kind_name};
 use crate::static_model;
 use crate::tokenize::subwords::Subwords;
 
@@ -195,6 +195,17 @@ impl LoadedModel {
             Kind::M1(_) | Kind::Lexicon(_) | Kind::Subwords(_) => None,
             Kind::Static(frequencies) => Some(frequencies),
         }
+    }
+
+    /// The lexicon of M1's window code with 16 bits: the same windows of a long text in less time ([`Encoding::compiled_from`](crate::compress::windows::Encoding::compiled_from)). `None`:
+    /// this is no M1.
+    ///
+    /// # Errors
+    /// The context is longer than the model's.
+    pub fn compiled(&self, context: usize, threads: usize) -> Result<Option<Self>> {
+        let Some(engine) = self.engine() else { return Ok(None) };
+        let image = crate::lexicon::build(engine, LexiconKind::WindowCode, context, threads)?;
+        Ok(Some(Self(Kind::Lexicon(Arc::new(LexiconImage::from_bytes(image)?)))))
     }
 
     /// What codes blocks and windows, with the memory of one stream.

@@ -50,9 +50,9 @@ pub struct CompressArguments {
     #[arg(long, value_name = "B", value_parser = window_bits)]
     pub window_bits: Option<WindowBits>,
 
-    /// Window code (method equal-info)
-    #[arg(long, value_name = "CODE", default_value = "default")]
-    pub code: Code,
+    /// Window code (method equal-info; default: flexible for windows of 16 bits on the CPU, otherwise default)
+    #[arg(long, value_name = "CODE")]
+    pub code: Option<Code>,
 
     #[command(flatten)]
     pub model: ModelArguments,
@@ -201,10 +201,13 @@ fn recipe(arguments: &CompressArguments) -> Result<Recipe> {
     if arguments.raw && method != Method::EqualInfo {
         bail!("--raw writes windows: use it with --method equal-info, or leave --method away");
     }
-    if method != Method::EqualInfo && (arguments.window_bits.is_some() || arguments.code != Code::Default) {
+    if method != Method::EqualInfo && (arguments.window_bits.is_some() || arguments.code.is_some()) {
         bail!("--window-bits and --code belong to --method equal-info");
     }
-    if arguments.code == Code::Paper {
+    let bits = arguments.window_bits.unwrap_or(WindowBits::B64);
+    let device = arguments.model.device;
+    let code = arguments.code.unwrap_or(Code::of(bits, device));
+    if code == Code::Paper {
         bail!(
             "--code paper has no decoder, as several texts share a code; use default or delay here, and 'equalinfo eval' or 'inspect' to measure it"
         );
@@ -213,14 +216,13 @@ fn recipe(arguments: &CompressArguments) -> Result<Recipe> {
         Method::StaticAc => (StreamMethod::StaticAc, arguments.model.load_counts()?),
         Method::Ac => (StreamMethod::Ac, arguments.model.load_m1()?),
         Method::EqualInfo => {
-            let bits = arguments.window_bits.unwrap_or(WindowBits::B64);
-            (StreamMethod::EqualInfo { bits, code: Encoding::from(arguments.code).code() }, arguments.model.load_m1()?)
+            (StreamMethod::EqualInfo { bits, code: Encoding::from(code).code() }, arguments.model.load_m1()?)
         }
     };
     let context = context(arguments.context, Some(&model))?;
-    let flexible = arguments.code == Code::Flexible;
+    let flexible = code == Code::Flexible;
     ensure!(
-        !flexible || arguments.model.device != Device::Cuda,
+        !flexible || device != Device::Cuda,
         "--code flexible encodes on the CPU: use --device cpu, or another code"
     );
     Ok(Recipe { flexible, ..Recipe::new(method, model, context, arguments.block_size)? })
@@ -228,9 +230,9 @@ fn recipe(arguments: &CompressArguments) -> Result<Recipe> {
 
 fn lexicon_recipe(arguments: &CompressArguments, lexicon: LoadedModel) -> Result<Recipe> {
     only_16_bits(arguments.window_bits)?;
+    let code = arguments.code.unwrap_or(Code::of(WindowBits::B16, Device::Cpu));
     ensure!(
-        matches!(arguments.method, None | Some(Method::EqualInfo))
-            && matches!(arguments.code, Code::Default | Code::Flexible),
+        matches!(arguments.method, None | Some(Method::EqualInfo)) && matches!(code, Code::Default | Code::Flexible),
         "--lexicon belongs to --method equal-info with the default code"
     );
     let context = lexicon.context();
@@ -238,7 +240,7 @@ fn lexicon_recipe(arguments: &CompressArguments, lexicon: LoadedModel) -> Result
         arguments.context.is_none_or(|asked| asked == context),
         "--context: this lexicon has texts of up to {context} bytes; build another one for another context"
     );
-    let flexible = arguments.code == Code::Flexible;
+    let flexible = code == Code::Flexible;
     Ok(Recipe { flexible, ..Recipe::new(METHOD, lexicon, context, arguments.block_size)? })
 }
 

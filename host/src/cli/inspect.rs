@@ -13,7 +13,7 @@ use serde_json::json;
 use super::Outcome;
 use super::decompress::model_of;
 use super::files::open_file;
-use super::options::{Code, LexiconArguments, Method, ModelArguments, context, only_16_bits, window_bits};
+use super::options::{Code, Device, LexiconArguments, Method, ModelArguments, context, only_16_bits, window_bits};
 use super::segmentation::{Style, WindowView};
 use super::table::{Table, grouped};
 use crate::compress::access::StreamFile;
@@ -57,9 +57,9 @@ pub struct InspectArguments {
     #[arg(long, value_name = "B", value_parser = window_bits, default_value = "16")]
     pub window_bits: WindowBits,
 
-    /// Window code, for a text
-    #[arg(long, value_name = "CODE", default_value = "default")]
-    pub code: Code,
+    /// Window code, for a text (default: flexible for windows of 16 bits, otherwise default)
+    #[arg(long, value_name = "CODE")]
+    pub code: Option<Code>,
 
     /// Width of a token
     #[arg(long, value_name = "N", value_parser = super::options::token_bits, default_value = "16")]
@@ -268,17 +268,18 @@ fn text_windows(arguments: &InspectArguments, output: &mut impl Write) -> Result
         "{}: a text is shown as windows of --method equal-info; the other methods have none",
         arguments.file.display()
     );
+    let code = arguments.code.unwrap_or(Code::of(arguments.window_bits, Device::Cpu));
     let model = match arguments.lexicon.load()? {
         Some(lexicon) => {
             only_16_bits(Some(arguments.window_bits))?;
-            ensure!(matches!(arguments.code, Code::Default | Code::Flexible), "--code: a lexicon has the default code");
+            ensure!(matches!(code, Code::Default | Code::Flexible), "--code: a lexicon has the default code");
             lexicon
         }
         None => arguments.model.load_m1()?,
     };
     let context = context(arguments.context, Some(&model))?;
     let mut coder = model.coder(context)?;
-    let window = (arguments.window_bits, arguments.code.into());
+    let window = (arguments.window_bits, code.into());
     let wanted = arguments.limit.map_or(usize::MAX, |windows| (windows as usize).saturating_mul(window.0.bytes()));
     let mut view = WindowView::new(arguments.style(), window.0, arguments.token_bits, arguments.limit);
     let corpus = Corpus::new(&[arguments.file.to_string_lossy()], CorpusOptions::default())?;

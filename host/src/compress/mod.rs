@@ -23,10 +23,12 @@ pub mod windows;
 pub mod write;
 
 use anyhow::{Result, ensure};
+use equalinfo_codec::WindowCode;
 use equalinfo_codec::container::{Header, MAXIMUM_BLOCK_SIZE, Method, ModelIdentity};
 
 use crate::model::LoadedModel;
 use batch::Batch;
+use windows::Encoding;
 
 /// What does the work.
 pub enum Workers {
@@ -59,6 +61,11 @@ impl Recipe {
         );
         let identity = if method == Method::StaticAc { ModelIdentity::default() } else { model.identity(context) };
         Ok(Self { header: Header { method, model: identity, block_size: block_size as u32 }, model, flexible: false })
+    }
+
+    /// How text becomes windows of a code.
+    fn encoding(&self, code: WindowCode) -> Encoding {
+        if self.flexible { Encoding::Flexible } else { Encoding::Greedy(code) }
     }
 }
 

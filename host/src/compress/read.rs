@@ -7,9 +7,10 @@ use std::io::{Read, Write};
 use std::ops::Range;
 
 use anyhow::{Context, Result};
-use equalinfo_codec::WindowBits;
 use equalinfo_codec::container::{BlockHeader, BlockKind, Header, Method, TABLE_LENGTH, parse_table};
 use equalinfo_codec::error::{DecodeError, Part};
+use equalinfo_codec::lexicon::payload::METHOD;
+use equalinfo_codec::{WindowBits, WindowCode};
 
 use super::Workers;
 use super::batch::Batch;
@@ -19,6 +20,7 @@ use super::index_map::IndexMap;
 use super::lockstep::{self, LANES};
 use super::ordered::{batched, grouped, ordered};
 use super::source::Source;
+use super::windows::Encoding;
 use crate::engine;
 use crate::model::LoadedModel;
 
@@ -129,6 +131,8 @@ fn restore<R: Read>(
     progress: &impl Fn(u64, u64),
 ) -> Result<bool> {
     let text_before = restored.text;
+    let compiled = compiled(model, workers, source, header)?;
+    let model = compiled.as_ref().unwrap_or(model);
     let mut reader = BlockReader::new(source, header, start, map);
     let mut consume = |decoded: Decoded| -> Result<()> {
         match decoded {
@@ -165,6 +169,24 @@ fn restore<R: Read>(
         }
     }
     Ok(reader.is_complete())
+}
+
+/// The lexicon of the model, where what is left of the stream is long enough for that to pay.
+fn compiled<R: Read>(
+    model: &LoadedModel,
+    workers: &Workers,
+    source: &mut Source<R>,
+    header: &Header,
+) -> Result<Option<LoadedModel>> {
+    match *workers {
+        Workers::Threads(threads) if header.method == METHOD && model.engine().is_some() => {
+            // The text of windows is a little more than twice as long.
+            let pays_from = Encoding::Greedy(WindowCode::Default).compiled_from() / 2;
+            let ahead = source.peek(pays_from).context("cannot read")?.len();
+            if ahead < pays_from { Ok(None) } else { model.compiled(header.model.context.into(), threads) }
+        }
+        _ => Ok(None),
+    }
 }
 
 type Decoded = Result<(u64, Vec<u8>), Loss>;

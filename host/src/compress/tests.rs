@@ -3,6 +3,7 @@
 use std::io::Cursor;
 
 use equalinfo_codec::error::{DecodeError, Part};
+use equalinfo_codec::lexicon::payload::METHOD;
 use equalinfo_codec::{WindowBits, WindowCode};
 
 use super::read::{Loss, Restored, decompress};
@@ -79,15 +80,53 @@ fn every_method_is_lossless_and_does_not_depend_on_threads() {
     }
 }
 
+fn noise() -> Vec<u8> {
+    let mut state = 1u64;
+    let next = |_| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 56) as u8
+    };
+    (0..100_000).map(next).collect()
+}
+
+/// A long text goes through the lexicon of its model: a stream with the same bytes, read either way.
+#[test]
+fn long_texts_are_coded_by_the_lexicon_of_their_model() {
+    const ALICE: &[u8] = include_bytes!("../../../tests/data/alice29.txt");
+    let model = LoadedModel::m1(Some("nano")).expect("shipped");
+    let lexicon = model.compiled(64, 2).expect("builds").expect("is an M1");
+    assert!(LoadedModel::english().expect("shipped").compiled(64, 2).expect("no lexicon").is_none());
+    let stream = |model: &LoadedModel, flexible: bool, text: &[u8]| {
+        let recipe = Recipe { flexible, ..Recipe::new(METHOD, model.clone(), 64, 20_000).expect("valid") };
+        let mut stream = Vec::new();
+        compress(&recipe, &Workers::Threads(2), text, &mut stream, |_, _| ()).expect("compresses");
+        stream
+    };
+    let back = |model: &LoadedModel, stream: &[u8]| {
+        let (mut text, workers) = (Vec::new(), |_: &_, _: &_| Ok(Workers::Threads(2)));
+        let restored =
+            decompress(stream, &mut text, None, |_| Ok(model.clone()), workers, |_, _| ()).expect("a stream");
+        (text, restored.losses)
+    };
+    let mixed = [&ALICE[..50_000], &noise(), &[0; 5000], b"\xf0\x9f", &ALICE[..20_001]].concat();
+    for flexible in [false, true] {
+        let short = stream(&model, flexible, &mixed);
+        assert!(short == stream(&lexicon, flexible, &mixed));
+        let mut damaged = short.clone();
+        damaged[1000] ^= 1;
+        damaged.truncate(short.len() * 2 / 3);
+        assert!(back(&model, &damaged) == back(&lexicon, &damaged));
+    }
+    // Long enough for the lexicon both ways.
+    let long = ALICE.repeat(4);
+    let coded = stream(&model, false, &long);
+    assert!(coded.len() > long.len() * 4 / 10 && coded == stream(&lexicon, false, &long));
+    assert!(back(&model, &coded) == (long, Vec::new()));
+}
+
 #[test]
 fn noise_is_stored() {
-    let mut state = 1u64;
-    let noise: Vec<u8> = (0..100_000)
-        .map(|_| {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (state >> 56) as u8
-        })
-        .collect();
+    let noise = noise();
     let recipe = Recipe::new(Method::Ac, LoadedModel::english().expect("shipped"), 64, 1 << 16).expect("valid");
     let mut stream = Vec::new();
     let written = compress(&recipe, &Workers::Threads(2), &noise[..], &mut stream, |_, _| ()).expect("compresses");

@@ -7,6 +7,7 @@ use equalinfo_codec::WindowCode;
 use equalinfo_codec::container::{
     BlockHeader, END_MARKER, IndexBuilder, IndexEntry, Method, TABLE_LENGTH, write_table,
 };
+use equalinfo_codec::lexicon::payload::METHOD;
 
 use super::batch::Batch;
 use super::coder::Coder;
@@ -36,10 +37,13 @@ pub struct Written {
 pub fn compress(
     recipe: &Recipe,
     workers: &Workers,
-    input: impl Read,
+    mut input: impl Read,
     output: &mut impl Write,
     progress: impl Fn(u64, u64),
 ) -> Result<Written> {
+    let mut ahead = Vec::new();
+    let recipe = &compiled(recipe, workers, &mut input, &mut ahead)?;
+    let input = ahead.as_slice().chain(input);
     let header = &recipe.header;
     let mut start = header.to_bytes().to_vec();
     if let Some(frequencies) = recipe.model.frequencies().filter(|_| header.method == Method::StaticAc) {
@@ -63,7 +67,7 @@ pub fn compress(
     let context = usize::from(header.model.context);
     match (workers, header.method, recipe.model.engine()) {
         (Workers::Threads(threads), Method::EqualInfo { bits, code }, Some(engine)) if code != WindowCode::Paper => {
-            let encoding = if recipe.flexible { Encoding::Flexible } else { Encoding::Greedy(code) };
+            let encoding = recipe.encoding(code);
             let code_of = |batch: &mut engine::Batch, texts: &[&[u8]]| {
                 let all = lockstep::encode_windows(batch, (bits, encoding), context, usize::MAX, texts);
                 Ok(all.into_iter().map(|windows| windows.code).collect())
@@ -101,6 +105,24 @@ pub fn compress(
         blocks: index.blocks(),
         windows: index.windows(),
     })
+}
+
+/// The recipe with the lexicon of its model, where that pays: the stream is the same. What was read to know goes to `ahead`.
+fn compiled(recipe: &Recipe, workers: &Workers, input: impl Read, ahead: &mut Vec<u8>) -> Result<Recipe> {
+    let mut recipe = recipe.clone();
+    if let Workers::Threads(threads) = *workers
+        && recipe.header.method == METHOD
+        && recipe.model.engine().is_some()
+    {
+        let pays_from = recipe.encoding(WindowCode::Default).compiled_from();
+        input.take(pays_from as u64).read_to_end(ahead).context("cannot read")?;
+        if ahead.len() == pays_from
+            && let Some(lexicon) = recipe.model.compiled(recipe.header.model.context.into(), threads)?
+        {
+            recipe.model = lexicon;
+        }
+    }
+    Ok(recipe)
 }
 
 /// Cuts the input into numbered blocks.

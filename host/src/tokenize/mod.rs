@@ -58,6 +58,15 @@ pub fn tokenize(
         Layout::Examples => sequence,
         Layout::Stream => most_tokens(example.len()),
     };
+    let left = settings.tokens.map_or(u64::MAX, |most| most - writer.tokens());
+    let mut ahead = Vec::new();
+    let compiled = match workers {
+        Workers::Threads(threads) if pays(tokenizer, left, &mut examples, most, &mut ahead) => {
+            Some(tokenizer.compiled(*threads)?)
+        }
+        _ => None,
+    };
+    let tokenizer = compiled.as_ref().unwrap_or(tokenizer);
     let mut consume = |(example, tokens): (Vec<u8>, Tokens)| -> Result<(), Stop> {
         let rows = match settings.layout {
             Layout::Examples => vec![tokens],
@@ -67,7 +76,7 @@ pub fn tokenize(
         progress(example.len() as u64);
         if enough(&writer) { Err(Stop::Enough) } else { Ok(()) }
     };
-    let examples = examples.map(|example| example.map_err(Stop::Failed));
+    let examples = ahead.into_iter().chain(examples).map(|example| example.map_err(Stop::Failed));
     let outcome = match (workers, tokenizer.lanes()) {
         (Workers::Threads(threads), Some(lanes)) => ordered(
             *threads,
@@ -95,6 +104,29 @@ pub fn tokenize(
         Err(Stop::Failed(error)) => Err(error),
         Ok(()) | Err(Stop::Enough) => writer.finish(),
     }
+}
+
+/// Whether the tokenizer's lexicon pays for examples of which `most` says how many tokens are wanted, and `left` how many in all. Those that it takes to know go to
+/// `ahead`.
+fn pays(
+    tokenizer: &Tokenizer<'_>,
+    left: u64,
+    examples: &mut impl Iterator<Item = Result<Vec<u8>>>,
+    most: impl Fn(&[u8]) -> usize,
+    ahead: &mut Vec<Result<Vec<u8>>>,
+) -> bool {
+    let Some(pays_from) = tokenizer.compiled_from().filter(|&tokens| tokens as u64 <= left) else { return false };
+    let mut tokens = 0;
+    while tokens < pays_from {
+        let Some(example) = examples.next() else { return false };
+        tokens += example.as_ref().map_or(0, |example| tokenizer.likely_tokens(example.len()).min(most(example)));
+        let is_end = example.is_err();
+        ahead.push(example);
+        if is_end {
+            return false;
+        }
+    }
+    true
 }
 
 /// Examples with their tokens, which `tokens` makes of all texts at once, so many of each at most.

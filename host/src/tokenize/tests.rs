@@ -201,14 +201,39 @@ fn a_stream_has_all_tokens_of_all_text() {
     assert_eq!(manifest.shards.iter().map(|shard| shard.examples).sum::<usize>(), 9);
 }
 
-/// Writes rows of a text of nine examples into a directory; fails before row `stop`.
+#[test]
+fn the_tokens_of_a_long_text_are_those_of_its_parts() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = [&alice()[..], b"!"].concat().repeat(2);
+    let manifest = write_text(Layout::Stream, directory.path(), usize::MAX, &text).unwrap();
+    let method = windows(16, 16, Reset::Every, Align::None);
+    let model = LoadedModel::m1(Some("nano")).unwrap();
+    let tokenizer = Tokenizer::new(method, &model, 128).unwrap();
+    let documents: Vec<&[u8]> = text.chunks(EXAMPLE).collect();
+    let mut lanes = tokenizer.lanes().unwrap()().unwrap();
+    let all = tokenizer.tokenize_lanes(&mut lanes, &documents, most_tokens(EXAMPLE)).unwrap();
+    let compiled = tokenizer.compiled(2).unwrap();
+    assert!(compiled.lanes().is_none());
+    for (document, tokens) in documents.iter().zip(&all) {
+        assert_eq!(
+            &compiled.tokenize(&mut compiled.session().unwrap(), document, most_tokens(EXAMPLE)).unwrap(),
+            tokens
+        );
+        assert_eq!(compiled.tokenize(&mut None, document, 9).unwrap().ids, tokens.ids[..9]);
+    }
+    let mut rows = Rows::open(directory.path(), &manifest).unwrap();
+    let written: Vec<u16> = (0..rows.len()).flat_map(|row| rows.row(row).unwrap().ids).collect();
+    assert!(written == all.into_iter().flat_map(|tokens| tokens.ids).collect::<Vec<u16>>());
+    assert!(text.len() >= tokenizer.compiled_from().unwrap() * 4);
+}
+
+/// Writes rows of a text in examples, of nine unless it is given, into a directory; fails before row `stop`.
 fn write(directory: &Path, stop: usize) -> anyhow::Result<Manifest> {
     write_as(Layout::Examples, directory, stop)
 }
 
 fn write_as(layout: Layout, directory: &Path, stop: usize) -> anyhow::Result<Manifest> {
-    let text = alice();
-    write_text(layout, directory, stop, &text)
+    write_text(layout, directory, stop, &alice()[..9 * EXAMPLE])
 }
 
 fn write_text(layout: Layout, directory: &Path, stop: usize, text: &[u8]) -> anyhow::Result<Manifest> {
@@ -232,7 +257,7 @@ fn write_text(layout: Layout, directory: &Path, stop: usize, text: &[u8]) -> any
         method: method.clone(),
     };
     let tokenizer = Tokenizer::new(method, &model, 128)?;
-    let documents: Vec<Vec<u8>> = text.chunks(EXAMPLE).take(9).map(<[u8]>::to_vec).collect();
+    let documents: Vec<Vec<u8>> = text.chunks(EXAMPLE).map(<[u8]>::to_vec).collect();
     // The documents end in an error where the work is interrupted.
     let broken = documents.into_iter().enumerate();
     let broken =
@@ -274,10 +299,11 @@ fn a_corpus_that_changed_is_not_continued() {
     let directory = tempfile::tempdir().unwrap();
     // What is read ahead ends the work, and a shard is there by then.
     assert!(write(directory.path(), 8).is_err());
-    let mut text = alice();
+    let original = &alice()[..9 * EXAMPLE];
+    let mut text = original.to_vec();
     text[EXAMPLE + 5] ^= 1;
     let continued = |text: &[u8]| write_text(Layout::Examples, directory.path(), usize::MAX, text);
     assert!(continued(&text).unwrap_err().to_string().contains("other text"));
-    assert!(continued(&alice()[..EXAMPLE]).unwrap_err().to_string().contains("shorter"));
-    continued(&alice()).unwrap();
+    assert!(continued(&original[..EXAMPLE]).unwrap_err().to_string().contains("shorter"));
+    continued(original).unwrap();
 }
