@@ -7,10 +7,9 @@ use std::io::{Read, Write};
 use std::ops::Range;
 
 use anyhow::{Context, Result};
+use equalinfo_codec::WindowBits;
 use equalinfo_codec::container::{BlockHeader, BlockKind, Header, Method, TABLE_LENGTH, parse_table};
 use equalinfo_codec::error::{DecodeError, Part};
-use equalinfo_codec::lexicon::payload::METHOD;
-use equalinfo_codec::{WindowBits, WindowCode};
 
 use super::Workers;
 use super::batch::Batch;
@@ -178,12 +177,14 @@ fn compiled<R: Read>(
     source: &mut Source<R>,
     header: &Header,
 ) -> Result<Option<LoadedModel>> {
-    match *workers {
-        Workers::Threads(threads) if header.method == METHOD && model.engine().is_some() => {
-            // The text of windows is a little more than twice as long.
-            let pays_from = Encoding::Greedy(WindowCode::Default).compiled_from() / 2;
-            let ahead = source.peek(pays_from).context("cannot read")?.len();
-            if ahead < pays_from { Ok(None) } else { model.compiled(header.model.context.into(), threads) }
+    let Method::EqualInfo { bits, code } = header.method else { return Ok(None) };
+    // Text is a little more than twice as long as its windows.
+    let pays_from = Encoding::Greedy(code).compiled_from(bits).map(|text| text / 2);
+    match (workers, pays_from.filter(|_| model.engine().is_some())) {
+        (Workers::Threads(threads), Some(pays_from))
+            if source.peek(pays_from).context("cannot read")?.len() == pays_from =>
+        {
+            model.compiled(header.model.context.into(), *threads)
         }
         _ => Ok(None),
     }

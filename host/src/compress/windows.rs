@@ -39,12 +39,15 @@ impl Encoding {
         greedy.into_iter().chain([Self::Flexible]).find(|encoding| encoding.name() == name)
     }
 
-    /// Bytes of text from which on the [lexicon](crate::lexicon) of a model is built sooner than the model cuts them into windows of 16 bits.
+    /// Bytes of text from which on the [lexicon](crate::lexicon) of a model is built sooner than the model cuts them into windows; `None`: lexicons have no such windows.
+    ///
     /// Building takes the time of some 150 KB in greedy windows, whatever the model.
-    pub fn compiled_from(self) -> usize {
+    pub fn compiled_from(self, bits: WindowBits) -> Option<usize> {
         match self {
-            Self::Greedy(_) => 1 << 18,
-            Self::Flexible => 1 << 16,
+            _ if bits != WindowBits::B16 => None,
+            Self::Greedy(WindowCode::Default) => Some(1 << 18),
+            Self::Greedy(_) => None,
+            Self::Flexible => Some(1 << 16),
         }
     }
 

@@ -7,7 +7,6 @@ use equalinfo_codec::WindowCode;
 use equalinfo_codec::container::{
     BlockHeader, END_MARKER, IndexBuilder, IndexEntry, Method, TABLE_LENGTH, write_table,
 };
-use equalinfo_codec::lexicon::payload::METHOD;
 
 use super::batch::Batch;
 use super::coder::Coder;
@@ -111,10 +110,10 @@ pub fn compress(
 fn compiled(recipe: &Recipe, workers: &Workers, input: impl Read, ahead: &mut Vec<u8>) -> Result<Recipe> {
     let mut recipe = recipe.clone();
     if let Workers::Threads(threads) = *workers
-        && recipe.header.method == METHOD
+        && let Method::EqualInfo { bits, code } = recipe.header.method
+        && let Some(pays_from) = recipe.encoding(code).compiled_from(bits)
         && recipe.model.engine().is_some()
     {
-        let pays_from = recipe.encoding(WindowCode::Default).compiled_from();
         input.take(pays_from as u64).read_to_end(ahead).context("cannot read")?;
         if ahead.len() == pays_from
             && let Some(lexicon) = recipe.model.compiled(recipe.header.model.context.into(), threads)?

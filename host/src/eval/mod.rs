@@ -21,7 +21,7 @@ use crate::compress::ordered::ordered;
 use crate::compress::windows::{Cutter, Encoding, Windows};
 use crate::lexicon::kind_name;
 use crate::model::{LoadedModel, Session};
-use pieces::{Piece, Pieces};
+use pieces::{PIECE, Piece, Pieces};
 
 /// What is measured on a piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,7 +138,15 @@ impl Evaluation<'_> {
     pub fn run(&self, documents: impl Iterator<Item = Result<Vec<u8>>>, progress: impl Fn(u64)) -> Result<Vec<Row>> {
         let measures = self.with_bounds();
         let mut tallies: BTreeMap<usize, Tally> = BTreeMap::new();
-        let jobs = Pieces::new(documents).flat_map(|piece| match piece.map(Arc::new) {
+        let mut pieces = Pieces::new(documents).peekable();
+        let is_long = pieces.peek().is_some_and(|piece| piece.as_ref().is_ok_and(|piece| piece.text.len() == PIECE));
+        let lexicon = if is_long && measures.contains(&Measure::Windows(WindowBits::B16, Encoding::Flexible)) {
+            self.m1.map(|model| model.compiled(self.context, self.threads)).transpose()?.flatten()
+        } else {
+            None
+        };
+        let lexicon = lexicon.as_ref().and_then(LoadedModel::as_lexicon);
+        let jobs = pieces.flat_map(|piece| match piece.map(Arc::new) {
             Ok(piece) => (0..measures.len()).map(|index| Ok((Arc::clone(&piece), index))).collect(),
             Err(error) => vec![Err(error)],
         });
@@ -146,7 +154,7 @@ impl Evaluation<'_> {
             self.threads,
             jobs,
             || self.m1.unwrap_or(self.frequencies).session(self.context),
-            |session, (piece, index)| Ok((index, self.measure(session, measures[index], &piece)?)),
+            |session, (piece, index)| Ok((index, self.measure(session, lexicon, measures[index], &piece)?)),
             |measured: Result<(usize, Tally)>| {
                 let (index, tally) = measured?;
                 let sum = tallies.entry(index).or_default();
@@ -179,7 +187,14 @@ impl Evaluation<'_> {
         measures
     }
 
-    fn measure(&self, session: &mut Session, measure: Measure, piece: &Piece) -> Result<Tally> {
+    /// `lexicon` is that of M1's window code, where there is one.
+    fn measure(
+        &self,
+        session: &mut Session,
+        lexicon: Option<&Lexicon>,
+        measure: Measure,
+        piece: &Piece,
+    ) -> Result<Tally> {
         let text = &piece.text;
         let mut tally = Tally { text: text.len() as u64, ..Tally::default() };
         match measure {
@@ -194,7 +209,11 @@ impl Evaluation<'_> {
                 tally.coded_bytes = piece.documents().map(coded).sum::<Result<u64>>()?;
             }
             Measure::Windows(bits, encoding) => {
-                let windows = Cutter::new((bits, encoding), self.context, usize::MAX, text).cut(session);
+                let cutter = Cutter::new((bits, encoding), self.context, usize::MAX, text);
+                let windows = match lexicon.filter(|_| encoding.compiled_from(bits).is_some()) {
+                    Some(lexicon) => cutter.cut_by(lexicon),
+                    None => cutter.cut(session),
+                };
                 self.tally_windows(session, bits, &windows, text, &mut tally);
             }
             Measure::Lexicon(index, encoding) => {

@@ -139,8 +139,7 @@ impl<'a> Tokenizer<'a> {
     /// Tokens from which on [`Self::compiled`] pays; `None`: there is no lexicon for the method.
     pub fn compiled_from(&self) -> Option<usize> {
         let (bits, encoding) = self.window.filter(|_| self.starts_anew() && self.model.engine().is_some())?;
-        let has_lexicon = bits == WindowBits::B16 && encoding.code() == WindowCode::Default;
-        has_lexicon.then(|| self.likely_tokens(encoding.compiled_from()))
+        encoding.compiled_from(bits).map(|text| self.likely_tokens(text))
     }
 
     /// About as many tokens as a text makes in windows of 16 bits.
