@@ -41,7 +41,7 @@ impl Encoding {
 
     /// Bytes of text from which on the [lexicon](crate::lexicon) of a model is built sooner than the model cuts them into windows; `None`: lexicons have no such windows.
     ///
-    /// Building takes the time of some 150 KB in greedy windows, whatever the model.
+    /// Building takes the time of 100 to 150 KB in greedy windows, whatever the model.
     pub fn compiled_from(self, bits: WindowBits) -> Option<usize> {
         match self {
             _ if bits != WindowBits::B16 => None,

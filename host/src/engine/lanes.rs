@@ -118,6 +118,17 @@ impl<K: Kernels> Lanes<K> {
         }
     }
 
+    /// Forgets all but the first `kept` bytes of a stream and appends one; false, and nothing has changed, where they are not all cached in their places.
+    pub fn branch(&mut self, stream: usize, kept: usize, byte: u8) -> bool {
+        let stream = &mut self.streams[stream];
+        // The begin symbol comes first.
+        let can = stream.start_is_cached && kept < stream.length && stream.newest + 1 == stream.length;
+        if can {
+            (stream.length, stream.newest, stream.pending) = (kept + 1, kept, Some(byte.into()));
+        }
+        can
+    }
+
     /// Appends a byte to a stream.
     pub fn push(&mut self, stream: usize, byte: u8) {
         if self.streams[stream].pending.is_some() {

@@ -168,6 +168,11 @@ impl Batch {
         self.0.reset(lane);
     }
 
+    /// Forgets all but the first `kept` bytes of a stream and appends one: what stays need not be run again. False, and nothing has changed, where this can't be done.
+    pub fn branch(&mut self, lane: usize, kept: usize, byte: u8) -> bool {
+        self.0.branch(lane, kept, byte)
+    }
+
     /// Appends a byte to a stream.
     pub fn push(&mut self, lane: usize, byte: u8) {
         self.0.push(lane, byte);

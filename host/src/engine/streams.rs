@@ -19,6 +19,12 @@ pub trait Streams: Send {
     /// Appends a byte to a stream.
     fn push(&mut self, stream: usize, byte: u8);
 
+    /// Forgets all but the first `kept` bytes of a stream and appends one. False, and nothing has changed, where that can't be done.
+    fn branch(&mut self, stream: usize, kept: usize, byte: u8) -> bool {
+        let _ = (stream, kept, byte);
+        false
+    }
+
     /// What follows the bytes pushed to a stream so far.
     fn frequencies(&mut self, stream: usize) -> &Frequencies;
 
@@ -53,6 +59,10 @@ impl<K: Kernels> Prepared for Packed<K> {
 impl<K: Kernels> Streams for Lanes<K> {
     fn reset(&mut self, stream: usize) {
         Lanes::reset(self, stream);
+    }
+
+    fn branch(&mut self, stream: usize, kept: usize, byte: u8) -> bool {
+        Lanes::branch(self, stream, kept, byte)
     }
 
     fn push(&mut self, stream: usize, byte: u8) {
