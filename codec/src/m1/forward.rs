@@ -3,6 +3,9 @@
 //! Invariant: after any sequence of calls the cache holds the keys and values of the newest positions, at most
 //! `context` of them, each as it was computed when its byte was read. A byte that is pushed is only run through the
 //! layers once its successor's frequencies are asked for or another byte follows it, so the last byte of a window costs nothing.
+//!
+//! What the first layer keeps of a byte depends on that byte alone, so it is copied from any place of the cache that
+//! still holds it for the same byte, even if the place is from an earlier window.
 
 use core::marker::PhantomData;
 
@@ -25,6 +28,8 @@ pub struct M1<'a, 'b, K = Portable> {
     memory: Memory<'b>,
     /// Cached positions.
     length: usize,
+    /// Places of the ring that have ever been written.
+    written: usize,
     /// The place of the newest position in the ring.
     newest: usize,
     /// A symbol that has been read but not yet run through the layers.
@@ -54,6 +59,8 @@ struct Memory<'b> {
     mixed: &'b mut [i8],
     /// Feed-forward activations, `ff`.
     hidden: &'b mut [i8],
+    /// The symbol of each place of the ring: `[context]`, in its lower 8 bits.
+    symbols: &'b mut [i8],
     /// The residual stream, `d`.
     residual: &'b mut [i32],
     /// Weighted sums of one head's values, 64.
@@ -76,14 +83,14 @@ impl<'b> Memory<'b> {
         let cache = config.layers * context * config.d;
         let (keys, values) = (take(cache)?, take(cache)?);
         let (activations, start, qkv) = (take(config.d)?, take(config.d)?, take(3 * config.d)?);
-        let (mixed, hidden) = (take(config.d)?, take(config.ff)?);
+        let (mixed, hidden, symbols) = (take(config.d)?, take(config.ff)?, take(context)?);
 
         let (expected, found) = (config.word_buffer(context), words.len());
         let too_small = ModelError::WordBuffer { expected, found };
         let (residual, words) = words.split_at_mut_checked(config.d).ok_or(too_small)?;
         let (sums, scores) = words.split_at_mut_checked(HEAD).ok_or(too_small)?;
         let scores = scores.get_mut(..context.max(256)).ok_or(too_small)?;
-        Ok(Self { keys, values, activations, start, qkv, mixed, hidden, residual, sums, scores })
+        Ok(Self { keys, values, activations, start, qkv, mixed, hidden, symbols, residual, sums, scores })
     }
 }
 
@@ -123,6 +130,7 @@ impl<'a, 'b, K: Kernels> M1<'a, 'b, K> {
             context,
             memory: Memory::divide(model, context, bytes, words)?,
             length: 0,
+            written: 0,
             newest: 0,
             pending: Some(BOS),
             start_is_cached: false,
@@ -140,6 +148,7 @@ impl<'a, 'b, K: Kernels> M1<'a, 'b, K> {
     /// Runs the pending symbol, if any, through the layers.
     fn run_pending(&mut self) {
         let Some(symbol) = self.pending.take() else { return };
+        let mut same = self.place_of(symbol);
         if self.length > 0 {
             self.newest += 1;
             if self.newest >= self.context {
@@ -154,10 +163,14 @@ impl<'a, 'b, K: Kernels> M1<'a, 'b, K> {
         let cached = (self.context * self.model.config().d).max(1);
         let mut first = 0;
         for layer in self.model.layers() {
-            self.attention(&layer, first);
+            self.attention(&layer, first, same.take());
             self.feed_forward(&layer);
             first += cached;
         }
+        if let Some(place) = self.memory.symbols.get_mut(self.newest) {
+            *place = symbol as i8;
+        }
+        self.written = self.written.max(self.newest + 1);
         K::norm(self.memory.residual, self.model.output_norm(), self.memory.activations);
         if symbol == BOS {
             copy(self.memory.activations, self.memory.start);
@@ -165,20 +178,33 @@ impl<'a, 'b, K: Kernels> M1<'a, 'b, K> {
         }
     }
 
-    /// Steps 2.1 to 2.4 of the contract; the layer's cache begins at `first`.
-    fn attention(&mut self, layer: &Layer, first: usize) {
+    /// A place of the ring whose keys and values in the first layer are those of this symbol.
+    fn place_of(&self, symbol: u16) -> Option<usize> {
+        // The begin symbol's place is not that of byte 0.
+        let begin = usize::from(self.start_is_cached);
+        let known = self.memory.symbols.get(begin..self.written)?;
+        let place = known.iter().position(|&known| known == symbol as i8)?;
+        (symbol != BOS).then_some(place.wrapping_add(begin))
+    }
+
+    /// Steps 2.1 to 2.4 of the contract; the layer's cache begins at `first`. What is to be cached is that of the place `same`, if there is one.
+    fn attention(&mut self, layer: &Layer, first: usize, same: Option<usize>) {
         let memory = &mut self.memory;
         let (d, heads) = (memory.activations.len().max(1), self.model.config().heads.max(1));
         K::norm(memory.residual, layer.attention_norm, memory.activations);
         let activations = K::prepare(memory.activations, memory.sums);
-        matvec::<0, K, _>(&layer.qkv, activations, memory.scores, memory.qkv, K::clamp);
+        let unknown = if same.is_some() { d } else { memory.qkv.len() };
+        matvec::<0, K, _>(&layer.qkv, activations, memory.scores, memory.qkv.get_mut(..unknown).unwrap_or_default(), K::clamp);
 
         let length = self.context * d;
         let keys = memory.keys.get_mut(first..first.wrapping_add(length)).unwrap_or_default();
         let values = memory.values.get_mut(first..first.wrapping_add(length)).unwrap_or_default();
-        let (queries, rest) = memory.qkv.split_at(d.min(memory.qkv.len()));
-        let (key, value) = rest.split_at(d.min(rest.len()));
+        let (queries, rest) = memory.qkv.split_at_mut(d.min(memory.qkv.len()));
+        let (key, value) = rest.split_at_mut(d.min(rest.len()));
         for (cache, new) in [(&mut *keys, key), (&mut *values, value)] {
+            if let Some(known) = same.and_then(|place| cache.chunks_exact(d).nth(place)) {
+                copy(known, new);
+            }
             if let Some(place) = cache.chunks_exact_mut(d).nth(self.newest) {
                 copy(new, place);
             }

@@ -64,7 +64,7 @@ impl Config {
 
     /// Bytes of working memory that [`M1`](super::M1) needs to run with `context` positions: the cache and the activations.
     pub const fn byte_buffer(&self, context: usize) -> usize {
-        2 * self.layers * context * self.d + 6 * self.d + self.ff
+        (2 * self.layers * self.d + 1) * context + 6 * self.d + self.ff
     }
 
     /// Words of working memory that [`M1`](super::M1) needs to run with `context` positions.

@@ -1,4 +1,5 @@
-//! How many multiplications of the model's matrices a text takes: those that the portable decoder does.
+//! How many multiplications of the model's matrices a text takes: all weights of the layers for every position that is run, and all of the logits for every byte that is
+//! asked for, whether or not a decoder finds a way around them.
 
 use std::cell::Cell;
 use std::fs;
@@ -6,13 +7,14 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use equalinfo_codec::container::{Decoder, Header, ModelIdentity};
-use equalinfo_codec::m1::{Activations, Kernels, M1, Matrix, Model, Portable};
+use equalinfo_codec::m1::{Activations, Config, Kernels, M1, Matrix, Model, Portable};
 
 thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
+    static NORMS: Cell<u64> = const { Cell::new(0) };
+    static LOGITS: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Counts what the portable kernels do.
+/// Counts norms, of which there are two in a layer and one after the last, and logits.
 #[derive(Debug)]
 struct Counting;
 
@@ -24,8 +26,15 @@ impl Kernels for Counting {
     }
 
     fn project(rows: &Matrix, activations: &Activations<'_>, scale: u32, out: &mut [i32]) {
-        COUNT.set(COUNT.get() + rows.weights.len() as u64);
+        if out.len() == 256 {
+            LOGITS.set(LOGITS.get() + 1);
+        }
         Portable::project(rows, activations, scale, out);
+    }
+
+    fn norm(x: &[i32], constant: u32, activations: &mut [i8]) {
+        NORMS.set(NORMS.get() + 1);
+        Portable::norm(x, constant, activations);
     }
 }
 
@@ -41,8 +50,11 @@ pub fn count(image: &Path, stream: &Path) -> Result<u64> {
     let m1 = M1::<Counting>::with_kernels(&model, context, &mut bytes, &mut words)?;
     let mut decoder = Decoder::new(m1, ModelIdentity { id: model.id(), context: header.model.context });
     let mut text = vec![0; 1 << 20];
-    COUNT.set(0);
+    NORMS.set(0);
+    LOGITS.set(0);
     decoder.decode(&stream, &mut text)?;
     ensure!(decoder.is_done(), "the text is too long to count its multiplications");
-    Ok(COUNT.get())
+    let Config { d, ff, layers, .. } = model.config();
+    let positions = NORMS.get() / (2 * layers as u64 + 1);
+    Ok(positions * (layers * (4 * d * d + 3 * d * ff)) as u64 + LOGITS.get() * (256 * d) as u64)
 }
