@@ -13,6 +13,7 @@ use equalinfo_codec::m1::image::HEAD;
 use equalinfo_codec::m1::ops::{NormShift, norm_inverse};
 use equalinfo_codec::m1::{Activations, Kernels, Matrix, Portable, Requantizer};
 
+use equalinfo_codec::m1::kernels::bias;
 use super::rows::{self, Form, Job, Prepared, in_words, job};
 use super::wide::Wide;
 
@@ -33,7 +34,7 @@ impl Kernels for Dsp {
 
     #[inline]
     fn prepare_sparse<'a>(activations: &'a [i8], scratch: &'a mut [i32]) -> Prepared<'a> {
-        Prepared::sparse(activations, scratch, widened)
+        Prepared::sparse(activations, scratch, activations.len() / 2, widened)
     }
 
     #[inline]
@@ -157,10 +158,8 @@ impl Job {
 }
 
 /// For each four activations the two words of the module's head.
-fn widened<'a>(activations: &[i8], scratch: &'a mut [i32]) -> Form<'a> {
-    let Some(words) = scratch.get_mut(..activations.len() / 2).filter(|words| words.len() <= WIDEST / 2) else {
-        return Form::Plain;
-    };
+fn widened<'a>(activations: &[i8], scratch: &'a mut [i32]) -> Option<(Form<'a>, i32)> {
+    let words = scratch.get_mut(..activations.len() / 2).filter(|words| words.len() <= WIDEST / 2)?;
     for (pair, four) in words.as_chunks_mut::<2>().0.iter_mut().zip(activations.as_chunks::<4>().0) {
         let four = i32::from_le_bytes(four.map(|activation| activation as u8));
         let (odd, difference): (i32, i32);
@@ -172,7 +171,7 @@ fn widened<'a>(activations: &[i8], scratch: &'a mut [i32]) -> Form<'a> {
         }
         *pair = [odd, difference];
     }
-    Form::Widened(words)
+    Some((Form::Widened(words, 0), bias(activations)))
 }
 
 unsafe extern "C" {

@@ -10,21 +10,22 @@ use equalinfo_codec::m1::{Kernels, Lists, Matrix, Portable, list_nonzero};
 pub struct Prepared<'a> {
     pub activations: &'a [i8],
     pub form: Form<'a>,
-    /// What sums begin with, as weights in even columns are 128 too large ([`bias`]).
+    /// What sums begin with, as weights in even columns are 128 too large where they are multiplied as bytes.
     bias: i32,
 }
 
-/// Widens activations into the scratch, in the core's form.
-pub type Widen<'a> = fn(&[i8], &'a mut [i32]) -> Form<'a>;
+/// Widens activations into the scratch, in the core's form, and says what sums begin with; `None` if they do not fit.
+pub type Widen<'a> = fn(&[i8], &'a mut [i32]) -> Option<(Form<'a>, i32)>;
 
 impl<'a> Prepared<'a> {
     pub fn dense(activations: &'a [i8], scratch: &'a mut [i32], widen: Widen<'a>) -> Self {
-        Self { activations, form: widen(activations, scratch), bias: bias(activations) }
+        let (form, bias) = widen(activations, scratch).unwrap_or((Form::Plain, 0));
+        Self { activations, form, bias }
     }
 
-    /// A list if that pays, otherwise as [`Self::dense`].
-    pub fn sparse(activations: &'a [i8], scratch: &'a mut [i32], widen: Widen<'a>) -> Self {
-        match list_nonzero(activations, scratch) {
+    /// A list if it has no more entries than `most`, otherwise as [`Self::dense`].
+    pub fn sparse(activations: &'a [i8], scratch: &'a mut [i32], most: usize, widen: Widen<'a>) -> Self {
+        match list_nonzero(activations, scratch, most) {
             Some(Lists { even, all }) => {
                 let form = Form::Listed(scratch.get(..all).unwrap_or_default(), even);
                 Self { activations, form, bias: bias(activations) }
@@ -37,8 +38,8 @@ impl<'a> Prepared<'a> {
 /// The form of activations.
 #[derive(Debug)]
 pub enum Form<'a> {
-    /// Widened, as the core wants them.
-    Widened(&'a [i32]),
+    /// Widened, as the core wants them, and where the first part of a list ends that may follow.
+    Widened(&'a [i32], usize),
     /// Those that are not zero: the column in the lower half of a word, the activation in the upper; even columns first, of which there are so many.
     Listed(&'a [i32], usize),
     /// As they are, since the scratch is too small: no model that fits a small device is as wide.
@@ -63,8 +64,8 @@ pub struct Job {
     out: *mut i32,
     out_end: *const i32,
     pub gates: *const i32,
-    /// The first listed entry of an odd column.
-    odd: *const i32,
+    /// The end of the first part of a list.
+    first_end: *const i32,
 }
 
 impl Job {
@@ -80,8 +81,8 @@ impl Job {
 /// There are as many weights as rows of `width` bytes, aligned to words, and a requantizer and a place for each row.
 /// `width` is a multiple of 64 and the length of the activations. Requantizers begin at a word too.
 pub fn job(rows: &Matrix, activations: &Prepared<'_>, scale: u32, out: &mut [i32]) -> (Option<Job>, bool) {
-    let (form, even, widened) = match activations.form {
-        Form::Widened(words) => (words, 0, true),
+    let (form, first, widened) = match activations.form {
+        Form::Widened(words, first) => (words, first, true),
         Form::Listed(words, even) => (words, even, false),
         Form::Plain => return (None, false),
     };
@@ -96,7 +97,7 @@ pub fn job(rows: &Matrix, activations: &Prepared<'_>, scale: u32, out: &mut [i32
         && !out.is_empty()
         && out.len().is_multiple_of(4)
         && (!widened || !form.is_empty());
-    let odd = form.get(even..).unwrap_or_default().as_ptr();
+    let first_end = form.get(first..).unwrap_or_default().as_ptr();
     let activation_range = form.as_ptr_range();
     let out = out.as_mut_ptr_range();
     let requantizers = rows.requantizers.as_ptr_range();
@@ -113,7 +114,7 @@ pub fn job(rows: &Matrix, activations: &Prepared<'_>, scale: u32, out: &mut [i32
         out: out.start,
         out_end: out.end,
         gates: ptr::null(),
-        odd,
+        first_end,
     };
     (fits.then_some(job), widened)
 }

@@ -24,12 +24,12 @@ impl Kernels for Small {
 
     #[inline(never)]
     fn prepare<'a>(activations: &'a [i8], scratch: &'a mut [i32]) -> Prepared<'a> {
-        Prepared::dense(activations, scratch, widened)
+        Prepared::dense(activations, scratch, split)
     }
 
     #[inline(never)]
     fn prepare_sparse<'a>(activations: &'a [i8], scratch: &'a mut [i32]) -> Prepared<'a> {
-        Prepared::sparse(activations, scratch, widened)
+        Prepared::sparse(activations, scratch, activations.len(), split)
     }
 
     #[inline(never)]
@@ -68,11 +68,52 @@ impl Kernels for Small {
     }
 }
 
-/// Each activation in a word.
-fn widened<'a>(activations: &[i8], scratch: &'a mut [i32]) -> Form<'a> {
-    let Some(words) = scratch.get_mut(..activations.len()) else { return Form::Plain };
-    words.iter_mut().zip(activations).for_each(|(word, &activation)| *word = activation.into());
-    Form::Widened(words)
+/// The width of rows that are multiplied four weights at a time, and the words of their activations.
+const WIDTH: usize = 64;
+const CHUNKS: usize = WIDTH / 8 * 5;
+
+/// What the absolute values of a chunk's activations may add up to: times 127 it stays below 2^15.
+const MOST: i32 = 258;
+
+/// Sixty-four activations in chunks of eight, and a list of what is too much for a chunk: see the module's head.
+fn split<'a>(activations: &[i8], scratch: &'a mut [i32]) -> Option<(Form<'a>, i32)> {
+    if activations.len() != WIDTH {
+        return None;
+    }
+    let (chunks, rest) = scratch.split_at_mut_checked(CHUNKS)?;
+    let list = rest.as_chunks_mut::<2>().0;
+    let (mut odd, mut all, mut bias) = (0usize, 0usize, 0);
+    for (first, (words, chunk)) in
+        (0..).step_by(8).zip(chunks.as_chunks_mut::<5>().0.iter_mut().zip(activations.as_chunks::<8>().0))
+    {
+        let mut chunk = *chunk;
+        let mut excess = chunk.iter().map(|x| i32::from(x.unsigned_abs())).sum::<i32>().wrapping_sub(MOST);
+        while excess > 0 {
+            let (column, largest) = (first..).zip(&mut chunk).max_by_key(|(_, x)| x.unsigned_abs())?;
+            let size = excess.min(largest.unsigned_abs().into());
+            let cut = size.wrapping_mul(largest.signum().into());
+            *largest = largest.wrapping_sub(cut as i8);
+            excess = excess.wrapping_sub(size);
+            let place = if column % 2 == 0 { all } else { odd };
+            if column % 2 == 0 {
+                bias -= cut << 7;
+            } else {
+                odd = odd.wrapping_add(1);
+            }
+            // An entry of an even column makes room for one of an odd column.
+            *list.get_mut(all)? = *list.get(place)?;
+            *list.get_mut(place)? = [column, cut];
+            all = all.wrapping_add(1);
+        }
+        let [x0, x1, x2, x3, x4, x5, x6, x7] = chunk.map(i32::from);
+        let (a, b) = (x2.wrapping_add(x0 << 16), x3.wrapping_add(x1 << 16));
+        let (c, d) = (x6.wrapping_add(x4 << 16), x7.wrapping_add(x5 << 16));
+        let sum = a.wrapping_add(b).wrapping_add(c).wrapping_add(d);
+        let start = 0x8000i32.wrapping_sub(sum.wrapping_mul(0x0080_0080));
+        *words = [start, a, b.wrapping_sub(a << 8), c, d.wrapping_sub(c << 8)];
+    }
+    let end = |entries: usize| CHUNKS.wrapping_add(entries << 1);
+    Some((Form::Widened(scratch.get(..end(all))?, end(odd)), bias))
 }
 
 /// Rows times activations in any form, in less code than the portable loop's.
@@ -162,6 +203,45 @@ global_asm!(
     "weight \\load, r6, \\column, \\activation, r10",
     "weight \\load, r7, \\column, \\activation, r11",
     ".endm",
+    // r2: four weights of a row, at a column from r0 on, times their activations in r4 and r5.
+    ".macro four column",
+    "ldr r2, [r0, #\\column]",
+    "eors r2, r6",
+    "lsrs r3, r2, #8",
+    "ands r3, r7",
+    "muls r2, r4, r2",
+    "muls r3, r5, r3",
+    "adds r2, r2, r3",
+    ".endm",
+    // The rest of a row's chunk in r2.
+    ".macro chunk chunk, sum",
+    "add r2, \\chunk",
+    "asrs r2, r2, #16",
+    "add \\sum, r2",
+    ".endm",
+    // An entry of what is left of an activation, for one or two rows and their sums.
+    ".macro excess load, row, sum, second, second_sum",
+    "ldm r1!, {{r4, r5}}",
+    "\\load r2, [\\row, r4]",
+    "muls r2, r5, r2",
+    "add \\sum, r2",
+    ".ifnb \\second",
+    "\\load r2, [\\second, r4]",
+    "muls r2, r5, r2",
+    "add \\second_sum, r2",
+    ".endif",
+    ".endm",
+    // Of a job in r0, to r5: what does not change from row to row, and the first row in r0.
+    ".macro split_rows",
+    "mov r5, r0",
+    "ldr r0, [r5, #20]",
+    "ldr r2, [r5, #8]",
+    "mov lr, r2",
+    "ldr r2, [r5, #48]",
+    "mov r12, r2",
+    "ldr r6, =0x80008000",
+    "ldr r7, =0x00ff00ff",
+    ".endm",
     // Stores the sums, with the job in r3, and leaves the comparison of the place with the last.
     ".macro store",
     "ldr r2, [r3, #36]",
@@ -177,75 +257,116 @@ global_asm!(
     "ldr r1, [r3, #40]",
     "cmp r2, r1",
     ".endm",
+    // r8 and r9 two rows' chunks, r10 and r11 their sums, r12 the end of the excess of odd columns, lr that of all, r6 and r7 what splits a word.
     "begin equalinfo_sums",
+    "split_rows",
+    "0:",
+    "ldm r5!, {{r1, r2}}",
+    "mov r10, r2",
+    "mov r11, r2",
+    ".irp column, 0, 8, 16, 24, 32, 40, 48, 56",
+    "ldm r1!, {{r3, r4, r5}}",
+    "mov r8, r3",
+    "mov r9, r3",
+    "four \\column",
+    "add r8, r2",
+    "four \\column+64",
+    "add r9, r2",
+    "ldm r1!, {{r4, r5}}",
+    "four \\column+4",
+    "chunk r8, r10",
+    "four \\column+68",
+    "chunk r9, r11",
+    ".endr",
     "mov r3, r0",
-    "ldr r4, [r3, #20]",
-    "0:",
-    "four_rows",
-    "first_sums",
-    "1:",
-    ".irp even, 0, 2, 4, 6, 8, 10, 12, 14",
-    "ldm r1!, {{r0, r2}}",
-    "column ldrb, #\\even, r0",
-    "movs r0, #\\even + 1",
-    "column ldrsb, r0, r2",
-    ".endr",
-    "adds r4, #16",
-    "adds r5, #16",
-    "adds r6, #16",
-    "adds r7, #16",
-    "cmp r1, lr",
+    "adds r3, #64",
+    "cmp r1, r12",
     "beq 2f",
-    "b 1b",
-    "2:",
-    "ldr r3, [sp]",
-    "store",
-    "mov r4, r7",
-    "beq 3f",
-    "b 0b",
-    "3:",
-    "end equalinfo_sums",
-    // r2 and r3 two activations, r4 a weight, r6 where the second is, r7 the sum.
-    "begin equalinfo_sums_gated",
-    "movs r6, #1",
-    "ldr r0, [r0, #20]",
-    "0:",
-    "ldr r3, [sp]",
-    "ldr r2, [r3, #44]",
-    "ldm r2!, {{r4}}",
-    "str r2, [r3, #44]",
-    "cmp r4, #0",
-    "bgt 2f",
-    "ldr r4, [r3, #16]",
-    "add r0, r4",
-    "ldr r2, [r3, #36]",
-    "adds r2, #4",
-    "b 3f",
-    "2:",
-    "ldr r1, [r3]",
-    "ldr r7, [r3, #4]",
     "1:",
-    ".rept 8",
-    "ldm r1!, {{r2, r3}}",
-    "ldrb r4, [r0]",
-    "muls r4, r2, r4",
-    "adds r7, r7, r4",
-    "ldrsb r4, [r0, r6]",
-    "muls r4, r3, r4",
-    "adds r7, r7, r4",
-    "adds r0, #2",
-    ".endr",
-    "cmp r1, lr",
+    "excess ldrsb, r0, r10, r3, r11",
+    "cmp r1, r12",
     "bne 1b",
-    "ldr r3, [sp]",
-    "ldr r2, [r3, #36]",
-    "stm r2!, {{r7}}",
+    "2:",
+    "cmp r1, lr",
+    "beq 4f",
     "3:",
-    "str r2, [r3, #36]",
-    "ldr r1, [r3, #40]",
+    "excess ldrb, r0, r10, r3, r11",
+    "cmp r1, lr",
+    "bne 3b",
+    "4:",
+    "adds r0, #128",
+    "ldr r5, [sp]",
+    "ldr r2, [r5, #36]",
+    "mov r3, r10",
+    "mov r4, r11",
+    "stm r2!, {{r3, r4}}",
+    "str r2, [r5, #36]",
+    "ldr r1, [r5, #40]",
     "cmp r2, r1",
-    "bne 0b",
+    "beq 5f",
+    "b 0b",
+    "5:",
+    "end equalinfo_sums",
+    ".ltorg",
+    // One row at a time: r8 its chunk, r9 its sum, r10 where its gate is, r11 its place, r12 and lr as above.
+    "begin equalinfo_sums_gated",
+    "ldr r1, [r0, #44]",
+    "mov r10, r1",
+    "ldr r2, [r0, #36]",
+    "mov r11, r2",
+    "split_rows",
+    "b 0f",
+    "7:",
+    "mov r10, r1",
+    "mov r11, r2",
+    "subs r0, #64",
+    "ldm r5!, {{r1, r2}}",
+    "mov r9, r2",
+    ".irp column, 0, 8, 16, 24, 32, 40, 48, 56",
+    "ldm r1!, {{r3, r4, r5}}",
+    "mov r8, r3",
+    "four \\column",
+    "add r8, r2",
+    "ldm r1!, {{r4, r5}}",
+    "four \\column+4",
+    "chunk r8, r9",
+    ".endr",
+    "cmp r1, r12",
+    "beq 3f",
+    "2:",
+    "excess ldrsb, r0, r9",
+    "cmp r1, r12",
+    "bne 2b",
+    "3:",
+    "cmp r1, lr",
+    "beq 5f",
+    "4:",
+    "excess ldrb, r0, r9",
+    "cmp r1, lr",
+    "bne 4b",
+    "5:",
+    "mov r2, r11",
+    "subs r2, #4",
+    "mov r3, r9",
+    "str r3, [r2]",
+    "adds r0, #64",
+    "ldr r5, [sp]",
+    "0:",
+    "mov r1, r10",
+    "mov r2, r11",
+    "ldr r4, [r5, #40]",
+    "1:",
+    "cmp r2, r4",
+    "beq 6f",
+    "adds r0, #64",
+    "adds r2, #4",
+    "ldm r1!, {{r3}}",
+    "cmp r3, #0",
+    "ble 1b",
+    "b 7b",
+    "6:",
     "end equalinfo_sums_gated",
+    ".ltorg",
     // The listed activations up to lr, in columns whose bytes `load` widens: r0 the column, r2 an entry and then its activation.
     ".macro listed load",
     "cmp r1, lr",
