@@ -11,10 +11,10 @@ use core::arch::{asm, global_asm};
 
 use equalinfo_codec::m1::image::HEAD;
 use equalinfo_codec::m1::ops::{NormShift, norm_inverse};
-use equalinfo_codec::m1::{Activations, Kernels, Matrix, Portable, Requantizer};
+use equalinfo_codec::m1::{Activations, Kernels, Lists, Matrix, Portable, Requantizer, list_nonzero};
 
 use equalinfo_codec::m1::kernels::bias;
-use super::rows::{self, Form, Job, Prepared, in_words, job};
+use super::rows::{self, Form, Job, Normalize, Prepared, in_words, job};
 use super::wide::Wide;
 
 /// `SMLAD` for sums, `SMULWB` for requantization, both for attention.
@@ -34,7 +34,10 @@ impl Kernels for Dsp {
 
     #[inline]
     fn prepare_sparse<'a>(activations: &'a [i8], scratch: &'a mut [i32]) -> Prepared<'a> {
-        Prepared::sparse(activations, scratch, activations.len() / 2, widened)
+        match list_nonzero(activations, scratch) {
+            Some(Lists { even, all }) => Prepared::listed(activations, scratch.get(..all).unwrap_or_default(), even),
+            None => Prepared::dense(activations, scratch, widened),
+        }
     }
 
     #[inline]
@@ -137,15 +140,6 @@ struct ReGlu {
     /// The requantizer's, less 16.
     shift: u32,
     end: *const i8,
-}
-
-/// What [`equalinfo_normalize`] works with.
-#[repr(C)]
-struct Normalize {
-    left: u32,
-    right: u32,
-    inverse: i32,
-    end: *const i32,
 }
 
 impl Job {

@@ -3,7 +3,7 @@
 use core::ptr;
 
 use equalinfo_codec::m1::kernels::bias;
-use equalinfo_codec::m1::{Kernels, Lists, Matrix, Portable, list_nonzero};
+use equalinfo_codec::m1::{Kernels, Matrix, Portable};
 
 /// Activations, and how they are multiplied.
 #[derive(Debug)]
@@ -23,15 +23,9 @@ impl<'a> Prepared<'a> {
         Self { activations, form, bias }
     }
 
-    /// A list if it has no more entries than `most`, otherwise as [`Self::dense`].
-    pub fn sparse(activations: &'a [i8], scratch: &'a mut [i32], most: usize, widen: Widen<'a>) -> Self {
-        match list_nonzero(activations, scratch, most) {
-            Some(Lists { even, all }) => {
-                let form = Form::Listed(scratch.get(..all).unwrap_or_default(), even);
-                Self { activations, form, bias: bias(activations) }
-            }
-            None => Self::dense(activations, scratch, widen),
-        }
+    /// Those that are not zero, in a list.
+    pub fn listed(activations: &'a [i8], list: &'a [i32], even: usize) -> Self {
+        Self { activations, form: Form::Listed(list, even), bias: bias(activations) }
     }
 }
 
@@ -66,6 +60,15 @@ pub struct Job {
     pub gates: *const i32,
     /// The end of the first part of a list.
     first_end: *const i32,
+}
+
+/// What the last step of a norm works with.
+#[repr(C)]
+pub struct Normalize {
+    pub left: u32,
+    pub right: u32,
+    pub inverse: i32,
+    pub end: *const i32,
 }
 
 impl Job {

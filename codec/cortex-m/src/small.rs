@@ -9,11 +9,13 @@
 //! Invariant: the sums are exact, so their order does not matter and the bits are those of the portable loop.
 
 use core::arch::global_asm;
+use core::ops::Range;
 
-use equalinfo_codec::m1::image::row_weights;
+use equalinfo_codec::m1::image::{HEAD, row_weights};
+use equalinfo_codec::m1::ops::{NormShift, norm_inverse};
 use equalinfo_codec::m1::{Kernels, Matrix, Portable, Requantizer};
 
-use super::rows::{self, Form, Job, Prepared, in_words, job};
+use super::rows::{self, Form, Job, Normalize, Prepared, in_words, job};
 
 /// Sums and their requantization in assembly.
 #[derive(Debug)]
@@ -29,7 +31,18 @@ impl Kernels for Small {
 
     #[inline(never)]
     fn prepare_sparse<'a>(activations: &'a [i8], scratch: &'a mut [i32]) -> Prepared<'a> {
-        Prepared::sparse(activations, scratch, activations.len(), split)
+        if scratch.len() < activations.len() || activations.is_empty() || !activations.len().is_multiple_of(2) {
+            return Self::prepare(activations, scratch);
+        }
+        let Range { start, end } = activations.as_ptr_range();
+        let list = scratch.as_mut_ptr();
+        // SAFETY: there are pairs of activations, at least one, and room for all of them.
+        let (even, all) = unsafe {
+            let odd = equalinfo_list(start, end, list, 0);
+            let end = equalinfo_list(start.wrapping_add(1), end.wrapping_add(1), odd, 1);
+            (odd.offset_from_unsigned(list), end.offset_from_unsigned(list))
+        };
+        Prepared::listed(activations, scratch.get(..all).unwrap_or_default(), even)
     }
 
     #[inline(never)]
@@ -59,7 +72,26 @@ impl Kernels for Small {
 
     #[inline(never)]
     fn norm(x: &[i32], constant: u32, activations: &mut [i8]) {
-        Portable::norm(x, constant, activations);
+        if x.len() != activations.len() || !x.len().is_multiple_of(4) || x.is_empty() {
+            return Portable::norm(x, constant, activations);
+        }
+        let end = x.as_ptr_range().end;
+        // SAFETY: there is a multiple of four numbers, at least four, and as many activations.
+        unsafe {
+            let NormShift { left, right } = NormShift::new(equalinfo_bits(x.as_ptr(), end));
+            let inverse = norm_inverse(constant, equalinfo_squares(x.as_ptr(), end, left, right));
+            equalinfo_normalize(x.as_ptr(), activations.as_mut_ptr(), &Normalize { left, right, inverse, end });
+        }
+    }
+
+    #[inline]
+    fn accumulate(weight: i32, values: &[i8; HEAD], sums: &mut [i32]) {
+        if sums.len() >= HEAD {
+            // SAFETY: there is a sum for each of 64 values.
+            unsafe { equalinfo_accumulate(weight, values.as_ptr(), sums.as_mut_ptr(), values.as_ptr_range().end) }
+        } else {
+            Portable::accumulate(weight, values, sums);
+        }
     }
 
     #[inline]
@@ -86,8 +118,13 @@ fn split<'a>(activations: &[i8], scratch: &'a mut [i32]) -> Option<(Form<'a>, i3
     for (first, (words, chunk)) in
         (0..).step_by(8).zip(chunks.as_chunks_mut::<5>().0.iter_mut().zip(activations.as_chunks::<8>().0))
     {
+        // SAFETY: there are eight activations and five words.
+        let size = unsafe { equalinfo_chunk(chunk, words) };
+        let mut excess = size.wrapping_sub(MOST);
+        if excess <= 0 {
+            continue;
+        }
         let mut chunk = *chunk;
-        let mut excess = chunk.iter().map(|x| i32::from(x.unsigned_abs())).sum::<i32>().wrapping_sub(MOST);
         while excess > 0 {
             let (column, largest) = (first..).zip(&mut chunk).max_by_key(|(_, x)| x.unsigned_abs())?;
             let size = excess.min(largest.unsigned_abs().into());
@@ -105,12 +142,8 @@ fn split<'a>(activations: &[i8], scratch: &'a mut [i32]) -> Option<(Form<'a>, i3
             *list.get_mut(place)? = [column, cut];
             all = all.wrapping_add(1);
         }
-        let [x0, x1, x2, x3, x4, x5, x6, x7] = chunk.map(i32::from);
-        let (a, b) = (x2.wrapping_add(x0 << 16), x3.wrapping_add(x1 << 16));
-        let (c, d) = (x6.wrapping_add(x4 << 16), x7.wrapping_add(x5 << 16));
-        let sum = a.wrapping_add(b).wrapping_add(c).wrapping_add(d);
-        let start = 0x8000i32.wrapping_sub(sum.wrapping_mul(0x0080_0080));
-        *words = [start, a, b.wrapping_sub(a << 8), c, d.wrapping_sub(c << 8)];
+        // SAFETY: as above.
+        unsafe { equalinfo_chunk(&chunk, words) };
     }
     let end = |entries: usize| CHUNKS.wrapping_add(entries << 1);
     Some((Form::Widened(scratch.get(..end(all))?, end(odd)), bias))
@@ -144,6 +177,18 @@ unsafe extern "C" {
     fn equalinfo_sums_gated(job: &mut Job);
     /// Rows times listed activations, four rows at a time.
     fn equalinfo_sums_listed(job: &mut Job);
+    /// Splits eight activations into what [`equalinfo_sums`] multiplies with, and adds their absolute values up.
+    fn equalinfo_chunk(activations: &[i8; 8], words: &mut [i32; 5]) -> i32;
+    /// Lists every second activation that is not zero, from that of a column on; where the list ends.
+    fn equalinfo_list(activations: *const i8, end: *const i8, list: *mut i32, column: u32) -> *mut i32;
+    /// Adds a weight times each of a multiple of eight values to its sum.
+    fn equalinfo_accumulate(weight: i32, values: *const i8, sums: *mut i32, values_end: *const i8);
+    /// The bits that any of the absolute values has, of a multiple of four.
+    fn equalinfo_bits(x: *const i32, end: *const i32) -> u32;
+    /// The sum of the squares of a multiple of four numbers, shifted to the left and then to the right to 16 bits.
+    fn equalinfo_squares(x: *const i32, end: *const i32, left: u32, right: u32) -> u64;
+    /// These numbers times the inverse, shifted by 20 with rounding, clamped to activations.
+    fn equalinfo_normalize(x: *const i32, activations: *mut i8, job: &Normalize);
     /// Requantizes sums, shifted to the left.
     fn equalinfo_requantize(sums: *mut i32, end: *const i32, requantizers: *const [u8; 4], scale: u32);
 }
@@ -400,6 +445,161 @@ global_asm!(
     "store",
     "bne 0b",
     "end equalinfo_sums_listed",
+    // r0 activations, r1 words, r2 and r3 where two columns are, r4 and r5 activations of four columns, r12 the absolute values, lr the sum of r4 and r5.
+    ".macro function name",
+    ".section .text.\\name, \"ax\", %progbits",
+    ".global \\name",
+    ".type \\name, %function",
+    ".thumb_func",
+    "\\name:",
+    "push {{r4, r5, r6, r7, lr}}",
+    ".endm",
+    ".macro size x, sign",
+    "asrs \\sign, \\x, #31",
+    "adds r6, \\x, \\sign",
+    "eors r6, \\sign",
+    "add r12, r6",
+    ".endm",
+    "function equalinfo_chunk",
+    "movs r2, #0",
+    "movs r3, #1",
+    "mov r12, r2",
+    "mov lr, r2",
+    "adds r1, #4",
+    ".rept 2",
+    "ldrsb r4, [r0, r2]",
+    "ldrsb r5, [r0, r3]",
+    "size r4, r7",
+    "size r5, r7",
+    "lsls r4, r4, #16",
+    "lsls r5, r5, #16",
+    "adds r0, #2",
+    "ldrsb r6, [r0, r2]",
+    "adds r4, r4, r6",
+    "size r6, r7",
+    "ldrsb r6, [r0, r3]",
+    "adds r5, r5, r6",
+    "size r6, r7",
+    "adds r0, #2",
+    "add lr, r4",
+    "add lr, r5",
+    "lsls r6, r4, #8",
+    "subs r5, r5, r6",
+    "stm r1!, {{r4, r5}}",
+    ".endr",
+    "lsls r3, r3, #15",
+    "mov r4, lr",
+    "lsls r5, r4, #7",
+    "subs r3, r3, r5",
+    "lsls r5, r4, #23",
+    "subs r3, r3, r5",
+    "subs r1, #20",
+    "str r3, [r1]",
+    "mov r0, r12",
+    "pop {{r4, r5, r6, r7, pc}}",
+    ".size equalinfo_chunk, . - equalinfo_chunk",
+    "function equalinfo_list",
+    "1:",
+    "ldrb r4, [r0]",
+    "cmp r4, #0",
+    "beq 2f",
+    "lsls r4, r4, #24",
+    "asrs r4, r4, #8",
+    "orrs r4, r3",
+    "stm r2!, {{r4}}",
+    "2:",
+    "adds r3, #2",
+    "adds r0, #2",
+    "cmp r0, r1",
+    "bne 1b",
+    "mov r0, r2",
+    "pop {{r4, r5, r6, r7, pc}}",
+    ".size equalinfo_list, . - equalinfo_list",
+    // r3 and r7 where two values are, r4 and r5 their sums, r12 the end.
+    "function equalinfo_accumulate",
+    "mov r12, r3",
+    "movs r3, #0",
+    "movs r7, #1",
+    "1:",
+    ".rept 4",
+    "ldr r4, [r2]",
+    "ldr r5, [r2, #4]",
+    "ldrsb r6, [r1, r3]",
+    "muls r6, r0, r6",
+    "adds r4, r4, r6",
+    "ldrsb r6, [r1, r7]",
+    "muls r6, r0, r6",
+    "adds r5, r5, r6",
+    "stm r2!, {{r4, r5}}",
+    "adds r1, #2",
+    ".endr",
+    "cmp r1, r12",
+    "bne 1b",
+    "pop {{r4, r5, r6, r7, pc}}",
+    ".size equalinfo_accumulate, . - equalinfo_accumulate",
+    "function equalinfo_bits",
+    "movs r2, #0",
+    "1:",
+    ".rept 4",
+    "ldm r0!, {{r3}}",
+    "asrs r4, r3, #31",
+    "eors r3, r4",
+    "subs r3, r3, r4",
+    "orrs r2, r3",
+    ".endr",
+    "cmp r0, r1",
+    "bne 1b",
+    "mov r0, r2",
+    "pop {{r4, r5, r6, r7, pc}}",
+    ".size equalinfo_bits, . - equalinfo_bits",
+    // r4 and r5 the sum, r6 zero.
+    "function equalinfo_squares",
+    "movs r4, #0",
+    "movs r5, #0",
+    "movs r6, #0",
+    "1:",
+    ".rept 4",
+    "ldm r0!, {{r7}}",
+    "lsls r7, r2",
+    "asrs r7, r3",
+    "muls r7, r7, r7",
+    "adds r4, r4, r7",
+    "adcs r5, r6",
+    ".endr",
+    "cmp r0, r1",
+    "bne 1b",
+    "mov r0, r4",
+    "mov r1, r5",
+    "pop {{r4, r5, r6, r7, pc}}",
+    ".size equalinfo_squares, . - equalinfo_squares",
+    // r2 the shift to the left, r3 to the right, r4 the inverse, r5 the half that rounding adds, r6 a number, r7 the largest activation, r12 the end.
+    "function equalinfo_normalize",
+    "ldm r2, {{r2, r3, r4, r5}}",
+    "mov r12, r5",
+    "movs r5, #1",
+    "lsls r5, r5, #19",
+    "movs r7, #127",
+    "1:",
+    "ldm r0!, {{r6}}",
+    "lsls r6, r2",
+    "asrs r6, r3",
+    "muls r6, r4, r6",
+    "adds r6, r6, r5",
+    "asrs r6, r6, #20",
+    "cmp r6, r7",
+    "ble 2f",
+    "mov r6, r7",
+    "2:",
+    "cmn r6, r7",
+    "bge 3f",
+    "rsbs r6, r7, #0",
+    "3:",
+    "strb r6, [r1]",
+    "adds r1, #1",
+    "cmp r0, r12",
+    "bne 1b",
+    "pop {{r4, r5, r6, r7, pc}}",
+    ".size equalinfo_normalize, . - equalinfo_normalize",
     // r0 the sums, r1 their end, r2 requantizers, r3 the scale, r4 a sum, r5 a requantizer and then its shift, r6 its multiplier, r7 the lower half of the sum.
     // What the shift moves out last is the half that rounding adds.
     ".section .text.equalinfo_requantize, \"ax\", %progbits",

@@ -121,10 +121,11 @@ pub struct Lists {
     pub all: usize,
 }
 
-/// Lists the activations that are not zero if they are `most` at most: the column in the lower half of a word, the
-/// activation in the upper.
-pub fn list_nonzero(activations: &[i8], scratch: &mut [i32], most: usize) -> Option<Lists> {
-    let most = scratch.len().min(most);
+/// Lists the activations that are not zero, if they are few enough for that to pay: the column in the lower half of a
+/// word, the activation in the upper.
+pub fn list_nonzero(activations: &[i8], scratch: &mut [i32]) -> Option<Lists> {
+    // A product from the list takes up to twice the instructions of one of a whole row.
+    let most = scratch.len().min(activations.len() / 2);
     let mut lists = Lists { even: 0, all: 0 };
     for odd in [false, true] {
         lists.even = lists.all;
@@ -158,8 +159,7 @@ impl Kernels for Portable {
 
     #[inline]
     fn prepare_sparse<'a>(activations: &'a [i8], scratch: &'a mut [i32]) -> Activations<'a> {
-        // A product from the list takes up to twice the instructions of one of a whole row.
-        let lists = if LISTS { list_nonzero(activations, scratch, activations.len() / 2) } else { None };
+        let lists = if LISTS { list_nonzero(activations, scratch) } else { None };
         let nonzero = lists.and_then(|lists| scratch.get(..lists.all)?.split_at_checked(lists.even));
         Activations { nonzero: nonzero.map(<[_; 2]>::from), ..Activations::dense(activations) }
     }
@@ -288,7 +288,7 @@ mod tests {
             prop_assert_eq!(&out[..], &expected);
 
             let mut scratch = [0; 128];
-            let lists = list_nonzero(&activations, &mut scratch, 64);
+            let lists = list_nonzero(&activations, &mut scratch);
             let count = activations.iter().filter(|&&activation| activation != 0).count();
             prop_assert_eq!(lists.map(|lists| lists.all), (count <= 64).then_some(count));
             if let Some(lists) = lists {
@@ -297,7 +297,7 @@ mod tests {
                 out.fill(i32::MIN);
                 Portable::project(&matrix, &listed, scale, &mut out);
                 prop_assert_eq!(&out[..], &expected);
-                prop_assert_eq!(list_nonzero(&activations, &mut scratch[..count.saturating_sub(1)], 64).is_some(), count == 0);
+                prop_assert_eq!(list_nonzero(&activations, &mut scratch[..count.saturating_sub(1)]).is_some(), count == 0);
             }
 
             out.fill(i32::MIN);
