@@ -57,7 +57,13 @@ impl Frequencies {
     /// `weight` is called twice for each byte and must answer the same both times.
     #[inline]
     pub fn set_weights(&mut self, weight: impl Fn(u8) -> u16) {
-        let sum: u32 = (0..256u16).map(|byte| u32::from(weight(byte as u8))).sum();
+        let sum = (0..256u16).map(|byte| u32::from(weight(byte as u8))).sum();
+        self.set_weights_of(sum, weight);
+    }
+
+    /// As [`Self::set_weights`], for weights whose sum is known.
+    #[inline]
+    pub(crate) fn set_weights_of(&mut self, sum: u32, weight: impl Fn(u8) -> u16) {
         // The inverse in two digits of 16 bits, and what lies below a byte times the inverse as a sum in two digits:
         // small cores have neither a division nor a multiplication of 64 bits. A weight times the inverse is below 2^40.
         let Some(quotient) = SHARED.checked_div(sum) else {
@@ -70,9 +76,12 @@ impl Frequencies {
         for (byte, start) in (0..256u16).zip(&mut self.starts) {
             *start = byte * Self::MINIMUM + (below >> 8) as u16;
             let weight = u32::from(weight(byte as u8));
-            fraction += weight * low;
-            below += weight * high + (fraction >> 16);
-            fraction &= 0xffff;
+            // As for most bytes it is not.
+            if weight != 0 {
+                fraction += weight * low;
+                below += weight * high + (fraction >> 16);
+                fraction &= 0xffff;
+            }
         }
     }
 
@@ -121,8 +130,9 @@ impl Frequencies {
 
     /// The 256 counts in byte order.
     pub fn counts(&self) -> impl Iterator<Item = u32> + '_ {
-        let ends = self.starts.iter().skip(1).map(|&start| u32::from(start)).chain([Self::TOTAL]);
-        self.starts.iter().zip(ends).map(|(&start, end)| end.wrapping_sub(u32::from(start)))
+        let ([_, ends @ ..], [.., last]) = (&self.starts, self.starts);
+        let counts = self.starts.iter().zip(ends).map(|(&start, &end)| u32::from(end.wrapping_sub(start)));
+        counts.chain([Self::TOTAL - u32::from(last)])
     }
 
     /// The byte whose interval holds `target`, which is below 2^16.

@@ -31,12 +31,12 @@ impl Kernels for Small {
 
     #[inline(never)]
     fn prepare_sparse<'a>(activations: &'a [i8], scratch: &'a mut [i32]) -> Prepared<'a> {
-        if scratch.len() < activations.len() || activations.is_empty() || !activations.len().is_multiple_of(2) {
+        if scratch.len() < activations.len() || !in_fours(activations) {
             return Self::prepare(activations, scratch);
         }
         let Range { start, end } = activations.as_ptr_range();
         let list = scratch.as_mut_ptr();
-        // SAFETY: there are pairs of activations, at least one, and room for all of them.
+        // SAFETY: there are pairs of activations, an even number of them, and room for all.
         let (even, all) = unsafe {
             let odd = equalinfo_list(start, end, list, 0);
             let end = equalinfo_list(start.wrapping_add(1), end.wrapping_add(1), odd, 1);
@@ -47,14 +47,14 @@ impl Kernels for Small {
 
     #[inline(never)]
     fn project(rows: &Matrix, activations: &Prepared<'_>, scale: u32, out: &mut [i32]) {
-        match job(rows, activations, scale, out) {
-            // SAFETY: as `job` says.
-            (Some(mut job), true) => unsafe { equalinfo_sums(&mut job) },
-            // SAFETY: as `job` says.
-            (Some(mut job), false) => unsafe { equalinfo_sums_listed(&mut job) },
-            (None, _) => sums(rows, activations.activations, out),
-        }
-        requantize(rows, scale, out);
+        sums(rows, activations, out);
+        requantize(rows, scale, out, equalinfo_requantize);
+    }
+
+    #[inline(never)]
+    fn project_gates(rows: &Matrix, activations: &Prepared<'_>, out: &mut [i32]) {
+        sums(rows, activations, out);
+        requantize(rows, 0, out, equalinfo_requantize_positive);
     }
 
     #[inline(never)]
@@ -64,7 +64,7 @@ impl Kernels for Small {
                 job.gates = gates.as_ptr();
                 // SAFETY: as `job` says, and there is a gate for every row.
                 unsafe { equalinfo_sums_gated(&mut job) };
-                requantize(rows, 0, out);
+                requantize(rows, 0, out, equalinfo_requantize);
             }
             _ => Self::project(rows, activations, 0, out),
         }
@@ -72,7 +72,7 @@ impl Kernels for Small {
 
     #[inline(never)]
     fn norm(x: &[i32], constant: u32, activations: &mut [i8]) {
-        if x.len() != activations.len() || !x.len().is_multiple_of(4) || x.is_empty() {
+        if x.len() != activations.len() || !in_fours(x) {
             return Portable::norm(x, constant, activations);
         }
         let end = x.as_ptr_range().end;
@@ -116,7 +116,7 @@ fn split<'a>(activations: &[i8], scratch: &'a mut [i32]) -> Option<(Form<'a>, i3
     let list = rest.as_chunks_mut::<2>().0;
     let (mut odd, mut all, mut bias) = (0usize, 0usize, 0);
     for (first, (words, chunk)) in
-        (0..).step_by(8).zip(chunks.as_chunks_mut::<5>().0.iter_mut().zip(activations.as_chunks::<8>().0))
+        (0i32..).step_by(8).zip(chunks.as_chunks_mut::<5>().0.iter_mut().zip(activations.as_chunks::<8>().0))
     {
         // SAFETY: there are eight activations and five words.
         let size = unsafe { equalinfo_chunk(chunk, words) };
@@ -126,11 +126,17 @@ fn split<'a>(activations: &[i8], scratch: &'a mut [i32]) -> Option<(Form<'a>, i3
         }
         let mut chunk = *chunk;
         while excess > 0 {
-            let (column, largest) = (first..).zip(&mut chunk).max_by_key(|(_, x)| x.unsigned_abs())?;
-            let size = excess.min(largest.unsigned_abs().into());
-            let cut = size.wrapping_mul(largest.signum().into());
-            *largest = largest.wrapping_sub(cut as i8);
+            let (mut place, mut largest) = (0usize, 0i32);
+            for (i, &x) in (0..).zip(&chunk) {
+                if i32::from(x).abs() > largest.abs() {
+                    (place, largest) = (i, x.into());
+                }
+            }
+            let size = excess.min(largest.abs());
+            let cut = if largest < 0 { size.wrapping_neg() } else { size };
             excess = excess.wrapping_sub(size);
+            chunk[place & 7] = largest.wrapping_sub(cut) as i8;
+            let column = first.wrapping_add(place as i32);
             let place = if column % 2 == 0 { all } else { odd };
             if column % 2 == 0 {
                 bias -= cut << 7;
@@ -149,25 +155,39 @@ fn split<'a>(activations: &[i8], scratch: &'a mut [i32]) -> Option<(Form<'a>, i3
     Some((Form::Widened(scratch.get(..end(all))?, end(odd)), bias))
 }
 
-/// Rows times activations in any form, in less code than the portable loop's.
-fn sums(rows: &Matrix, activations: &[i8], out: &mut [i32]) {
-    for (out, row) in out.iter_mut().zip(rows.weights.chunks_exact(rows.width.max(1))) {
-        let products = row_weights(row).zip(activations).map(|(weight, &a)| i32::from(weight) * i32::from(a));
-        *out = products.fold(0, i32::wrapping_add);
+/// Rows times activations.
+fn sums(rows: &Matrix, activations: &Prepared<'_>, out: &mut [i32]) {
+    match job(rows, activations, 0, out) {
+        // SAFETY: as `job` says.
+        (Some(mut job), true) => unsafe { equalinfo_sums(&mut job) },
+        // SAFETY: as `job` says.
+        (Some(mut job), false) => unsafe { equalinfo_sums_listed(&mut job) },
+        // In less code than the portable loop's.
+        (None, _) => {
+            for (out, row) in out.iter_mut().zip(rows.weights.chunks_exact(rows.width.max(1))) {
+                let pairs = row_weights(row).zip(activations.activations);
+                *out = pairs.fold(0, |sum: i32, (weight, &a)| sum.wrapping_add(i32::from(weight) * i32::from(a)));
+            }
+        }
     }
 }
 
 /// Puts the numbers that rows give in the place of their sums.
-fn requantize(rows: &Matrix, scale: u32, out: &mut [i32]) {
-    if rows.requantizers.len() >= out.len() && !out.is_empty() && in_words(rows.requantizers) {
+fn requantize(rows: &Matrix, scale: u32, out: &mut [i32], all: unsafe extern "C" fn(*mut i32, *const i32, *const [u8; 4], u32)) {
+    if rows.requantizers.len() >= out.len() && in_fours(out) && in_words(rows.requantizers) {
         let end = out.as_ptr_range().end;
-        // SAFETY: there is a requantizer in a word for each of the sums, of which there is at least one.
-        unsafe { equalinfo_requantize(out.as_mut_ptr(), end, rows.requantizers.as_ptr(), scale) }
+        // SAFETY: there is a requantizer in a word for each of the sums, of which there is a multiple of four.
+        unsafe { all(out.as_mut_ptr(), end, rows.requantizers.as_ptr(), scale) }
     } else {
         for (out, requantizer) in out.iter_mut().zip(rows.requantizers) {
             *out = Requantizer::from_image(*requantizer).apply(*out << scale);
         }
     }
+}
+
+/// Whether there are some of these, and a multiple of four.
+fn in_fours<T>(values: &[T]) -> bool {
+    !values.is_empty() && values.len().is_multiple_of(4)
 }
 
 unsafe extern "C" {
@@ -179,7 +199,7 @@ unsafe extern "C" {
     fn equalinfo_sums_listed(job: &mut Job);
     /// Splits eight activations into what [`equalinfo_sums`] multiplies with, and adds their absolute values up.
     fn equalinfo_chunk(activations: &[i8; 8], words: &mut [i32; 5]) -> i32;
-    /// Lists every second activation that is not zero, from that of a column on; where the list ends.
+    /// Lists every second activation that is not zero, from that of a column on, and a zero if their number is odd; where the list ends.
     fn equalinfo_list(activations: *const i8, end: *const i8, list: *mut i32, column: u32) -> *mut i32;
     /// Adds a weight times each of a multiple of eight values to its sum.
     fn equalinfo_accumulate(weight: i32, values: *const i8, sums: *mut i32, values_end: *const i8);
@@ -191,6 +211,8 @@ unsafe extern "C" {
     fn equalinfo_normalize(x: *const i32, activations: *mut i8, job: &Normalize);
     /// Requantizes sums, shifted to the left.
     fn equalinfo_requantize(sums: *mut i32, end: *const i32, requantizers: *const [u8; 4], scale: u32);
+    /// The same for those that are positive.
+    fn equalinfo_requantize_positive(sums: *mut i32, end: *const i32, requantizers: *const [u8; 4], scale: u32);
 }
 
 // Registers, unless said otherwise: r0 and r2 activations, r1 where they are, r3 a weight, r4 to r7 where the four rows are, r8 to r11
@@ -259,10 +281,10 @@ global_asm!(
     "adds r2, r2, r3",
     ".endm",
     // The rest of a row's chunk in r2.
-    ".macro chunk chunk, sum",
+    ".macro chunk chunk, sum, add",
     "add r2, \\chunk",
     "asrs r2, r2, #16",
-    "add \\sum, r2",
+    "\\add \\sum, r2",
     ".endm",
     // An entry of what is left of an activation, for one or two rows and their sums.
     ".macro excess load, row, sum, second, second_sum",
@@ -303,13 +325,7 @@ global_asm!(
     "cmp r2, r1",
     ".endm",
     // r8 and r9 two rows' chunks, r10 and r11 their sums, r12 the end of the excess of odd columns, lr that of all, r6 and r7 what splits a word.
-    "begin equalinfo_sums",
-    "split_rows",
-    "0:",
-    "ldm r5!, {{r1, r2}}",
-    "mov r10, r2",
-    "mov r11, r2",
-    ".irp column, 0, 8, 16, 24, 32, 40, 48, 56",
+    ".macro two_chunks column, add",
     "ldm r1!, {{r3, r4, r5}}",
     "mov r8, r3",
     "mov r9, r3",
@@ -319,9 +335,17 @@ global_asm!(
     "add r9, r2",
     "ldm r1!, {{r4, r5}}",
     "four \\column+4",
-    "chunk r8, r10",
+    "chunk r8, r10, \\add",
     "four \\column+68",
-    "chunk r9, r11",
+    "chunk r9, r11, \\add",
+    ".endm",
+    "begin equalinfo_sums",
+    "split_rows",
+    "0:",
+    "ldr r1, [r5]",
+    "two_chunks 0, mov",
+    ".irp column, 8, 16, 24, 32, 40, 48, 56",
+    "two_chunks \\column, add",
     ".endr",
     "mov r3, r0",
     "adds r3, #64",
@@ -334,6 +358,10 @@ global_asm!(
     "2:",
     "cmp r1, lr",
     "beq 4f",
+    "ldr r2, [sp]",
+    "ldr r2, [r2, #4]",
+    "add r10, r2",
+    "add r11, r2",
     "3:",
     "excess ldrb, r0, r10, r3, r11",
     "cmp r1, lr",
@@ -365,7 +393,8 @@ global_asm!(
     "mov r10, r1",
     "mov r11, r2",
     "subs r0, #64",
-    "ldm r5!, {{r1, r2}}",
+    "ldr r1, [r5]",
+    "movs r2, #0",
     "mov r9, r2",
     ".irp column, 0, 8, 16, 24, 32, 40, 48, 56",
     "ldm r1!, {{r3, r4, r5}}",
@@ -374,7 +403,7 @@ global_asm!(
     "add r8, r2",
     "ldm r1!, {{r4, r5}}",
     "four \\column+4",
-    "chunk r8, r9",
+    "chunk r8, r9, add",
     ".endr",
     "cmp r1, r12",
     "beq 3f",
@@ -385,6 +414,9 @@ global_asm!(
     "3:",
     "cmp r1, lr",
     "beq 5f",
+    "ldr r2, [sp]",
+    "ldr r2, [r2, #4]",
+    "add r9, r2",
     "4:",
     "excess ldrb, r0, r9",
     "cmp r1, lr",
@@ -417,10 +449,12 @@ global_asm!(
     "cmp r1, lr",
     "beq 2f",
     "1:",
+    ".rept 2",
     "ldm r1!, {{r2}}",
     "uxth r0, r2",
     "asrs r2, r2, #16",
     "column \\load, r0, r2",
+    ".endr",
     "cmp r1, lr",
     "bne 1b",
     "2:",
@@ -499,6 +533,7 @@ global_asm!(
     "pop {{r4, r5, r6, r7, pc}}",
     ".size equalinfo_chunk, . - equalinfo_chunk",
     "function equalinfo_list",
+    "mov r12, r2",
     "1:",
     "ldrb r4, [r0]",
     "cmp r4, #0",
@@ -512,6 +547,13 @@ global_asm!(
     "adds r0, #2",
     "cmp r0, r1",
     "bne 1b",
+    "mov r0, r12",
+    "eors r0, r2",
+    "lsls r0, r0, #29",
+    "bpl 3f",
+    "movs r4, #0",
+    "stm r2!, {{r4}}",
+    "3:",
     "mov r0, r2",
     "pop {{r4, r5, r6, r7, pc}}",
     ".size equalinfo_list, . - equalinfo_list",
@@ -600,18 +642,11 @@ global_asm!(
     "bne 1b",
     "pop {{r4, r5, r6, r7, pc}}",
     ".size equalinfo_normalize, . - equalinfo_normalize",
-    // r0 the sums, r1 their end, r2 requantizers, r3 the scale, r4 a sum, r5 a requantizer and then its shift, r6 its multiplier, r7 the lower half of the sum.
+    // r0 the sums, r1 zero, r2 requantizers, r3 the scale, r4 a sum, r5 a requantizer and then its shift, r6 its multiplier, r7 the lower half of the sum, r12 the end.
     // What the shift moves out last is the half that rounding adds.
-    ".section .text.equalinfo_requantize, \"ax\", %progbits",
-    ".global equalinfo_requantize",
-    ".type equalinfo_requantize, %function",
-    ".thumb_func",
-    "equalinfo_requantize:",
-    "push {{r4, r5, r6, r7, lr}}",
-    "1:",
-    "ldr r4, [r0]",
+    // A sum that has been loaded.
+    ".macro requantized",
     "lsls r4, r4, r3",
-    "ldm r2!, {{r5}}",
     "uxth r6, r5",
     "lsrs r5, r5, #16",
     "subs r5, #16",
@@ -622,13 +657,41 @@ global_asm!(
     "lsrs r7, r7, #16",
     "adds r4, r4, r7",
     "asrs r4, r4, r5",
-    "movs r7, #0",
-    "adcs r4, r7",
+    "adcs r4, r1",
     "stm r0!, {{r4}}",
-    "cmp r0, r1",
+    ".endm",
+    "function equalinfo_requantize",
+    "mov r12, r1",
+    "movs r1, #0",
+    "1:",
+    ".rept 4",
+    "ldr r4, [r0]",
+    "ldm r2!, {{r5}}",
+    "requantized",
+    ".endr",
+    "cmp r0, r12",
     "bne 1b",
     "pop {{r4, r5, r6, r7, pc}}",
     ".size equalinfo_requantize, . - equalinfo_requantize",
+    "function equalinfo_requantize_positive",
+    "mov r12, r1",
+    "movs r1, #0",
+    "b 2f",
+    "1:",
+    "adds r0, #4",
+    "cmp r0, r12",
+    "beq 3f",
+    "2:",
+    "ldm r2!, {{r5}}",
+    "ldr r4, [r0]",
+    "cmp r4, #0",
+    "ble 1b",
+    "requantized",
+    "cmp r0, r12",
+    "bne 2b",
+    "3:",
+    "pop {{r4, r5, r6, r7, pc}}",
+    ".size equalinfo_requantize_positive, . - equalinfo_requantize_positive",
     // r2 a number of the first vector, r3 one of the second and then their product, r4 and r5 where two columns are, r7 the sum, r12 the end.
     ".section .text.equalinfo_dot, \"ax\", %progbits",
     ".global equalinfo_dot",

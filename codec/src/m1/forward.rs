@@ -256,7 +256,7 @@ impl<'a, 'b, K: Kernels> M1<'a, 'b, K> {
         let linears = rest.get_mut(..BLOCK).unwrap_or_default();
         let rows = blocks(&layer.gate).zip(blocks(&layer.linear));
         for ((gate, linear), hidden) in rows.zip(memory.hidden.as_chunks_mut::<BLOCK>().0) {
-            K::project(&gate, &activations, 0, gates);
+            K::project_gates(&gate, &activations, gates);
             K::project_gated(&linear, &activations, gates, linears);
             K::reglu(layer.reglu, gates, linears, hidden);
         }
@@ -273,11 +273,14 @@ impl<'a, 'b, K: Kernels> M1<'a, 'b, K> {
         K::project(&self.model.logits(), &activations, LOGIT_SHIFT, logits);
         let largest = logits.iter().copied().max().unwrap_or(0);
         let table = self.model.power_table();
-        // Logits become weights, which are read twice.
+        // Logits become weights.
+        let mut sum = 0u32;
         for logit in logits.iter_mut() {
-            *logit = exp2_neg(table, largest.wrapping_sub(*logit)).into();
+            let weight = exp2_neg(table, largest.wrapping_sub(*logit));
+            sum = sum.wrapping_add(weight.into());
+            *logit = weight.into();
         }
-        self.frequencies.set_weights(|byte| logits[usize::from(byte)] as u16);
+        self.frequencies.set_weights_of(sum, |byte| logits[usize::from(byte)] as u16);
     }
 }
 

@@ -24,6 +24,11 @@ pub trait Kernels {
     /// There is a multiple of 64 rows.
     fn project(rows: &Matrix, activations: &Self::Prepared<'_>, scale: u32, out: &mut [i32]);
 
+    /// As [`Self::project`] with a scale of 0, but instead of a number that is not positive there may be any other such.
+    fn project_gates(rows: &Matrix, activations: &Self::Prepared<'_>, out: &mut [i32]) {
+        Self::project(rows, activations, 0, out);
+    }
+
     /// As [`Self::project`] with a scale of 0, but a number is only used where `gates` has a positive one in its place.
     fn project_gated(rows: &Matrix, activations: &Self::Prepared<'_>, gates: &[i32], out: &mut [i32]) {
         let _ = gates;

@@ -110,20 +110,25 @@ pub const fn reciprocal(sum: u32) -> (u32, i32) {
 /// `floor(sqrt(q))` for `q < 2^42`.
 #[inline]
 pub const fn isqrt(q: u64) -> u32 {
-    // Digit by digit: shifts, adds and compares alone, for cores without a wide multiplier.
-    let mut rest = q;
-    let mut root = 0u64;
-    let mut bit = 1u64 << 40;
-    while bit != 0 {
-        if rest >= root + bit {
-            rest -= root + bit;
-            root = (root >> 1) + bit;
-        } else {
-            root >>= 1;
+    // Two bits of `q` give one of the root, by shifts and comparisons of 32 bits alone: what remains is at most twice the root.
+    let (mut root, mut rest) = (0u32, 0u32);
+    let mut word = ((q >> 32) as u32) << 22;
+    let mut bits = 42;
+    while bits != 0 {
+        if bits == 32 {
+            word = q as u32;
         }
-        bit >>= 2;
+        rest = rest << 2 | word >> 30;
+        word <<= 2;
+        let trial = root << 2 | 1;
+        root <<= 1;
+        if rest >= trial {
+            rest -= trial;
+            root |= 1;
+        }
+        bits -= 2;
     }
-    root as u32
+    root
 }
 
 /// RMSNorm without gain: residual `x` to activations, with the model's constant `K` (see the contract).

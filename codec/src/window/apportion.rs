@@ -31,15 +31,13 @@ impl<'a> Shares<'a> {
     /// The byte that owns the value at `offset`, where its values begin and how many there are. `None`: the value
     /// was left over.
     pub(super) fn find(&self, offset: u32) -> Option<(u8, u32, u32)> {
-        let mut start = 0u32;
-        for (byte, count) in (0..=255).zip(self.frequencies.counts()) {
-            let share = self.multiplier.share(count);
-            if offset.wrapping_sub(start) < share {
-                return Some((byte, start, share));
-            }
-            start = start.wrapping_add(share);
-        }
-        None
+        let (mut byte, mut start) = (0u8, 0u32);
+        self.frequencies.counts().find_map(|count| {
+            let owned = (byte, start, self.multiplier.share(count));
+            byte = byte.wrapping_add(1);
+            start = start.wrapping_add(owned.2);
+            (offset < start).then_some(owned)
+        })
     }
 }
 
@@ -59,11 +57,11 @@ impl Contenders {
     fn new(frequencies: &Frequencies, span: u32) -> Self {
         let least = least_count(span);
         let mut contenders = Self { counts: [0; 256], length: 0 };
-        for count in frequencies.counts() {
+        frequencies.counts().for_each(|count| {
             // Without a branch: which counts are large is hard to predict.
             contenders.counts[contenders.length & 255] = count as u16;
             contenders.length += usize::from(count >= least);
-        }
+        });
         contenders
     }
 
