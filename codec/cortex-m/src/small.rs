@@ -9,7 +9,6 @@
 //! Invariant: the sums are exact, so their order does not matter and the bits are those of the portable loop.
 
 use core::arch::global_asm;
-use core::ops::Range;
 
 use equalinfo_codec::m1::image::{HEAD, row_weights};
 use equalinfo_codec::m1::ops::{NormShift, norm_inverse};
@@ -34,12 +33,11 @@ impl Kernels for Small {
         if scratch.len() < activations.len() || !in_fours(activations) {
             return Self::prepare(activations, scratch);
         }
-        let Range { start, end } = activations.as_ptr_range();
         let list = scratch.as_mut_ptr();
         // SAFETY: there are pairs of activations, an even number of them, and room for all.
         let (even, all) = unsafe {
-            let odd = equalinfo_list(start, end, list, 0);
-            let end = equalinfo_list(start.wrapping_add(1), end.wrapping_add(1), odd, 1);
+            let odd = equalinfo_list(activations.as_ptr(), activations.len(), list, 0);
+            let end = equalinfo_list(activations.as_ptr(), activations.len(), odd, 1);
             (odd.offset_from_unsigned(list), end.offset_from_unsigned(list))
         };
         Prepared::listed(activations, scratch.get(..all).unwrap_or_default(), even)
@@ -85,6 +83,17 @@ impl Kernels for Small {
     }
 
     #[inline]
+    fn clamp(numbers: &[i32], activations: &mut [i8]) {
+        if numbers.len() >= activations.len() && in_fours(activations) {
+            let end = activations.as_ptr_range().end;
+            // SAFETY: there is a number for each activation, and a multiple of four of those.
+            unsafe { equalinfo_clamp(numbers.as_ptr(), activations.as_mut_ptr(), end) }
+        } else {
+            Portable::clamp(numbers, activations);
+        }
+    }
+
+    #[inline]
     fn accumulate(weight: i32, values: &[i8; HEAD], sums: &mut [i32]) {
         if sums.len() >= HEAD {
             // SAFETY: there is a sum for each of 64 values.
@@ -96,7 +105,7 @@ impl Kernels for Small {
 
     #[inline]
     fn dot(a: &[i8], b: &[i8]) -> i32 {
-        rows::dot::<4>(a, b)
+        rows::dot::<8>(a, b)
     }
 }
 
@@ -126,17 +135,20 @@ fn split<'a>(activations: &[i8], scratch: &'a mut [i32]) -> Option<(Form<'a>, i3
         }
         let mut chunk = *chunk;
         while excess > 0 {
-            let (mut place, mut largest) = (0usize, 0i32);
-            for (i, &x) in (0..).zip(&chunk) {
-                if i32::from(x).abs() > largest.abs() {
-                    (place, largest) = (i, x.into());
+            // The first activation that is large enough, or half as large, and so on; odd columns come first, as they cost less.
+            let mut wanted = excess;
+            let column = loop {
+                let mut columns = (0..8).map(|i: usize| (2 * i + 1).wrapping_sub(i >> 2) & 7);
+                match columns.find(|&column| i32::from(chunk[column]).abs() >= wanted) {
+                    Some(column) => break column,
+                    None => wanted >>= 1,
                 }
-            }
-            let size = excess.min(largest.abs());
-            let cut = if largest < 0 { size.wrapping_neg() } else { size };
+            };
+            let size = excess.min(i32::from(chunk[column]).abs());
+            let cut = if chunk[column] < 0 { size.wrapping_neg() } else { size };
+            chunk[column] = chunk[column].wrapping_sub(cut as i8);
             excess = excess.wrapping_sub(size);
-            chunk[place & 7] = largest.wrapping_sub(cut) as i8;
-            let column = first.wrapping_add(place as i32);
+            let column = first.wrapping_add(column as i32);
             let place = if column % 2 == 0 { all } else { odd };
             if column % 2 == 0 {
                 bias -= cut << 7;
@@ -200,13 +212,15 @@ unsafe extern "C" {
     /// Splits eight activations into what [`equalinfo_sums`] multiplies with, and adds their absolute values up.
     fn equalinfo_chunk(activations: &[i8; 8], words: &mut [i32; 5]) -> i32;
     /// Lists every second activation that is not zero, from that of a column on, and a zero if their number is odd; where the list ends.
-    fn equalinfo_list(activations: *const i8, end: *const i8, list: *mut i32, column: u32) -> *mut i32;
+    fn equalinfo_list(activations: *const i8, width: usize, list: *mut i32, column: usize) -> *mut i32;
     /// Adds a weight times each of a multiple of eight values to its sum.
     fn equalinfo_accumulate(weight: i32, values: *const i8, sums: *mut i32, values_end: *const i8);
     /// The bits that any of the absolute values has, of a multiple of four.
     fn equalinfo_bits(x: *const i32, end: *const i32) -> u32;
     /// The sum of the squares of a multiple of four numbers, shifted to the left and then to the right to 16 bits.
     fn equalinfo_squares(x: *const i32, end: *const i32, left: u32, right: u32) -> u64;
+    /// Clamps a multiple of two numbers to activations.
+    fn equalinfo_clamp(numbers: *const i32, activations: *mut i8, activations_end: *const i8);
     /// These numbers times the inverse, shifted by 20 with rounding, clamped to activations.
     fn equalinfo_normalize(x: *const i32, activations: *mut i8, job: &Normalize);
     /// Requantizes sums, shifted to the left.
@@ -382,6 +396,15 @@ global_asm!(
     "end equalinfo_sums",
     ".ltorg",
     // One row at a time: r8 its chunk, r9 its sum, r10 where its gate is, r11 its place, r12 and lr as above.
+    ".macro one_chunk column, add",
+    "ldm r1!, {{r3, r4, r5}}",
+    "mov r8, r3",
+    "four \\column",
+    "add r8, r2",
+    "ldm r1!, {{r4, r5}}",
+    "four \\column+4",
+    "chunk r8, r9, \\add",
+    ".endm",
     "begin equalinfo_sums_gated",
     "ldr r1, [r0, #44]",
     "mov r10, r1",
@@ -394,16 +417,9 @@ global_asm!(
     "mov r11, r2",
     "subs r0, #64",
     "ldr r1, [r5]",
-    "movs r2, #0",
-    "mov r9, r2",
-    ".irp column, 0, 8, 16, 24, 32, 40, 48, 56",
-    "ldm r1!, {{r3, r4, r5}}",
-    "mov r8, r3",
-    "four \\column",
-    "add r8, r2",
-    "ldm r1!, {{r4, r5}}",
-    "four \\column+4",
-    "chunk r8, r9, add",
+    "one_chunk 0, mov",
+    ".irp column, 8, 16, 24, 32, 40, 48, 56",
+    "one_chunk \\column, add",
     ".endr",
     "cmp r1, r12",
     "beq 3f",
@@ -535,18 +551,16 @@ global_asm!(
     "function equalinfo_list",
     "mov r12, r2",
     "1:",
-    "ldrb r4, [r0]",
+    "ldrsb r4, [r0, r3]",
     "cmp r4, #0",
     "beq 2f",
-    "lsls r4, r4, #24",
-    "asrs r4, r4, #8",
+    "lsls r4, r4, #16",
     "orrs r4, r3",
     "stm r2!, {{r4}}",
     "2:",
     "adds r3, #2",
-    "adds r0, #2",
-    "cmp r0, r1",
-    "bne 1b",
+    "cmp r3, r1",
+    "blo 1b",
     "mov r0, r12",
     "eors r0, r2",
     "lsls r0, r0, #29",
@@ -614,20 +628,8 @@ global_asm!(
     "mov r1, r5",
     "pop {{r4, r5, r6, r7, pc}}",
     ".size equalinfo_squares, . - equalinfo_squares",
-    // r2 the shift to the left, r3 to the right, r4 the inverse, r5 the half that rounding adds, r6 a number, r7 the largest activation, r12 the end.
-    "function equalinfo_normalize",
-    "ldm r2, {{r2, r3, r4, r5}}",
-    "mov r12, r5",
-    "movs r5, #1",
-    "lsls r5, r5, #19",
-    "movs r7, #127",
-    "1:",
-    "ldm r0!, {{r6}}",
-    "lsls r6, r2",
-    "asrs r6, r3",
-    "muls r6, r4, r6",
-    "adds r6, r6, r5",
-    "asrs r6, r6, #20",
+    // Stores a number in r6 at r1 as an activation; r7 is the largest.
+    ".macro activation",
     "cmp r6, r7",
     "ble 2f",
     "mov r6, r7",
@@ -638,6 +640,35 @@ global_asm!(
     "3:",
     "strb r6, [r1]",
     "adds r1, #1",
+    ".endm",
+    "function equalinfo_clamp",
+    "movs r7, #127",
+    "1:",
+    ".rept 2",
+    "ldm r0!, {{r6}}",
+    "activation",
+    ".endr",
+    "cmp r1, r2",
+    "bne 1b",
+    "pop {{r4, r5, r6, r7, pc}}",
+    ".size equalinfo_clamp, . - equalinfo_clamp",
+    // r2 the shift to the left, r3 to the right, r4 the inverse, r5 the half that rounding adds, r6 a number, r7 the largest activation, r12 the end.
+    "function equalinfo_normalize",
+    "ldm r2, {{r2, r3, r4, r5}}",
+    "mov r12, r5",
+    "movs r5, #1",
+    "lsls r5, r5, #19",
+    "movs r7, #127",
+    "1:",
+    ".rept 2",
+    "ldm r0!, {{r6}}",
+    "lsls r6, r2",
+    "asrs r6, r3",
+    "muls r6, r4, r6",
+    "adds r6, r6, r5",
+    "asrs r6, r6, #20",
+    "activation",
+    ".endr",
     "cmp r0, r12",
     "bne 1b",
     "pop {{r4, r5, r6, r7, pc}}",
@@ -704,7 +735,7 @@ global_asm!(
     "movs r5, #1",
     "movs r7, #0",
     "1:",
-    ".rept 2",
+    ".rept 4",
     "ldrsb r2, [r0, r4]",
     "ldrsb r3, [r1, r4]",
     "muls r3, r2, r3",

@@ -11,7 +11,7 @@ use core::marker::PhantomData;
 
 use super::error::ModelError;
 use super::image::{
-    BOS, BUCKETS, EMBEDDING_SHIFT, HEAD, LOGIT_SHIFT, Layer, Matrix, Model, RESIDUAL_SHIFT, SCORE_SHIFT, row_weights,
+    BOS, BUCKETS, EMBEDDING_SHIFT, HEAD, LOGIT_SHIFT, Layer, Matrix, Model, RESIDUAL_SHIFT, SCORE_SHIFT, weight,
 };
 use super::kernels::{Kernels, Portable};
 use super::ops::{PowerTable, Requantizer, clamp_i8, exp2_neg, reciprocal};
@@ -356,8 +356,9 @@ fn embed(embedding: &Matrix, symbol: u16, residual: &mut [i32]) {
     let rows = embedding.weights.chunks_exact(embedding.width.max(1));
     if let Some((row, requantizer)) = rows.zip(embedding.requantizers).nth(symbol.into()) {
         let requantizer = Requantizer::from_image(*requantizer);
-        for (x, weight) in residual.iter_mut().zip(row_weights(row)) {
-            *x = requantizer.apply(i32::from(weight) << EMBEDDING_SHIFT);
+        let columns = residual.as_chunks_mut::<2>().0.iter_mut().zip(row.as_chunks::<2>().0);
+        for (x, &[even, odd]) in columns {
+            *x = [weight(0, even), weight(1, odd)].map(|weight| requantizer.apply(i32::from(weight) << EMBEDDING_SHIFT));
         }
     }
 }

@@ -121,11 +121,11 @@ pub const fn isqrt(q: u64) -> u32 {
         rest = rest << 2 | word >> 30;
         word <<= 2;
         let trial = root << 2 | 1;
-        root <<= 1;
-        if rest >= trial {
-            rest -= trial;
-            root |= 1;
-        }
+        // All ones if the trial is too large; without a branch, which small cores are slow at.
+        let difference = rest.wrapping_sub(trial);
+        let too_large = (difference as i32 >> 31) as u32;
+        rest = difference.wrapping_add(trial & too_large);
+        root = (root << 1 | 1).wrapping_add(too_large);
         bits -= 2;
     }
     root
