@@ -13,9 +13,9 @@ use equalinfo_codec::m1::image::HEAD;
 use equalinfo_codec::m1::ops::{NormShift, norm_inverse};
 use equalinfo_codec::m1::{Activations, Kernels, Lists, Matrix, Portable, Requantizer, list_nonzero};
 
-use equalinfo_codec::m1::kernels::bias;
 use super::rows::{self, Form, Job, Normalize, Prepared, in_words, job};
 use super::wide::Wide;
+use equalinfo_codec::m1::kernels::bias;
 
 /// `SMLAD` for sums, `SMULWB` for requantization, both for attention.
 #[derive(Debug)]

@@ -1,10 +1,21 @@
-//! Cortex-M0: four rows share each activation.
+//! Cortex-M0: four weights of a row in two multiplications.
 //!
-//! Its instructions reach eight registers, and add to the sums in four others. Two columns of four rows take 26 instructions: one loads both
-//! activations, widened to a word once for all rows, one says where the second column is, and three a row and column load a weight, multiply and add.
-//! Activations that are mostly zeros become a list of those that are not. A row that a gate closes is passed over.
+//! Its multiplier gives the lower 32 bits of a product, and nothing adds to a sum in the same instruction. So a word of four weights is taken at once: with the sign bits
+//! of `w1` and `w3` turned, it is `e + 2^8 t` where `e = w0 + 2^16 w2` and `t = w1 + 2^16 w3`, each weight 128 too large, and `t` is had by a shift and a mask. With the
+//! activations as `A = x2 + 2^16 x0` and `B = x3 + 2^16 x1`,
 //!
-//! Flash is short where this core is used: nothing here is inlined, as each is called from several places.
+//! ```text
+//! word * A + t * (B - 2^8 A)  =  e * A + t * B  =  (w0 x2 + w1 x3) + 2^16 (w0 x0 + w1 x1 + w2 x2 + w3 x3)      modulo 2^32
+//! ```
+//!
+//! which has the sum of the four products in its upper half. A chunk of eight columns is added up before it is shifted down; what makes up for the weights that are too
+//! large and what rounds the lower half away is one number a chunk, the same for all rows. This is exact as long as both halves fit 16 bits, that is as long as the absolute
+//! values of the eight activations add up to 258 at most. Of larger ones a part is cut off, and multiplied on its own after the row: about two entries a vector in practice.
+//! Two rows share the activations, at 20 instructions a chunk and row.
+//!
+//! Activations that are mostly zeros become a list of those that are not, and four rows share an entry. A row that a gate closes is passed over.
+//!
+//! Flash is short where this core is used: nothing here is inlined, as each is called from several places, and only rows of 64 columns have loops in assembly.
 //!
 //! Invariant: the sums are exact, so their order does not matter and the bits are those of the portable loop.
 
@@ -61,8 +72,7 @@ impl Kernels for Small {
             (Some(mut job), true) if gates.len() >= out.len() => {
                 job.gates = gates.as_ptr();
                 // SAFETY: as `job` says, and there is a gate for every row.
-                unsafe { equalinfo_sums_gated(&mut job) };
-                requantize(rows, 0, out, equalinfo_requantize);
+                unsafe { equalinfo_project_gated(&mut job) };
             }
             _ => Self::project(rows, activations, 0, out),
         }
@@ -109,14 +119,16 @@ impl Kernels for Small {
     }
 }
 
-/// The width of rows that are multiplied four weights at a time, and the words of their activations.
+/// The width of rows that are multiplied four weights at a time.
 const WIDTH: usize = 64;
+
+/// The words of their activations, five a chunk: what its sums begin with, then `A` and `B - 2^8 A` of both words.
 const CHUNKS: usize = WIDTH / 8 * 5;
 
 /// What the absolute values of a chunk's activations may add up to: times 127 it stays below 2^15.
 const MOST: i32 = 258;
 
-/// Sixty-four activations in chunks of eight, and a list of what is too much for a chunk: see the module's head.
+/// Sixty-four activations in chunks, and a list of what is cut off: a column and a part of its activation, odd columns first.
 fn split<'a>(activations: &[i8], scratch: &'a mut [i32]) -> Option<(Form<'a>, i32)> {
     if activations.len() != WIDTH {
         return None;
@@ -184,8 +196,8 @@ fn sums(rows: &Matrix, activations: &Prepared<'_>, out: &mut [i32]) {
     }
 }
 
-/// Puts the numbers that rows give in the place of their sums.
-fn requantize(rows: &Matrix, scale: u32, out: &mut [i32], all: unsafe extern "C" fn(*mut i32, *const i32, *const [u8; 4], u32)) {
+/// Puts the numbers that rows give in the place of their sums, by a loop for all of them.
+fn requantize(rows: &Matrix, scale: u32, out: &mut [i32], all: Requantize) {
     if rows.requantizers.len() >= out.len() && in_fours(out) && in_words(rows.requantizers) {
         let end = out.as_ptr_range().end;
         // SAFETY: there is a requantizer in a word for each of the sums, of which there is a multiple of four.
@@ -197,16 +209,19 @@ fn requantize(rows: &Matrix, scale: u32, out: &mut [i32], all: unsafe extern "C"
     }
 }
 
+/// Sums, where they end, as many requantizers, and how far sums are shifted to the left.
+type Requantize = unsafe extern "C" fn(*mut i32, *const i32, *const [u8; 4], u32);
+
 /// Whether there are some of these, and a multiple of four.
 fn in_fours<T>(values: &[T]) -> bool {
     !values.is_empty() && values.len().is_multiple_of(4)
 }
 
 unsafe extern "C" {
-    /// Rows times widened activations, four rows at a time.
+    /// Rows times activations in chunks, two rows at a time.
     fn equalinfo_sums(job: &mut Job);
-    /// The same for rows whose gate is positive, one at a time; other places keep what they hold.
-    fn equalinfo_sums_gated(job: &mut Job);
+    /// The same for rows whose gate is positive, one at a time, and requantized; other places keep what they hold.
+    fn equalinfo_project_gated(job: &mut Job);
     /// Rows times listed activations, four rows at a time.
     fn equalinfo_sums_listed(job: &mut Job);
     /// Splits eight activations into what [`equalinfo_sums`] multiplies with, and adds their absolute values up.
@@ -229,8 +244,8 @@ unsafe extern "C" {
     fn equalinfo_requantize_positive(sums: *mut i32, end: *const i32, requantizers: *const [u8; 4], scale: u32);
 }
 
-// Registers, unless said otherwise: r0 and r2 activations, r1 where they are, r3 a weight, r4 to r7 where the four rows are, r8 to r11
-// their sums, lr the end of the activations; the job's address lies on the stack.
+// Registers with a list: r0 a column, r1 where the list is, r2 an activation, r3 a weight, r4 to r7 where the four rows are, r8 to r11 their sums, lr the end of a part of
+// the list. Otherwise: r0 the first row, r1 where the activations are, r2 and r3 a word and what is split off, r4 and r5 its activations. The job's address lies on the stack.
 global_asm!(
     ".syntax unified",
     ".macro begin name",
@@ -311,6 +326,20 @@ global_asm!(
     "muls r2, r5, r2",
     "add \\second_sum, r2",
     ".endif",
+    ".endm",
+    // A sum, with zero in r1; the requantizer becomes its shift. What that moves out last is the half that rounding adds.
+    ".macro requantized sum, requantizer, multiplier, low",
+    "uxth \\multiplier, \\requantizer",
+    "lsrs \\requantizer, \\requantizer, #16",
+    "subs \\requantizer, #16",
+    "uxth \\low, \\sum",
+    "asrs \\sum, \\sum, #16",
+    "muls \\sum, \\multiplier, \\sum",
+    "muls \\low, \\multiplier, \\low",
+    "lsrs \\low, \\low, #16",
+    "adds \\sum, \\sum, \\low",
+    "asrs \\sum, \\sum, \\requantizer",
+    "adcs \\sum, r1",
     ".endm",
     // Of a job in r0, to r5: what does not change from row to row, and the first row in r0.
     ".macro split_rows",
@@ -405,7 +434,7 @@ global_asm!(
     "four \\column+4",
     "chunk r8, r9, \\add",
     ".endm",
-    "begin equalinfo_sums_gated",
+    "begin equalinfo_project_gated",
     "ldr r1, [r0, #44]",
     "mov r10, r1",
     "ldr r2, [r0, #36]",
@@ -438,11 +467,19 @@ global_asm!(
     "cmp r1, lr",
     "bne 4b",
     "5:",
+    "adds r0, #64",
+    "mov r8, r0",
+    "ldr r5, [sp]",
+    "ldr r3, [r5, #28]",
     "mov r2, r11",
     "subs r2, #4",
+    "subs r5, r2, r3",
+    "ldr r5, [r5]",
     "mov r3, r9",
+    "movs r1, #0",
+    "requantized r3, r5, r4, r0",
     "str r3, [r2]",
-    "adds r0, #64",
+    "mov r0, r8",
     "ldr r5, [sp]",
     "0:",
     "mov r1, r10",
@@ -458,7 +495,7 @@ global_asm!(
     "ble 1b",
     "b 7b",
     "6:",
-    "end equalinfo_sums_gated",
+    "end equalinfo_project_gated",
     ".ltorg",
     // The listed activations up to lr, in columns whose bytes `load` widens: r0 the column, r2 an entry and then its activation.
     ".macro listed load",
@@ -673,32 +710,17 @@ global_asm!(
     "bne 1b",
     "pop {{r4, r5, r6, r7, pc}}",
     ".size equalinfo_normalize, . - equalinfo_normalize",
-    // r0 the sums, r1 zero, r2 requantizers, r3 the scale, r4 a sum, r5 a requantizer and then its shift, r6 its multiplier, r7 the lower half of the sum, r12 the end.
-    // What the shift moves out last is the half that rounding adds.
-    // A sum that has been loaded.
-    ".macro requantized",
-    "lsls r4, r4, r3",
-    "uxth r6, r5",
-    "lsrs r5, r5, #16",
-    "subs r5, #16",
-    "uxth r7, r4",
-    "asrs r4, r4, #16",
-    "muls r4, r6, r4",
-    "muls r7, r6, r7",
-    "lsrs r7, r7, #16",
-    "adds r4, r4, r7",
-    "asrs r4, r4, r5",
-    "adcs r4, r1",
-    "stm r0!, {{r4}}",
-    ".endm",
+    // r0 the sums, r1 zero, r2 requantizers, r3 the scale, r4 a sum, r5 its requantizer, r12 the end.
     "function equalinfo_requantize",
     "mov r12, r1",
     "movs r1, #0",
     "1:",
     ".rept 4",
     "ldr r4, [r0]",
+    "lsls r4, r4, r3",
     "ldm r2!, {{r5}}",
-    "requantized",
+    "requantized r4, r5, r6, r7",
+    "stm r0!, {{r4}}",
     ".endr",
     "cmp r0, r12",
     "bne 1b",
@@ -717,7 +739,9 @@ global_asm!(
     "ldr r4, [r0]",
     "cmp r4, #0",
     "ble 1b",
-    "requantized",
+    "lsls r4, r4, r3",
+    "requantized r4, r5, r6, r7",
+    "stm r0!, {{r4}}",
     "cmp r0, r12",
     "bne 2b",
     "3:",

@@ -194,7 +194,13 @@ impl<'a, 'b, K: Kernels> M1<'a, 'b, K> {
         K::norm(memory.residual, layer.attention_norm, memory.activations);
         let activations = K::prepare(memory.activations, memory.sums);
         let unknown = if same.is_some() { d } else { memory.qkv.len() };
-        matvec::<0, K, _>(&layer.qkv, activations, memory.scores, memory.qkv.get_mut(..unknown).unwrap_or_default(), K::clamp);
+        matvec::<0, K, _>(
+            &layer.qkv,
+            activations,
+            memory.scores,
+            memory.qkv.get_mut(..unknown).unwrap_or_default(),
+            K::clamp,
+        );
 
         let length = self.context * d;
         let keys = memory.keys.get_mut(first..first.wrapping_add(length)).unwrap_or_default();
@@ -326,7 +332,7 @@ const BLOCK: usize = 64;
 /// The rows of a matrix, a block at a time.
 fn blocks<'a>(matrix: &Matrix<'a>) -> impl Iterator<Item = Matrix<'a>> {
     let width = matrix.width;
-    let weights = matrix.weights.chunks_exact(width.saturating_mul(BLOCK).max(1));
+    let weights = matrix.weights.chunks_exact(width.wrapping_mul(BLOCK).max(1));
     let blocks = weights.zip(matrix.requantizers.chunks_exact(BLOCK));
     blocks.map(move |(weights, requantizers)| Matrix { weights, requantizers, width })
 }
@@ -358,7 +364,8 @@ fn embed(embedding: &Matrix, symbol: u16, residual: &mut [i32]) {
         let requantizer = Requantizer::from_image(*requantizer);
         let columns = residual.as_chunks_mut::<2>().0.iter_mut().zip(row.as_chunks::<2>().0);
         for (x, &[even, odd]) in columns {
-            *x = [weight(0, even), weight(1, odd)].map(|weight| requantizer.apply(i32::from(weight) << EMBEDDING_SHIFT));
+            *x =
+                [weight(0, even), weight(1, odd)].map(|weight| requantizer.apply(i32::from(weight) << EMBEDDING_SHIFT));
         }
     }
 }

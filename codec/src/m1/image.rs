@@ -204,11 +204,12 @@ impl<'a> Reader<'a> {
     }
 
     fn weights(&mut self, rows: usize, width: usize) -> Result<&'a [u8], ModelError> {
-        self.take(rows.saturating_mul(width))
+        // Dimensions have been checked, so no product is large.
+        self.take(rows.wrapping_mul(width))
     }
 
     fn requantizers(&mut self, rows: usize) -> Result<&'a [[u8; 4]], ModelError> {
-        Ok(self.take(rows.saturating_mul(4))?.as_chunks().0)
+        Ok(self.take(rows.wrapping_mul(4))?.as_chunks().0)
     }
 }
 

@@ -171,7 +171,7 @@ impl Kernels for Portable {
 
     #[inline]
     fn project(rows: &Matrix, activations: &Activations<'_>, scale: u32, out: &mut [i32]) {
-        let pairs = rows.weights.chunks_exact(rows.width.saturating_mul(2).max(1));
+        let pairs = rows.weights.chunks_exact(rows.width.wrapping_mul(2).max(1));
         let pairs = pairs.zip(rows.requantizers.as_chunks::<2>().0).zip(out.as_chunks_mut::<2>().0);
         for ((rows, requantizers), out) in pairs {
             let sums = match activations.nonzero {

@@ -70,8 +70,12 @@ fn products(random: &mut Random, width: usize, differences: &mut Differences) {
     };
     requantizers.iter_mut().for_each(|requantizer| *requantizer = random.requantizer());
     weights.iter_mut().enumerate().for_each(|(column, byte)| *byte = weight_byte(column, random.i8()));
-    let zeros = random.below(4);
-    activations.iter_mut().for_each(|activation| *activation = if random.below(3) < zeros { 0 } else { random.i8() });
+    let (zeros, smaller) = (random.below(4), random.below(5));
+    activations.iter_mut().for_each(|activation| {
+        // Some are large among smaller ones.
+        let shift = if random.below(8) == 0 { 0 } else { smaller };
+        *activation = if random.below(3) < zeros { 0 } else { random.i8() >> shift };
+    });
     let gates: [i32; ROWS] = core::array::from_fn(|_| random.number());
     let matrix = Matrix { weights, requantizers, width };
     let scale = random.below(5);
@@ -85,20 +89,22 @@ fn products(random: &mut Random, width: usize, differences: &mut Differences) {
     }
 }
 
-/// Rows times activations in both forms, and those whose gate is open.
+/// Rows times activations in both forms, gates, and those whose gate is open.
 fn projected<K: Kernels>(
     matrix: &Matrix,
     activations: &[i8],
     scratch: &mut [i32],
     scale: u32,
     gates: &[i32; ROWS],
-) -> [[i32; ROWS]; 3] {
-    let mut out = [[0; ROWS]; 3];
-    let [dense, gated, sparse] = &mut out;
+) -> [[i32; ROWS]; 4] {
+    let mut out = [[0; ROWS]; 4];
+    let [dense, opening, gated, sparse] = &mut out;
     K::project(matrix, &K::prepare(activations, scratch), scale, dense);
+    K::project_gates(matrix, &K::prepare(activations, scratch), opening);
     K::project_gated(matrix, &K::prepare(activations, scratch), gates, gated);
     K::project(matrix, &K::prepare_sparse(activations, scratch), scale, sparse);
-    // Behind a closed gate there may be any number.
+    // What a gate is does not matter if it is closed, nor the number behind it.
+    opening.iter_mut().for_each(|gate| *gate = (*gate).max(0));
     gated.iter_mut().zip(gates).filter(|(_, gate)| **gate <= 0).for_each(|(out, _)| *out = 0);
     out
 }
