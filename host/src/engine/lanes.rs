@@ -218,10 +218,16 @@ impl<K: Kernels> Lanes<K> {
     fn attention(&mut self, layer: &PackedLayer, index: usize) {
         let Self { kernels, model, context, biases, items, work, streams, .. } = self;
         let (kernels, Config { d, heads, .. }) = (*kernels, model.config);
-        for (residual, activations) in work.residual.chunks_exact(d).zip(work.activations.chunks_exact_mut(d)) {
-            kernels.norm(residual, layer.attention_norm, activations);
+        if index == 0 {
+            for (item, qkv) in items.iter().zip(work.qkv.chunks_exact_mut(3 * d)) {
+                qkv.copy_from_slice(&model.first_qkv[usize::from(item.symbol) * 3 * d..][..3 * d]);
+            }
+        } else {
+            for (residual, activations) in work.residual.chunks_exact(d).zip(work.activations.chunks_exact_mut(d)) {
+                kernels.norm(residual, layer.attention_norm, activations);
+            }
+            kernels.linear(&layer.qkv, &work.activations, &mut work.qkv);
         }
-        kernels.linear(&layer.qkv, &work.activations, &mut work.qkv);
         for (item, (qkv, mixed)) in items.iter().zip(work.qkv.chunks_exact(3 * d).zip(work.mixed.chunks_exact_mut(d))) {
             let qkv = qkv.as_chunks::<64>().0;
             for (head, mixed) in mixed.as_chunks_mut::<64>().0.iter_mut().enumerate() {

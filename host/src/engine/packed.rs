@@ -7,6 +7,8 @@
 use equalinfo_codec::m1::image::{EMBEDDING_SHIFT, row_weights};
 use equalinfo_codec::m1::{Config, Layer, Matrix, Model, Requantizer};
 
+use super::kernels::Kernels;
+
 /// A cache line, the unit of all packed storage.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
@@ -128,6 +130,8 @@ pub struct PackedModel {
     pub config: Config,
     /// Residual of every symbol, `[257][d]`: the embedding with its requantizers applied.
     pub embedding: Vec<i32>,
+    /// Queries, keys and values of every symbol in the first layer, `[257][3d]` in the kernel's form: nothing but the symbol goes into them.
+    pub first_qkv: Vec<u8>,
     pub layers: Vec<PackedLayer>,
     pub output_norm: u32,
     pub logits: PackedMatrix,
@@ -136,7 +140,8 @@ pub struct PackedModel {
 }
 
 impl PackedModel {
-    pub fn new(model: &Model, layout: Layout) -> Self {
+    pub fn new<K: Kernels>(model: &Model, kernels: K) -> Self {
+        let layout = K::LAYOUT;
         let embedding = model.embedding();
         let residuals = embedding.weights.chunks_exact(embedding.width).zip(embedding.requantizers).flat_map(
             |(row, requantizer)| {
@@ -144,15 +149,29 @@ impl PackedModel {
                 row_weights(row).map(move |weight| requantizer.apply(i32::from(weight) << EMBEDDING_SHIFT))
             },
         );
+        let embedding: Vec<i32> = residuals.collect();
+        let layers: Vec<_> = model.layers().map(|layer| PackedLayer::new(model, &layer, layout)).collect();
         Self {
             config: model.config(),
-            embedding: residuals.collect(),
-            layers: model.layers().map(|layer| PackedLayer::new(model, &layer, layout)).collect(),
+            first_qkv: layers.first().map_or_else(Vec::new, |layer| qkv(kernels, layer, &embedding)),
+            embedding,
+            layers,
             output_norm: model.output_norm(),
             logits: PackedMatrix::new(&model.logits(), layout),
             powers: Box::new(model.power_table().map(|entry| u16::from_le_bytes(entry).into())),
         }
     }
+}
+
+/// Queries, keys and values of a layer, `[items][3d]`, from what enters it, `[items][d]`.
+fn qkv<K: Kernels>(kernels: K, layer: &PackedLayer, residuals: &[i32]) -> Vec<u8> {
+    let d = layer.qkv.width;
+    let (mut activations, mut out) = (vec![0; residuals.len()], vec![0; 3 * residuals.len()]);
+    for (residual, activations) in residuals.chunks_exact(d).zip(activations.chunks_exact_mut(d)) {
+        kernels.norm(residual, layer.attention_norm, activations);
+    }
+    kernels.linear(&layer.qkv, &activations, &mut out);
+    out
 }
 
 /// The cached keys and values of one head of one layer, packed.

@@ -46,7 +46,7 @@ pub struct Packed<K> {
 
 impl<K: Kernels> Packed<K> {
     pub fn new(kernels: K, image: &Image) -> Self {
-        Self { kernels, model: Arc::new(PackedModel::new(image.model(), K::LAYOUT)) }
+        Self { kernels, model: Arc::new(PackedModel::new(image.model(), kernels)) }
     }
 }
 

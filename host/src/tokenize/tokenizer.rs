@@ -297,7 +297,7 @@ impl<'a> Tokenizer<'a> {
     pub fn windows(&self, session: &mut Session, text: &[u8], wanted: usize) -> Result<Windows> {
         let (bits, encoding) = self.window.context("windows need a width")?;
         let Method::EqualInfo { reset, align, .. } = &self.method else { bail!("{} has no windows", self.method) };
-        if (*reset, *align) == (Reset::Every, Align::None) {
+        if self.starts_anew() {
             return Ok(Windows::new(bits, Cutter::new((bits, encoding), self.context, wanted, text).cut(session)));
         }
         let code = encoding.code();
