@@ -36,7 +36,7 @@ pub enum Form<'a> {
     Widened(&'a [i32], usize),
     /// Those that are not zero: the column in the lower half of a word, the activation in the upper; even columns first, of which there are so many.
     Listed(&'a [i32], usize),
-    /// As they are, since the scratch is too small: no model that fits a small device is as wide.
+    /// As they are, since they do not fit the scratch.
     Plain,
 }
 

@@ -11,11 +11,11 @@
 //! which has the sum of the four products in its upper half. A chunk of eight columns is added up before it is shifted down; what makes up for the weights that are too
 //! large and what rounds the lower half away is one number a chunk, the same for all rows. This is exact as long as both halves fit 16 bits, that is as long as the absolute
 //! values of the eight activations add up to 258 at most. Of larger ones a part is cut off, and multiplied on its own after the row: about two entries a vector in practice.
-//! Two rows share the activations, at 20 instructions a chunk and row.
+//! Two rows share the activations, at 20 instructions a chunk and row; rows of more than 64 columns are taken alone, at 21.
 //!
 //! Activations that are mostly zeros become a list of those that are not, and four rows share an entry. A row that a gate closes is passed over.
 //!
-//! Flash is short where this core is used: nothing here is inlined, as each is called from several places, and only rows of 64 columns have loops in assembly.
+//! Flash is short where this core is used: nothing here is inlined, as each is called from several places.
 //!
 //! Invariant: the sums are exact, so their order does not matter and the bits are those of the portable loop.
 
@@ -41,11 +41,13 @@ impl Kernels for Small {
 
     #[inline(never)]
     fn prepare_sparse<'a>(activations: &'a [i8], scratch: &'a mut [i32]) -> Prepared<'a> {
-        if scratch.len() < activations.len() || !in_fours(activations) {
+        // Both parts of the list may end in a zero.
+        let entries = || activations.iter().filter(|&&activation| activation != 0).count().wrapping_add(2);
+        if !in_fours(activations) || (scratch.len() < activations.len() && scratch.len() < entries()) {
             return Self::prepare(activations, scratch);
         }
         let list = scratch.as_mut_ptr();
-        // SAFETY: there are pairs of activations, an even number of them, and room for all.
+        // SAFETY: there are pairs of activations, an even number of them, and room for all that are listed.
         let (even, all) = unsafe {
             let odd = equalinfo_list(activations.as_ptr(), activations.len(), list, 0);
             let end = equalinfo_list(activations.as_ptr(), activations.len(), odd, 1);
@@ -56,25 +58,27 @@ impl Kernels for Small {
 
     #[inline(never)]
     fn project(rows: &Matrix, activations: &Prepared<'_>, scale: u32, out: &mut [i32]) {
-        sums(rows, activations, out);
-        requantize(rows, scale, out, equalinfo_requantize);
+        // As gates, requantizers are open: none has the sign bit, and none is zero.
+        if activations.activations.len() == PAIRED || !project_rows(rows, activations, scale, rows.requantizers, out) {
+            sums(rows, activations, out);
+            requantize(rows, scale, out, equalinfo_requantize);
+        }
     }
 
     #[inline(never)]
     fn project_gates(rows: &Matrix, activations: &Prepared<'_>, out: &mut [i32]) {
-        sums(rows, activations, out);
-        requantize(rows, 0, out, equalinfo_requantize_positive);
+        if activations.activations.len() == PAIRED {
+            sums(rows, activations, out);
+            requantize(rows, 0, out, equalinfo_requantize_positive);
+        } else {
+            Self::project(rows, activations, 0, out);
+        }
     }
 
     #[inline(never)]
     fn project_gated(rows: &Matrix, activations: &Prepared<'_>, gates: &[i32], out: &mut [i32]) {
-        match job(rows, activations, 0, out) {
-            (Some(mut job), true) if gates.len() >= out.len() => {
-                job.gates = gates.as_ptr();
-                // SAFETY: as `job` says, and there is a gate for every row.
-                unsafe { equalinfo_project_gated(&mut job) };
-            }
-            _ => Self::project(rows, activations, 0, out),
+        if !project_rows(rows, activations, 0, gates, out) {
+            Self::project(rows, activations, 0, out);
         }
     }
 
@@ -119,21 +123,17 @@ impl Kernels for Small {
     }
 }
 
-/// The width of rows that are multiplied four weights at a time.
-const WIDTH: usize = 64;
-
-/// The words of their activations, five a chunk: what its sums begin with, then `A` and `B - 2^8 A` of both words.
-const CHUNKS: usize = WIDTH / 8 * 5;
+/// The width of rows that are multiplied in pairs.
+const PAIRED: usize = 64;
 
 /// What the absolute values of a chunk's activations may add up to: times 127 it stays below 2^15.
 const MOST: i32 = 258;
 
-/// Sixty-four activations in chunks, and a list of what is cut off: a column and a part of its activation, odd columns first.
+/// Activations in chunks of five words, what their sums begin with and then `A` and `B - 2^8 A` of both words, and a list of what is cut off: a column and a part of its
+/// activation, odd columns first.
 fn split<'a>(activations: &[i8], scratch: &'a mut [i32]) -> Option<(Form<'a>, i32)> {
-    if activations.len() != WIDTH {
-        return None;
-    }
-    let (chunks, rest) = scratch.split_at_mut_checked(CHUNKS)?;
+    let words = activations.len() / 8 * 5;
+    let (chunks, rest) = scratch.split_at_mut_checked(words)?;
     let list = rest.as_chunks_mut::<2>().0;
     let (mut odd, mut all, mut bias) = (0usize, 0usize, 0);
     for (first, (words, chunk)) in
@@ -175,19 +175,33 @@ fn split<'a>(activations: &[i8], scratch: &'a mut [i32]) -> Option<(Form<'a>, i3
         // SAFETY: as above.
         unsafe { equalinfo_chunk(&chunk, words) };
     }
-    let end = |entries: usize| CHUNKS.wrapping_add(entries << 1);
+    let end = |entries: usize| words.wrapping_add(entries << 1);
     Some((Form::Widened(scratch.get(..end(all))?, end(odd)), bias))
+}
+
+/// Rows whose gate is positive times activations in chunks, requantized. False, and nothing has changed, where the assembly can't do it.
+#[inline(never)]
+fn project_rows<T>(rows: &Matrix, activations: &Prepared<'_>, scale: u32, gates: &[T], out: &mut [i32]) -> bool {
+    match job(rows, activations, scale, out) {
+        (Some(mut job), true) if gates.len() >= out.len() && size_of::<T>() == size_of::<i32>() && in_words(gates) => {
+            job.gates = gates.as_ptr().cast();
+            // SAFETY: as `job` says, and there is a word for every row.
+            unsafe { equalinfo_project_rows(&mut job) };
+            true
+        }
+        _ => false,
+    }
 }
 
 /// Rows times activations.
 fn sums(rows: &Matrix, activations: &Prepared<'_>, out: &mut [i32]) {
     match job(rows, activations, 0, out) {
-        // SAFETY: as `job` says.
-        (Some(mut job), true) => unsafe { equalinfo_sums(&mut job) },
+        // SAFETY: as `job` says, and the width is that of rows in pairs.
+        (Some(mut job), true) if rows.width == PAIRED => unsafe { equalinfo_sums(&mut job) },
         // SAFETY: as `job` says.
         (Some(mut job), false) => unsafe { equalinfo_sums_listed(&mut job) },
         // In less code than the portable loop's.
-        (None, _) => {
+        _ => {
             for (out, row) in out.iter_mut().zip(rows.weights.chunks_exact(rows.width.max(1))) {
                 let pairs = row_weights(row).zip(activations.activations);
                 *out = pairs.fold(0, |sum: i32, (weight, &a)| sum.wrapping_add(i32::from(weight) * i32::from(a)));
@@ -218,10 +232,10 @@ fn in_fours<T>(values: &[T]) -> bool {
 }
 
 unsafe extern "C" {
-    /// Rows times activations in chunks, two rows at a time.
+    /// Rows of 64 columns times activations in chunks, two rows at a time.
     fn equalinfo_sums(job: &mut Job);
-    /// The same for rows whose gate is positive, one at a time, and requantized; other places keep what they hold.
-    fn equalinfo_project_gated(job: &mut Job);
+    /// Rows of any multiple of 64 columns whose gate is positive times activations in chunks, one row at a time, and requantized; other places keep what they hold.
+    fn equalinfo_project_rows(job: &mut Job);
     /// Rows times listed activations, four rows at a time.
     fn equalinfo_sums_listed(job: &mut Job);
     /// Splits eight activations into what [`equalinfo_sums`] multiplies with, and adds their absolute values up.
@@ -424,78 +438,98 @@ global_asm!(
     "5:",
     "end equalinfo_sums",
     ".ltorg",
-    // One row at a time: r8 its chunk, r9 its sum, r10 where its gate is, r11 its place, r12 and lr as above.
-    ".macro one_chunk column, add",
+    // One row at a time: r8 its chunk, r9 its sum, r12 and lr as above.
+    ".macro one_chunk column",
     "ldm r1!, {{r3, r4, r5}}",
     "mov r8, r3",
     "four \\column",
     "add r8, r2",
     "ldm r1!, {{r4, r5}}",
     "four \\column+4",
-    "chunk r8, r9, \\add",
+    "chunk r8, r9, add",
     ".endm",
-    "begin equalinfo_project_gated",
-    "ldr r1, [r0, #44]",
-    "mov r10, r1",
-    "ldr r2, [r0, #36]",
-    "mov r11, r2",
+    // r10: where the row's gate is, r11 its place, r12 the end of the chunks.
+    "begin equalinfo_project_rows",
     "split_rows",
-    "b 0f",
-    "7:",
+    "ldr r1, [r5]",
+    "ldr r2, [r5, #16]",
+    "lsls r3, r2, #1",
+    "adds r1, r1, r3",
+    "lsrs r2, r2, #1",
+    "adds r1, r1, r2",
+    "mov r12, r1",
+    "ldr r1, [r5, #44]",
+    "mov r10, r1",
+    "ldr r2, [r5, #36]",
+    "mov r11, r2",
+    "b 6f",
+    "0:",
     "mov r10, r1",
     "mov r11, r2",
-    "subs r0, #64",
-    "ldr r1, [r5]",
-    "one_chunk 0, mov",
-    ".irp column, 8, 16, 24, 32, 40, 48, 56",
-    "one_chunk \\column, add",
+    "ldr r5, [sp]",
+    "ldm r5!, {{r1, r2}}",
+    "mov r9, r2",
+    "1:",
+    ".irp column, 0, 8, 16, 24",
+    "one_chunk \\column",
     ".endr",
+    "adds r0, #32",
     "cmp r1, r12",
-    "beq 3f",
-    "2:",
-    "excess ldrsb, r0, r9",
-    "cmp r1, r12",
-    "bne 2b",
-    "3:",
+    "bne 1b",
     "cmp r1, lr",
     "beq 5f",
+    // r3: the row, r8 the end of the excess of odd columns.
     "ldr r2, [sp]",
-    "ldr r2, [r2, #4]",
-    "add r9, r2",
+    "ldr r3, [r2, #16]",
+    "subs r3, r0, r3",
+    "ldr r2, [r2, #48]",
+    "mov r8, r2",
+    "b 3f",
+    "2:",
+    "excess ldrsb, r3, r9",
+    "3:",
+    "cmp r1, r8",
+    "bne 2b",
+    "b 4f",
+    "7:",
+    "excess ldrb, r3, r9",
     "4:",
-    "excess ldrb, r0, r9",
     "cmp r1, lr",
-    "bne 4b",
+    "bne 7b",
     "5:",
-    "adds r0, #64",
     "mov r8, r0",
     "ldr r5, [sp]",
     "ldr r3, [r5, #28]",
+    "ldr r4, [r5, #32]",
     "mov r2, r11",
-    "subs r2, #4",
     "subs r5, r2, r3",
     "ldr r5, [r5]",
     "mov r3, r9",
+    "lsls r3, r3, r4",
     "movs r1, #0",
     "requantized r3, r5, r4, r0",
-    "str r3, [r2]",
+    "stm r2!, {{r3}}",
+    "mov r11, r2",
     "mov r0, r8",
-    "ldr r5, [sp]",
-    "0:",
+    "6:",
     "mov r1, r10",
     "mov r2, r11",
+    "ldr r5, [sp]",
     "ldr r4, [r5, #40]",
-    "1:",
+    "ldr r5, [r5, #16]",
+    "8:",
     "cmp r2, r4",
-    "beq 6f",
-    "adds r0, #64",
+    "beq 9f",
+    "adds r0, r0, r5",
     "adds r2, #4",
     "ldm r1!, {{r3}}",
     "cmp r3, #0",
-    "ble 1b",
-    "b 7b",
-    "6:",
-    "end equalinfo_project_gated",
+    "ble 8b",
+    "subs r0, r0, r5",
+    "subs r2, #4",
+    "b 0b",
+    "9:",
+    "end equalinfo_project_rows",
     ".ltorg",
     // The listed activations up to lr, in columns whose bytes `load` widens: r0 the column, r2 an entry and then its activation.
     ".macro listed load",

@@ -63,7 +63,7 @@ struct Memory<'b> {
     symbols: &'b mut [i8],
     /// The residual stream, `d`.
     residual: &'b mut [i32],
-    /// Weighted sums of one head's values, 64.
+    /// Weighted sums of one head's values, or prepared activations: at least 64.
     sums: &'b mut [i32],
     /// Scores of the cached positions, or the logits: at least 256.
     scores: &'b mut [i32],
@@ -88,7 +88,7 @@ impl<'b> Memory<'b> {
         let (expected, found) = (config.word_buffer(context), words.len());
         let too_small = ModelError::WordBuffer { expected, found };
         let (residual, words) = words.split_at_mut_checked(config.d).ok_or(too_small)?;
-        let (sums, scores) = words.split_at_mut_checked(HEAD).ok_or(too_small)?;
+        let (sums, scores) = words.split_at_mut_checked(config.scratch()).ok_or(too_small)?;
         let scores = scores.get_mut(..context.max(256)).ok_or(too_small)?;
         Ok(Self { keys, values, activations, start, qkv, mixed, hidden, symbols, residual, sums, scores })
     }
@@ -245,7 +245,7 @@ impl<'a, 'b, K: Kernels> M1<'a, 'b, K> {
                 scores,
                 largest,
                 heads_of(values.get(head..).unwrap_or_default()),
-                memory.sums,
+                memory.sums.get_mut(..HEAD).unwrap_or_default(),
                 mixed,
             );
         }

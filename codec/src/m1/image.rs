@@ -69,7 +69,13 @@ impl Config {
 
     /// Words of working memory that [`M1`](super::M1) needs to run with `context` positions.
     pub const fn word_buffer(&self, context: usize) -> usize {
-        self.d + HEAD + if context > 256 { context } else { 256 }
+        self.d + self.scratch() + if context > 256 { context } else { 256 }
+    }
+
+    /// Words that activations are prepared in, or one head's values added up.
+    pub(super) const fn scratch(&self) -> usize {
+        let most = self.d / 8 * 7;
+        if most > HEAD { most } else { HEAD }
     }
 
     const fn check(&self) -> Result<(), ModelError> {

@@ -12,7 +12,7 @@ pub trait Kernels {
     type Prepared<'a>;
 
     /// Prepares activations, made once for all rows of a matrix. There is a multiple of 64 of them, and `scratch`, at
-    /// least 64 words, is free for as long as they are in use.
+    /// least 64 words and for as many activations as the model is wide at least 7/8 as many, is free for as long as they are in use.
     fn prepare<'a>(activations: &'a [i8], scratch: &'a mut [i32]) -> Self::Prepared<'a>;
 
     /// As [`Self::prepare`], for activations that are mostly zeros: those between the two halves of a feed-forward layer.
