@@ -8,6 +8,8 @@ pub enum Board {
     Microbit,
     Lm3s6965evb,
     Mps2An385,
+    /// The same with what is built for Cortex-M0, whose instructions its core has too: no board with a Cortex-M0 has as much flash.
+    Mps2An385AsM0,
     Mps2An386,
     RiscvVirt,
 }
@@ -18,7 +20,7 @@ impl Board {
         match self {
             Self::Microbit => "microbit",
             Self::Lm3s6965evb => "lm3s6965evb",
-            Self::Mps2An385 => "mps2-an385",
+            Self::Mps2An385 | Self::Mps2An385AsM0 => "mps2-an385",
             Self::Mps2An386 => "mps2-an386",
             Self::RiscvVirt => "riscv-virt",
         }
@@ -27,7 +29,7 @@ impl Board {
     /// The core's name, for people.
     pub fn core(self) -> &'static str {
         match self {
-            Self::Microbit => "Cortex-M0",
+            Self::Microbit | Self::Mps2An385AsM0 => "Cortex-M0",
             Self::Lm3s6965evb | Self::Mps2An385 => "Cortex-M3",
             Self::Mps2An386 => "Cortex-M4",
             Self::RiscvVirt => "RV32IMC",
@@ -37,7 +39,7 @@ impl Board {
     /// The compiler's name for the core.
     pub fn target(self) -> &'static str {
         match self {
-            Self::Microbit => "thumbv6m-none-eabi",
+            Self::Microbit | Self::Mps2An385AsM0 => "thumbv6m-none-eabi",
             Self::Lm3s6965evb | Self::Mps2An385 => "thumbv7m-none-eabi",
             Self::Mps2An386 => "thumbv7em-none-eabihf",
             Self::RiscvVirt => "riscv32imc-unknown-none-elf",
@@ -50,7 +52,7 @@ impl Board {
         match self {
             Self::Microbit => 125,
             Self::Lm3s6965evb => 160,
-            Self::Mps2An385 | Self::Mps2An386 => 80,
+            Self::Mps2An385 | Self::Mps2An385AsM0 | Self::Mps2An386 => 80,
             Self::RiscvVirt => 2,
         }
     }

@@ -19,7 +19,7 @@ use boards::{Board, Decoder};
 use firmware::{Firmware, Streams};
 
 /// What is built and run.
-const RUNS: [(Decoder, Board); 10] = [
+const RUNS: [(Decoder, Board); 11] = [
     (Decoder::Lexicon, Board::Microbit),
     (Decoder::Lexicon, Board::Lm3s6965evb),
     (Decoder::Lexicon, Board::Mps2An386),
@@ -27,6 +27,7 @@ const RUNS: [(Decoder, Board); 10] = [
     (Decoder::Nano, Board::Lm3s6965evb),
     (Decoder::Nano, Board::Mps2An386),
     (Decoder::Nano, Board::RiscvVirt),
+    (Decoder::Micro, Board::Mps2An385AsM0),
     (Decoder::Micro, Board::Mps2An385),
     (Decoder::Micro, Board::Mps2An386),
     (Decoder::Lexicon, Board::RiscvVirt),
