@@ -2,7 +2,7 @@
 
 /// How targets begin, and what their cores can do.
 const CORES: [(&str, &str); 4] =
-    [("thumbv7em-", "dsp"), ("thumbv7m-", "wide"), ("thumbv8m.main-", "wide"), ("thumbv6m-", "small")];
+    [("thumbv7em-", "dsp"), ("thumbv7m-", "mla"), ("thumbv8m.main-", "mla"), ("thumbv6m-", "small")];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

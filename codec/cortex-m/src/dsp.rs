@@ -13,8 +13,8 @@ use equalinfo_codec::m1::image::HEAD;
 use equalinfo_codec::m1::ops::{NormShift, norm_inverse};
 use equalinfo_codec::m1::{Activations, Kernels, Lists, Matrix, Portable, Requantizer, list_nonzero};
 
+use super::long;
 use super::rows::{self, Form, Job, Normalize, Prepared, in_words, job};
-use super::wide::Wide;
 use equalinfo_codec::m1::kernels::bias;
 
 /// `SMLAD` for sums, `SMULWB` for requantization, both for attention.
@@ -84,7 +84,7 @@ impl Kernels for Dsp {
 
     #[inline]
     fn requantize(requantizer: Requantizer, x: i32) -> i32 {
-        Wide::requantize(requantizer, x)
+        long::requantize(requantizer, x)
     }
 
     #[inline]

@@ -20,22 +20,19 @@
 
 #[cfg(core = "dsp")]
 mod dsp;
-#[cfg(any(core = "dsp", core = "small"))]
+#[cfg(any(core = "mla", core = "small"))]
+mod fours;
+#[cfg(any(core = "dsp", core = "mla"))]
+mod long;
+#[cfg(any(core = "dsp", core = "mla", core = "small"))]
 mod rows;
-#[cfg(core = "small")]
-mod small;
-#[cfg(any(core = "dsp", core = "wide"))]
-mod wide;
 
 /// Cortex-M4 and M7: two multiplications an instruction.
 #[cfg(core = "dsp")]
 pub type Fastest = dsp::Dsp;
-/// Cortex-M3 and M33: the high half of a product in one instruction.
-#[cfg(core = "wide")]
-pub type Fastest = wide::Wide;
-/// Cortex-M0 and M0+: few registers, and no multiplication that adds.
-#[cfg(core = "small")]
-pub type Fastest = small::Small;
+/// Cortex-M0, M0+, M3 and M33: four weights in two multiplications.
+#[cfg(any(core = "mla", core = "small"))]
+pub type Fastest = fours::Fours;
 /// Elsewhere the portable loops.
-#[cfg(not(any(core = "dsp", core = "wide", core = "small")))]
+#[cfg(not(any(core = "dsp", core = "mla", core = "small")))]
 pub type Fastest = equalinfo_codec::m1::Portable;

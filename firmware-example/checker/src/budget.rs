@@ -29,7 +29,7 @@ pub fn check(rows: &[Row]) -> Result<()> {
                 let most = match row.board {
                     Board::Mps2An386 => 1.5,
                     Board::Microbit => 3.0,
-                    Board::Lm3s6965evb | Board::Mps2An385 | Board::Mps2An385AsM0 => 4.1,
+                    Board::Lm3s6965evb | Board::Mps2An385 | Board::Mps2An385AsM0 => 2.5,
                     Board::RiscvVirt => 5.0,
                 };
                 below("instructions a MAC", row.per_multiplication().unwrap_or(0.0), most)?;

@@ -1,6 +1,6 @@
-//! Cortex-M0: four weights of a row in two multiplications.
+//! Cortex-M0 and M3: four weights of a row in two multiplications.
 //!
-//! Its multiplier gives the lower 32 bits of a product, and nothing adds to a sum in the same instruction. So a word of four weights is taken at once: with the sign bits
+//! Their multipliers give the lower 32 bits of one product. So a word of four weights is taken at once: with the sign bits
 //! of `w1` and `w3` turned, it is `e + 2^8 t` where `e = w0 + 2^16 w2` and `t = w1 + 2^16 w3`, each weight 128 too large, and `t` is had by a shift and a mask. With the
 //! activations as `A = x2 + 2^16 x0` and `B = x3 + 2^16 x1`,
 //!
@@ -11,11 +11,12 @@
 //! which has the sum of the four products in its upper half. A chunk of eight columns is added up before it is shifted down; what makes up for the weights that are too
 //! large and what rounds the lower half away is one number a chunk, the same for all rows. This is exact as long as both halves fit 16 bits, that is as long as the absolute
 //! values of the eight activations add up to 258 at most. Of larger ones a part is cut off, and multiplied on its own after the row: about two entries a vector in practice.
-//! Two rows share the activations, at 20 instructions a chunk and row; rows of more than 64 columns are taken alone, at 21.
+//! Two rows share the activations, at 20 instructions a chunk and row; rows of more than 64 columns are taken alone, at 21. Cortex-M3, which adds a product to a sum, masks
+//! what it shifts and adds what it shifts down in one instruction each, takes 13. The assembly is one for both: `mla` stands for the instructions that only Cortex-M3 has.
 //!
 //! Activations that are mostly zeros become a list of those that are not, and four rows share an entry. A row that a gate closes is passed over.
 //!
-//! Flash is short where this core is used: nothing here is inlined, as each is called from several places.
+//! Flash is short where these cores are used: nothing here is inlined, as each is called from several places.
 //!
 //! Invariant: the sums are exact, so their order does not matter and the bits are those of the portable loop.
 
@@ -29,9 +30,9 @@ use super::rows::{self, Form, Job, Normalize, Prepared, in_words, job};
 
 /// Sums and their requantization in assembly.
 #[derive(Debug)]
-pub enum Small {}
+pub enum Fours {}
 
-impl Kernels for Small {
+impl Kernels for Fours {
     type Prepared<'a> = Prepared<'a>;
 
     #[inline(never)]
@@ -120,6 +121,12 @@ impl Kernels for Small {
     #[inline]
     fn dot(a: &[i8], b: &[i8]) -> i32 {
         rows::dot::<8>(a, b)
+    }
+
+    #[cfg(core = "mla")]
+    #[inline]
+    fn requantize(requantizer: Requantizer, x: i32) -> i32 {
+        super::long::requantize(requantizer, x)
     }
 }
 
@@ -303,8 +310,7 @@ global_asm!(
     ".endm",
     ".macro weight load, row, column, activation, sum",
     "\\load r3, [\\row, \\column]",
-    "muls r3, \\activation, r3",
-    "add \\sum, r3",
+    "add_product r3, \\activation, \\sum",
     ".endm",
     // A column whose bytes `load` widens.
     ".macro column load, column, activation",
@@ -313,36 +319,71 @@ global_asm!(
     "weight \\load, r6, \\column, \\activation, r10",
     "weight \\load, r7, \\column, \\activation, r11",
     ".endm",
-    // r2: four weights of a row, at a column from r0 on, times their activations in r4 and r5.
-    ".macro four column",
+    // Adds the product of two registers to a third; the first may be lost.
+    ".macro add_product factor, other, sum",
+    ".if {mla}",
+    "mla \\sum, \\factor, \\other, \\sum",
+    ".else",
+    "muls \\factor, \\other, \\factor",
+    "add \\sum, \\factor",
+    ".endif",
+    ".endm",
+    // Four weights of a row, at a column from r0 on, to r2 and r3.
+    ".macro split column",
     "ldr r2, [r0, #\\column]",
     "eors r2, r6",
+    ".if {mla}",
+    "and r3, r7, r2, lsr #8",
+    ".else",
     "lsrs r3, r2, #8",
     "ands r3, r7",
+    ".endif",
+    ".endm",
+    // The first word of a row's chunk.
+    ".macro first column, chunk",
+    "split \\column",
+    "add_product r2, r4, \\chunk",
+    "add_product r3, r5, \\chunk",
+    ".endm",
+    // The second word, and the chunk to the sum.
+    ".macro second column, chunk, sum, add",
+    ".if {mla}",
+    "first \\column, \\chunk",
+    ".ifc \\add, mov",
+    "asr \\sum, \\chunk, #16",
+    ".else",
+    "add \\sum, \\sum, \\chunk, asr #16",
+    ".endif",
+    ".else",
+    "split \\column",
     "muls r2, r4, r2",
     "muls r3, r5, r3",
     "adds r2, r2, r3",
-    ".endm",
-    // The rest of a row's chunk in r2.
-    ".macro chunk chunk, sum, add",
     "add r2, \\chunk",
     "asrs r2, r2, #16",
     "\\add \\sum, r2",
+    ".endif",
     ".endm",
     // An entry of what is left of an activation, for one or two rows and their sums.
     ".macro excess load, row, sum, second, second_sum",
     "ldm r1!, {{r4, r5}}",
     "\\load r2, [\\row, r4]",
-    "muls r2, r5, r2",
-    "add \\sum, r2",
+    "add_product r2, r5, \\sum",
     ".ifnb \\second",
     "\\load r2, [\\second, r4]",
-    "muls r2, r5, r2",
-    "add \\second_sum, r2",
+    "add_product r2, r5, \\second_sum",
     ".endif",
     ".endm",
     // A sum, with zero in r1; the requantizer becomes its shift. What that moves out last is the half that rounding adds.
     ".macro requantized sum, requantizer, multiplier, low",
+    ".if {mla}",
+    "lsl \\multiplier, \\requantizer, #16",
+    "smull \\low, \\sum, \\sum, \\multiplier",
+    "lsr \\requantizer, \\requantizer, #16",
+    "sub \\requantizer, \\requantizer, #16",
+    "asrs \\sum, \\sum, \\requantizer",
+    "adc \\sum, \\sum, #0",
+    ".else",
     "uxth \\multiplier, \\requantizer",
     "lsrs \\requantizer, \\requantizer, #16",
     "subs \\requantizer, #16",
@@ -354,6 +395,7 @@ global_asm!(
     "adds \\sum, \\sum, \\low",
     "asrs \\sum, \\sum, \\requantizer",
     "adcs \\sum, r1",
+    ".endif",
     ".endm",
     // Of a job in r0, to r5: what does not change from row to row, and the first row in r0.
     ".macro split_rows",
@@ -386,15 +428,11 @@ global_asm!(
     "ldm r1!, {{r3, r4, r5}}",
     "mov r8, r3",
     "mov r9, r3",
-    "four \\column",
-    "add r8, r2",
-    "four \\column+64",
-    "add r9, r2",
+    "first \\column, r8",
+    "first \\column+64, r9",
     "ldm r1!, {{r4, r5}}",
-    "four \\column+4",
-    "chunk r8, r10, \\add",
-    "four \\column+68",
-    "chunk r9, r11, \\add",
+    "second \\column+4, r8, r10, \\add",
+    "second \\column+68, r9, r11, \\add",
     ".endm",
     "begin equalinfo_sums",
     "split_rows",
@@ -442,11 +480,9 @@ global_asm!(
     ".macro one_chunk column",
     "ldm r1!, {{r3, r4, r5}}",
     "mov r8, r3",
-    "four \\column",
-    "add r8, r2",
+    "first \\column, r8",
     "ldm r1!, {{r4, r5}}",
-    "four \\column+4",
-    "chunk r8, r9, add",
+    "second \\column+4, r8, r9, add",
     ".endm",
     // r10: where the row's gate is, r11 its place, r12 the end of the chunks.
     "begin equalinfo_project_rows",
@@ -652,11 +688,9 @@ global_asm!(
     "ldr r4, [r2]",
     "ldr r5, [r2, #4]",
     "ldrsb r6, [r1, r3]",
-    "muls r6, r0, r6",
-    "adds r4, r4, r6",
+    "add_product r6, r0, r4",
     "ldrsb r6, [r1, r7]",
-    "muls r6, r0, r6",
-    "adds r5, r5, r6",
+    "add_product r6, r0, r5",
     "stm r2!, {{r4, r5}}",
     "adds r1, #2",
     ".endr",
@@ -689,9 +723,13 @@ global_asm!(
     "ldm r0!, {{r7}}",
     "lsls r7, r2",
     "asrs r7, r3",
+    ".if {mla}",
+    "smlal r4, r5, r7, r7",
+    ".else",
     "muls r7, r7, r7",
     "adds r4, r4, r7",
     "adcs r5, r6",
+    ".endif",
     ".endr",
     "cmp r0, r1",
     "bne 1b",
@@ -735,8 +773,12 @@ global_asm!(
     "ldm r0!, {{r6}}",
     "lsls r6, r2",
     "asrs r6, r3",
+    ".if {mla}",
+    "mla r6, r6, r4, r5",
+    ".else",
     "muls r6, r4, r6",
     "adds r6, r6, r5",
+    ".endif",
     "asrs r6, r6, #20",
     "activation",
     ".endr",
@@ -796,12 +838,10 @@ global_asm!(
     ".rept 4",
     "ldrsb r2, [r0, r4]",
     "ldrsb r3, [r1, r4]",
-    "muls r3, r2, r3",
-    "adds r7, r7, r3",
+    "add_product r3, r2, r7",
     "ldrsb r2, [r0, r5]",
     "ldrsb r3, [r1, r5]",
-    "muls r3, r2, r3",
-    "adds r7, r7, r3",
+    "add_product r3, r2, r7",
     "adds r0, #2",
     "adds r1, #2",
     ".endr",
@@ -810,4 +850,5 @@ global_asm!(
     "mov r0, r7",
     "pop {{r4, r5, r6, r7, pc}}",
     ".size equalinfo_dot, . - equalinfo_dot",
+    mla = const cfg!(core = "mla") as u32,
 );
