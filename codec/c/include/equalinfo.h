@@ -19,7 +19,7 @@
 /* What equalinfo_memory returns, as a constant: for a model with these dimensions (an exported header has them as
  * M1_NANO_D and so on) and `context` positions. */
 #define EQUALINFO_MEMORY(d, ff, layers, context) \
-  (2048 + 4 * ((d) + 64 + 256) + 2 * (layers) * (context) * (d) + 6 * (d) + (ff))
+  (2048 + 4 * ((d) + ((d) / 8 * 7 > 64 ? (d) / 8 * 7 : 64) + 256) + (2 * (layers) * (d) + 1) * (context) + 6 * (d) + (ff))
 
 // What a function has to say. Numbers keep their meaning from one version to the next.
 typedef enum EqualinfoStatus {
