@@ -10,11 +10,10 @@
 use core::arch::{asm, global_asm};
 
 use equalinfo_codec::m1::image::HEAD;
-use equalinfo_codec::m1::ops::{NormShift, norm_inverse};
 use equalinfo_codec::m1::{Activations, Kernels, Lists, Matrix, Portable, Requantizer, list_nonzero};
 
 use super::long;
-use super::rows::{self, Form, Job, Normalize, Prepared, in_words, job};
+use super::rows::{self, Form, Job, Prepared, in_words, job};
 use equalinfo_codec::m1::kernels::bias;
 
 /// `SMLAD` for sums, `SMULWB` for requantization, both for attention.
@@ -74,12 +73,7 @@ impl Kernels for Dsp {
 
     #[inline]
     fn accumulate(weight: i32, values: &[i8; HEAD], sums: &mut [i32]) {
-        if sums.len() >= HEAD {
-            // SAFETY: there is a sum for each of 64 values, and the weight has 16 bits.
-            unsafe { equalinfo_accumulate(weight, values.as_ptr(), sums.as_mut_ptr(), values.as_ptr_range().end) }
-        } else {
-            Portable::accumulate(weight, values, sums);
-        }
+        rows::accumulate(weight, values, sums);
     }
 
     #[inline]
@@ -89,13 +83,7 @@ impl Kernels for Dsp {
 
     #[inline]
     fn clamp(numbers: &[i32], activations: &mut [i8]) {
-        if numbers.len() >= activations.len() && in_fours(activations) {
-            let end = activations.as_ptr_range().end;
-            // SAFETY: there is a number for each activation, and those are whole words.
-            unsafe { equalinfo_clamp(numbers.as_ptr(), activations.as_mut_ptr(), end) }
-        } else {
-            Portable::clamp(numbers, activations);
-        }
+        rows::clamp(in_fours(activations), numbers, activations);
     }
 
     #[inline]
@@ -115,16 +103,7 @@ impl Kernels for Dsp {
 
     #[inline(never)]
     fn norm(x: &[i32], constant: u32, activations: &mut [i8]) {
-        if x.len() != activations.len() || !in_fours(activations) {
-            return Portable::norm(x, constant, activations);
-        }
-        let end = x.as_ptr_range().end;
-        // SAFETY: there is a multiple of four numbers, and as many activations in whole words.
-        unsafe {
-            let NormShift { left, right } = NormShift::new(equalinfo_bits(x.as_ptr(), end));
-            let inverse = norm_inverse(constant, equalinfo_squares(x.as_ptr(), end, left, right));
-            equalinfo_normalize(x.as_ptr(), activations.as_mut_ptr(), &Normalize { left, right, inverse, end });
-        }
+        rows::norm(in_fours(activations), x, constant, activations);
     }
 }
 
@@ -175,18 +154,8 @@ unsafe extern "C" {
     fn equalinfo_project_gated(job: &mut Job);
     /// Rows times listed activations, four rows at a time, requantized.
     fn equalinfo_project_listed(job: &mut Job);
-    /// Adds 16 bits of weight times each of a multiple of 16 values to its sum.
-    fn equalinfo_accumulate(weight: i32, values: *const i8, sums: *mut i32, values_end: *const i8);
-    /// Clamps a multiple of four numbers to activations.
-    fn equalinfo_clamp(numbers: *const i32, activations: *mut i8, activations_end: *const i8);
     /// Activations from the numbers of the rectified and the linear half.
     fn equalinfo_reglu(gates: *const i32, linears: *const i32, hidden: *mut i8, job: &ReGlu);
-    /// The bits that any of the absolute values has, of a multiple of four.
-    fn equalinfo_bits(x: *const i32, end: *const i32) -> u32;
-    /// The sum of the squares of a multiple of four numbers, shifted to the left and then to the right to 16 bits.
-    fn equalinfo_squares(x: *const i32, end: *const i32, left: u32, right: u32) -> u64;
-    /// These numbers times the inverse, shifted by 20 with rounding, clamped to activations.
-    fn equalinfo_normalize(x: *const i32, activations: *mut i8, job: &Normalize);
 }
 
 // Registers: r0 weights, r1 activations, r2 to r5 four words of them, r6 to r9 four words of weights, r10 the sum, r11 the requantizer of the row, r12

@@ -23,10 +23,9 @@
 use core::arch::global_asm;
 
 use equalinfo_codec::m1::image::{HEAD, row_weights};
-use equalinfo_codec::m1::ops::{NormShift, norm_inverse};
-use equalinfo_codec::m1::{Kernels, Matrix, Portable, Requantizer};
+use equalinfo_codec::m1::{Kernels, Matrix, Requantizer};
 
-use super::rows::{self, Form, Job, Normalize, Prepared, in_words, job};
+use super::rows::{self, Form, Job, Prepared, in_words, job};
 
 /// Sums and their requantization in assembly.
 #[derive(Debug)]
@@ -85,37 +84,17 @@ impl Kernels for Fours {
 
     #[inline(never)]
     fn norm(x: &[i32], constant: u32, activations: &mut [i8]) {
-        if x.len() != activations.len() || !in_fours(x) {
-            return Portable::norm(x, constant, activations);
-        }
-        let end = x.as_ptr_range().end;
-        // SAFETY: there is a multiple of four numbers, at least four, and as many activations.
-        unsafe {
-            let NormShift { left, right } = NormShift::new(equalinfo_bits(x.as_ptr(), end));
-            let inverse = norm_inverse(constant, equalinfo_squares(x.as_ptr(), end, left, right));
-            equalinfo_normalize(x.as_ptr(), activations.as_mut_ptr(), &Normalize { left, right, inverse, end });
-        }
+        rows::norm(in_fours(activations), x, constant, activations);
     }
 
     #[inline]
     fn clamp(numbers: &[i32], activations: &mut [i8]) {
-        if numbers.len() >= activations.len() && in_fours(activations) {
-            let end = activations.as_ptr_range().end;
-            // SAFETY: there is a number for each activation, and a multiple of four of those.
-            unsafe { equalinfo_clamp(numbers.as_ptr(), activations.as_mut_ptr(), end) }
-        } else {
-            Portable::clamp(numbers, activations);
-        }
+        rows::clamp(in_fours(activations), numbers, activations);
     }
 
     #[inline]
     fn accumulate(weight: i32, values: &[i8; HEAD], sums: &mut [i32]) {
-        if sums.len() >= HEAD {
-            // SAFETY: there is a sum for each of 64 values.
-            unsafe { equalinfo_accumulate(weight, values.as_ptr(), sums.as_mut_ptr(), values.as_ptr_range().end) }
-        } else {
-            Portable::accumulate(weight, values, sums);
-        }
+        rows::accumulate(weight, values, sums);
     }
 
     #[inline]
@@ -249,16 +228,6 @@ unsafe extern "C" {
     fn equalinfo_chunk(activations: &[i8; 8], words: &mut [i32; 5]) -> i32;
     /// Lists every second activation that is not zero, from that of a column on, and a zero if their number is odd; where the list ends.
     fn equalinfo_list(activations: *const i8, width: usize, list: *mut i32, column: usize) -> *mut i32;
-    /// Adds a weight times each of a multiple of eight values to its sum.
-    fn equalinfo_accumulate(weight: i32, values: *const i8, sums: *mut i32, values_end: *const i8);
-    /// The bits that any of the absolute values has, of a multiple of four.
-    fn equalinfo_bits(x: *const i32, end: *const i32) -> u32;
-    /// The sum of the squares of a multiple of four numbers, shifted to the left and then to the right to 16 bits.
-    fn equalinfo_squares(x: *const i32, end: *const i32, left: u32, right: u32) -> u64;
-    /// Clamps a multiple of two numbers to activations.
-    fn equalinfo_clamp(numbers: *const i32, activations: *mut i8, activations_end: *const i8);
-    /// These numbers times the inverse, shifted by 20 with rounding, clamped to activations.
-    fn equalinfo_normalize(x: *const i32, activations: *mut i8, job: &Normalize);
     /// Requantizes sums, shifted to the left.
     fn equalinfo_requantize(sums: *mut i32, end: *const i32, requantizers: *const [u8; 4], scale: u32);
     /// The same for those that are positive.

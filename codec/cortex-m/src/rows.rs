@@ -2,7 +2,9 @@
 
 use core::ptr;
 
+use equalinfo_codec::m1::image::HEAD;
 use equalinfo_codec::m1::kernels::bias;
+use equalinfo_codec::m1::ops::{NormShift, norm_inverse};
 use equalinfo_codec::m1::{Kernels, Matrix, Portable};
 
 /// Activations, and how they are multiplied.
@@ -62,15 +64,6 @@ pub struct Job {
     first_end: *const i32,
 }
 
-/// What the last step of a norm works with.
-#[repr(C)]
-pub struct Normalize {
-    pub left: u32,
-    pub right: u32,
-    pub inverse: i32,
-    pub end: *const i32,
-}
-
 impl Job {
     /// From a row's requantizer to its gate, in bytes.
     #[cfg(core = "dsp")]
@@ -127,8 +120,66 @@ pub fn in_words<T>(values: &[T]) -> bool {
     values.as_ptr().addr().is_multiple_of(4)
 }
 
+/// What the last step of a norm works with.
+#[repr(C)]
+struct Normalize {
+    left: u32,
+    right: u32,
+    inverse: i32,
+    end: *const i32,
+}
+
 unsafe extern "C" {
+    /// The dot product of vectors of a multiple of `STEP` values.
     fn equalinfo_dot(a: *const i8, b: *const i8, a_end: *const i8) -> i32;
+    /// Adds 16 bits of weight times each of a multiple of 16 values to its sum.
+    fn equalinfo_accumulate(weight: i32, values: *const i8, sums: *mut i32, values_end: *const i8);
+    /// Clamps a multiple of four numbers to activations.
+    fn equalinfo_clamp(numbers: *const i32, activations: *mut i8, activations_end: *const i8);
+    /// The bits that any of the absolute values has, of a multiple of four.
+    fn equalinfo_bits(x: *const i32, end: *const i32) -> u32;
+    /// The sum of the squares of a multiple of four numbers, shifted to the left and then to the right to 16 bits.
+    fn equalinfo_squares(x: *const i32, end: *const i32, left: u32, right: u32) -> u64;
+    /// These numbers times the inverse, shifted by 20 with rounding, clamped to activations.
+    fn equalinfo_normalize(x: *const i32, activations: *mut i8, job: &Normalize);
+}
+
+/// The norm; `fits` says that the assembly can store as many activations, a multiple of four of them.
+#[inline]
+pub fn norm(fits: bool, x: &[i32], constant: u32, activations: &mut [i8]) {
+    if x.len() != activations.len() || !fits {
+        return Portable::norm(x, constant, activations);
+    }
+    let end = x.as_ptr_range().end;
+    // SAFETY: there is a multiple of four numbers, at least four, and as many activations that fit.
+    unsafe {
+        let NormShift { left, right } = NormShift::new(equalinfo_bits(x.as_ptr(), end));
+        let inverse = norm_inverse(constant, equalinfo_squares(x.as_ptr(), end, left, right));
+        equalinfo_normalize(x.as_ptr(), activations.as_mut_ptr(), &Normalize { left, right, inverse, end });
+    }
+}
+
+/// Clamps as many numbers to activations; `fits` as for [`norm`].
+#[inline]
+pub fn clamp(fits: bool, numbers: &[i32], activations: &mut [i8]) {
+    if numbers.len() >= activations.len() && fits {
+        let end = activations.as_ptr_range().end;
+        // SAFETY: there is a number for each activation, and those fit.
+        unsafe { equalinfo_clamp(numbers.as_ptr(), activations.as_mut_ptr(), end) }
+    } else {
+        Portable::clamp(numbers, activations);
+    }
+}
+
+/// Adds a weight of 16 bits times each value to its sum.
+#[inline]
+pub fn accumulate(weight: i32, values: &[i8; HEAD], sums: &mut [i32]) {
+    if sums.len() >= HEAD {
+        // SAFETY: there is a sum for each of 64 values.
+        unsafe { equalinfo_accumulate(weight, values.as_ptr(), sums.as_mut_ptr(), values.as_ptr_range().end) }
+    } else {
+        Portable::accumulate(weight, values, sums);
+    }
 }
 
 /// The dot product of two vectors. The assembly takes `STEP` values at a time.
