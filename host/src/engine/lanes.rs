@@ -223,10 +223,7 @@ impl<K: Kernels> Lanes<K> {
                 qkv.copy_from_slice(&model.first_qkv[usize::from(item.symbol) * 3 * d..][..3 * d]);
             }
         } else {
-            for (residual, activations) in work.residual.chunks_exact(d).zip(work.activations.chunks_exact_mut(d)) {
-                kernels.norm(residual, layer.attention_norm, activations);
-            }
-            kernels.linear(&layer.qkv, &work.activations, &mut work.qkv);
+            layer.qkv_of(kernels, &work.residual, &mut work.activations, &mut work.qkv);
         }
         for (item, (qkv, mixed)) in items.iter().zip(work.qkv.chunks_exact(3 * d).zip(work.mixed.chunks_exact_mut(d))) {
             let qkv = qkv.as_chunks::<64>().0;

@@ -123,6 +123,15 @@ impl PackedLayer {
             down: PackedMatrix::new(&layer.down, layout),
         }
     }
+
+    /// Queries, keys and values, `[items][3d]`, of residuals, `[items][d]`; `activations` has room for as many.
+    pub fn qkv_of<K: Kernels>(&self, kernels: K, residuals: &[i32], activations: &mut [u8], out: &mut [u8]) {
+        let d = self.qkv.width;
+        for (residual, activations) in residuals.chunks_exact(d).zip(activations.chunks_exact_mut(d)) {
+            kernels.norm(residual, self.attention_norm, activations);
+        }
+        kernels.linear(&self.qkv, activations, out);
+    }
 }
 
 /// The whole model, packed.
@@ -151,9 +160,13 @@ impl PackedModel {
         );
         let embedding: Vec<i32> = residuals.collect();
         let layers: Vec<_> = model.layers().map(|layer| PackedLayer::new(model, &layer, layout)).collect();
+        let mut first_qkv = vec![0; 3 * embedding.len()];
+        if let Some(first) = layers.first() {
+            first.qkv_of(kernels, &embedding, &mut vec![0; embedding.len()], &mut first_qkv);
+        }
         Self {
             config: model.config(),
-            first_qkv: layers.first().map_or_else(Vec::new, |layer| qkv(kernels, layer, &embedding)),
+            first_qkv,
             embedding,
             layers,
             output_norm: model.output_norm(),
@@ -161,17 +174,6 @@ impl PackedModel {
             powers: Box::new(model.power_table().map(|entry| u16::from_le_bytes(entry).into())),
         }
     }
-}
-
-/// Queries, keys and values of a layer, `[items][3d]`, from what enters it, `[items][d]`.
-fn qkv<K: Kernels>(kernels: K, layer: &PackedLayer, residuals: &[i32]) -> Vec<u8> {
-    let d = layer.qkv.width;
-    let (mut activations, mut out) = (vec![0; residuals.len()], vec![0; 3 * residuals.len()]);
-    for (residual, activations) in residuals.chunks_exact(d).zip(activations.chunks_exact_mut(d)) {
-        kernels.norm(residual, layer.attention_norm, activations);
-    }
-    kernels.linear(&layer.qkv, &activations, &mut out);
-    out
 }
 
 /// The cached keys and values of one head of one layer, packed.
