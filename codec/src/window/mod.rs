@@ -153,6 +153,11 @@ impl WindowEncoder {
         self.pushed >= self.limit || matches!(&self.state, EncoderState::Tree(node) if node.is_leaf())
     }
 
+    /// How many values of the default code stand for more than the bytes so far: the room that is left. 0 in the other codes.
+    pub fn room(&self) -> u128 {
+        if let EncoderState::Tree(node) = &self.state { node.span() } else { 0 }
+    }
+
     /// Appends a byte, given what the model said about it. `false`: it does not fit and the window is closed.
     pub fn push(&mut self, frequencies: &Frequencies, byte: u8) -> bool {
         if self.is_full() {

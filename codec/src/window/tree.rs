@@ -27,6 +27,11 @@ impl Node {
         self.low
     }
 
+    /// The values above its own.
+    pub(super) fn span(&self) -> u128 {
+        self.span
+    }
+
     /// Whether no byte can follow, whatever the frequencies.
     pub(super) fn is_leaf(&self) -> bool {
         self.span == 0

@@ -50,7 +50,7 @@ pub struct CompressArguments {
     #[arg(long, value_name = "B", value_parser = window_bits)]
     pub window_bits: Option<WindowBits>,
 
-    /// Window code (method equal-info; default: flexible for windows of 16 bits on the CPU, otherwise default)
+    /// Window code (method equal-info; default: flexible, with --device cuda default)
     #[arg(long, value_name = "CODE")]
     pub code: Option<Code>,
 
@@ -206,7 +206,7 @@ fn recipe(arguments: &CompressArguments) -> Result<Recipe> {
     }
     let bits = arguments.window_bits.unwrap_or(WindowBits::B64);
     let device = arguments.model.device;
-    let code = arguments.code.unwrap_or(Code::of(bits, device));
+    let code = arguments.code.unwrap_or(Code::on(device));
     if code == Code::Paper {
         bail!(
             "--code paper has no decoder, as several texts share a code; use default or delay here, and 'equalinfo eval' or 'inspect' to measure it"
@@ -230,7 +230,7 @@ fn recipe(arguments: &CompressArguments) -> Result<Recipe> {
 
 fn lexicon_recipe(arguments: &CompressArguments, lexicon: LoadedModel) -> Result<Recipe> {
     only_16_bits(arguments.window_bits)?;
-    let code = arguments.code.unwrap_or(Code::of(WindowBits::B16, Device::Cpu));
+    let code = arguments.code.unwrap_or(Code::Flexible);
     ensure!(
         matches!(arguments.method, None | Some(Method::EqualInfo)) && matches!(code, Code::Default | Code::Flexible),
         "--lexicon belongs to --method equal-info with the default code"

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use equalinfo_codec::WindowBits;
 use equalinfo_codec::lexicon::Lexicon;
 
-use super::options::{Code, CorpusArguments, Device, ModelArguments, ThreadArguments, token_bits, window_bits};
+use super::options::{Code, CorpusArguments, ModelArguments, ThreadArguments, token_bits, window_bits};
 use super::progress;
 use super::table::{Table, grouped, number};
 use crate::eval::{Evaluation, Measure, Row};
@@ -69,7 +69,7 @@ pub struct EvalArguments {
     #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [8, 16], value_parser = token_bits)]
     pub token_bits: Vec<u32>,
 
-    /// Window codes, separated by commas (default: default, paper, delay; and flexible for windows of 16 bits)
+    /// Window codes, separated by commas (default: all)
     #[arg(long, value_name = "CODE", value_delimiter = ',')]
     pub code: Vec<Code>,
 
@@ -98,12 +98,9 @@ pub struct EvalArguments {
 
 impl EvalArguments {
     /// The codes that windows are measured in.
-    fn codes(&self, bits: WindowBits) -> Vec<Code> {
-        if !self.code.is_empty() {
-            return self.code.clone();
-        }
-        let flexible = Some(Code::of(bits, Device::Cpu)).filter(|&code| code != Code::Default);
-        [Code::Default].into_iter().chain(flexible).chain([Code::Paper, Code::Delay]).collect()
+    fn codes(&self) -> &[Code] {
+        const ALL: [Code; 4] = [Code::Default, Code::Flexible, Code::Paper, Code::Delay];
+        if self.code.is_empty() { &ALL } else { &self.code }
     }
 
     fn measures(&self) -> Vec<Measure> {
@@ -115,12 +112,14 @@ impl EvalArguments {
                 EvalMethod::Gzip => measures.push(Measure::Gzip),
                 EvalMethod::StaticAc => measures.push(Measure::StaticAc),
                 EvalMethod::Ac => measures.push(Measure::Ac),
-                EvalMethod::EqualInfo => measures.extend(self.window_bits.iter().flat_map(|&bits| {
-                    self.codes(bits).into_iter().map(move |code| Measure::Windows(bits, code.into()))
-                })),
+                EvalMethod::EqualInfo => measures.extend(
+                    self.window_bits
+                        .iter()
+                        .flat_map(|&bits| self.codes().iter().map(move |&code| Measure::Windows(bits, code.into()))),
+                ),
             }
         }
-        let flexible = Some(Code::Flexible).filter(|code| self.codes(WindowBits::B16).contains(code));
+        let flexible = Some(Code::Flexible).filter(|code| self.codes().contains(code));
         measures.extend((0..self.lexicon.len()).flat_map(|index| {
             [Code::Default].into_iter().chain(flexible).map(move |code| Measure::Lexicon(index, code.into()))
         }));

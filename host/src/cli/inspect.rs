@@ -13,7 +13,7 @@ use serde_json::json;
 use super::Outcome;
 use super::decompress::model_of;
 use super::files::open_file;
-use super::options::{Code, Device, LexiconArguments, Method, ModelArguments, context, only_16_bits, window_bits};
+use super::options::{Code, LexiconArguments, Method, ModelArguments, context, only_16_bits, window_bits};
 use super::segmentation::{Style, WindowView};
 use super::table::{Table, grouped};
 use crate::compress::access::StreamFile;
@@ -57,7 +57,7 @@ pub struct InspectArguments {
     #[arg(long, value_name = "B", value_parser = window_bits, default_value = "16")]
     pub window_bits: WindowBits,
 
-    /// Window code, for a text (default: flexible for windows of 16 bits, otherwise default)
+    /// Window code, for a text (default: flexible)
     #[arg(long, value_name = "CODE")]
     pub code: Option<Code>,
 
@@ -268,7 +268,7 @@ fn text_windows(arguments: &InspectArguments, output: &mut impl Write) -> Result
         "{}: a text is shown as windows of --method equal-info; the other methods have none",
         arguments.file.display()
     );
-    let code = arguments.code.unwrap_or(Code::of(arguments.window_bits, Device::Cpu));
+    let code = arguments.code.unwrap_or(Code::Flexible);
     let model = match arguments.lexicon.load()? {
         Some(lexicon) => {
             only_16_bits(Some(arguments.window_bits))?;

@@ -43,14 +43,14 @@ pub enum Code {
     Paper,
     /// The published lossless variant
     Delay,
-    /// The default code in up to 3% fewer windows, each closed where the next one reaches furthest; takes 5 to 8 times as long to encode, but for long texts in windows of 16 bits
+    /// The default code in up to 3% fewer windows, each closed where the next one reaches furthest; takes 1.5 to 3 times as long to encode, but for long texts in windows of 16 bits
     Flexible,
 }
 
 impl Code {
-    /// The code of windows when none is named: the flexible one where it gains most, in windows of 16 bits (2.5% on English text), which the CPU alone has.
-    pub fn of(bits: WindowBits, device: Device) -> Self {
-        if bits == WindowBits::B16 && device != Device::Cuda { Self::Flexible } else { Self::Default }
+    /// The code of windows when none is named: the flexible one, which the CPU alone has.
+    pub fn on(device: Device) -> Self {
+        if device == Device::Cuda { Self::Default } else { Self::Flexible }
     }
 }
 

@@ -108,6 +108,8 @@ pub fn ours(model: &LoadedModel, texts: &[Vec<u8>], messages: bool, threads: usi
     let stream = |method| {
         let worker = move || {
             let recipe = Recipe::new(method, model.clone(), context, u64::from(DEFAULT_BLOCK_SIZE))?;
+            // As `compress` makes windows when it is not told how.
+            let recipe = Recipe { flexible: matches!(method, Method::EqualInfo { .. }), ..recipe };
             Ok(move |text: &[u8]| {
                 Ok(compress(&recipe, &Workers::Threads(threads), text, &mut io::sink(), |_, _| ())?.stream)
             })

@@ -81,7 +81,7 @@ fn what_is_measured_is_what_compress_writes() {
                 "--window-bits",
                 "64",
                 "--code",
-                "default",
+                "flexible",
             ]))
             .ok()
             .text(),
