@@ -2,7 +2,7 @@
 
 use core::mem::MaybeUninit;
 
-use equalinfo_codec::m1::{Config, M1, Model};
+use equalinfo_codec::m1::{M1, Model};
 
 use crate::memory::{get, input, put, value};
 use crate::status::{EqualinfoStatus, status};
@@ -63,9 +63,9 @@ unsafe fn load(model: *mut EqualinfoModel, image: *const u8, length: usize) -> R
         (value(model)?, input(image, length)?)
     };
     let view = Model::load(image)?;
-    let Config { d, context, layers, .. } = view.config();
-    (place.id, place.context) = (view.id(), context as u16);
-    place.bytes_per_position = (2 * layers * d) as u32;
+    let config = view.config();
+    (place.id, place.context) = (view.id(), config.context as u16);
+    place.bytes_per_position = (config.byte_buffer(2) - config.byte_buffer(1)) as u32;
     put(&mut place.space, view);
     place.loaded = LOADED;
     Ok(())
