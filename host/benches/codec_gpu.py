@@ -66,7 +66,7 @@ def main():
             rates = [f"{count / seconds / 1e3:,.0f} k windows/s" for seconds, count, _ in made]
             print(f"| {model} | {made[0][1]:,} windows of 16 bits | {rates[0]} | {rates[1]} | {made[0][2][:16]} |")
 
-            for name, options in (("ac", ["--method", "ac"]), ("windows of 64 bits", ["--method", "equal-info", "--window-bits", "64"])):
+            for name, options in (("ac", ["--method", "ac"]), ("windows of 64 bits", ["--method", "equal-info", "--window-bits", "64", "--code", "default"])):
                 streams = [directory / f"{device}.eqi" for device in devices]
                 line = [tool, "compress", "-qf", text, "--model", model, *options, "--block-size", "4K"]
                 written = [run([*line, "--device", device, "-o", stream]) for device, stream in zip(devices, streams)]

@@ -37,7 +37,7 @@ pub enum Device {
 /// Which variant of the window code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Code {
-    /// The bijective code: every code is a text, every text has one code
+    /// The bijective code, as much in each window as fits: every code is a text, every text has one code
     Default,
     /// The published greedy code; encode only, not injective
     Paper,
