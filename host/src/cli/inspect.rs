@@ -57,9 +57,9 @@ pub struct InspectArguments {
     #[arg(long, value_name = "B", value_parser = window_bits, default_value = "16")]
     pub window_bits: WindowBits,
 
-    /// Window code, for a text (default: flexible)
-    #[arg(long, value_name = "CODE")]
-    pub code: Option<Code>,
+    /// Window code, for a text
+    #[arg(long, value_name = "CODE", default_value = "flexible")]
+    pub code: Code,
 
     /// Width of a token
     #[arg(long, value_name = "N", value_parser = super::options::token_bits, default_value = "16")]
@@ -268,7 +268,7 @@ fn text_windows(arguments: &InspectArguments, output: &mut impl Write) -> Result
         "{}: a text is shown as windows of --method equal-info; the other methods have none",
         arguments.file.display()
     );
-    let code = arguments.code.unwrap_or(Code::Flexible);
+    let code = arguments.code;
     let model = match arguments.lexicon.load()? {
         Some(lexicon) => {
             only_16_bits(Some(arguments.window_bits))?;

@@ -3,7 +3,7 @@
 //! Whatever a window of the default code holds, its beginnings are windows too, and a decoder takes them as they come. So an encoder may close one early,
 //! where the next one reaches further than it would otherwise: flexible parsing, which for dictionaries that hold the beginnings of their texts makes the
 //! fewest windows if every end is tried (Matias and Sahinalp, "On the optimality of parsing in dynamic dictionary based data compression", SODA 1999).
-//! Here the [last ones](tried) are, and most of them not to the end of the next window: of two windows that hold the same byte, one that has much
+//! Here the [last ones](tries) are, and most of them not to the end of the next window: of two windows that hold the same byte, one that has much
 //! less [room](WindowEncoder::room) left than the other will hardly overtake it.
 
 use equalinfo_codec::lexicon::Lexicon;
@@ -12,12 +12,12 @@ use equalinfo_codec::{ByteModel, WindowBits, WindowCode};
 
 /// Ends of a window that [`Encoding::Flexible`] tries. On English text of nano 4, 8 and 16 of them save 3.0, 3.1 and 3.1% of the windows of 16 bits, where most
 /// texts have a lexicon and ends cost next to nothing.
-fn tried(bits: WindowBits) -> usize {
+fn tries(bits: WindowBits) -> usize {
     if bits == WindowBits::B16 { 8 } else { 4 }
 }
 
 /// Bits of room that the window after an earlier end may lack, at a byte that both hold, to the best one so far: this many at the first byte after the furthest
-/// end, one less with every byte. More knowledge of the bytes before makes up for that, but not for more.
+/// end, one less with every byte, down to 1. More knowledge of the bytes before makes up for that, but not for more.
 const MOST_BEHIND: usize = 8;
 
 /// How text becomes windows.
@@ -100,14 +100,13 @@ pub struct Cutter<'a> {
 /// A window that takes bytes.
 struct Filling {
     encoder: WindowEncoder,
-    pushed: usize,
     filled: Filled,
 }
 
 /// What a window may hold.
 #[derive(Default)]
 struct Filled {
-    /// Where it may end, the furthest last.
+    /// Where it may end after each byte, the furthest last.
     ends: Vec<Window>,
     /// The room that was left after each byte; not of lexicons.
     rooms: Vec<u128>,
@@ -138,14 +137,13 @@ impl<'a> Cutter<'a> {
             let filling = self.filling.get_or_insert_with(|| {
                 model.reset();
                 let encoder = WindowEncoder::new(self.bits, self.encoding.code(), self.context);
-                Filling { encoder, pushed: 0, filled: Filled::default() }
+                Filling { encoder, filled: Filled::default() }
             });
-            let next = self.text.get(start + filling.pushed).filter(|_| !filling.encoder.is_full());
+            let next = self.text.get(start + filling.filled.ends.len()).filter(|_| !filling.encoder.is_full());
             if let Some(&byte) = next
                 && filling.encoder.push(model.frequencies(), byte)
             {
                 model.push(byte);
-                filling.pushed += 1;
                 // It may stand for fewer bytes than were pushed.
                 filling.filled.ends.push(filling.encoder.window());
                 filling.filled.rooms.push(filling.encoder.room());
@@ -183,11 +181,12 @@ impl<'a> Cutter<'a> {
         self.ends.iter().nth_back(self.tried).copied()
     }
 
-    /// Whether the window that is being filled has so little room left, beside the best one so far, that it need not be filled further.
+    /// Whether the window that is being filled has so little room left, beside the best one so far, that it need not be filled further. Never with
+    /// 16 bits: a lexicon, which knows no room, makes the same windows.
     fn is_behind(&self) -> bool {
         let compare = || {
             let (filling, (end, best)) = (self.filling.as_ref()?, self.best.as_ref()?);
-            let last = self.start() + filling.pushed.checked_sub(1)?;
+            let last = self.start() + filling.filled.rooms.len().checked_sub(1)?;
             let beyond = last.checked_sub(self.ends.last()?.consumed)?;
             let (room, best) = (filling.filled.rooms.last()?, best.rooms.get(last - end.consumed)?);
             Some(*room < best >> MOST_BEHIND.saturating_sub(beyond).max(1))
@@ -197,7 +196,7 @@ impl<'a> Cutter<'a> {
 
     /// Takes the window from [`Self::start`] on, and says whether all that is wanted has been cut.
     fn filled(&mut self, mut filled: Filled) -> bool {
-        filled.ends.drain(..filled.ends.len().saturating_sub(tried(self.bits)));
+        filled.ends.drain(..filled.ends.len().saturating_sub(tries(self.bits)));
         let reach = |filled: &Filled| filled.ends.last().map_or(0, |end| end.consumed);
         match self.trial() {
             None => self.ends = filled.ends,
