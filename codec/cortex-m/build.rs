@@ -1,6 +1,6 @@
-//! Tells the library which core it is built for, as `cfg(core = "...")`: stable compilers do not tell whether it has the DSP instructions.
+//! Sets `cfg(core = "...")` according to the target, as a stable compiler does not say whether it has DSP instructions.
 
-/// How targets begin, and what their cores can do.
+/// Prefixes of targets, and the kinds of their cores.
 const CORES: [(&str, &str); 4] =
     [("thumbv7em-", "dsp"), ("thumbv7m-", "mla"), ("thumbv8m.main-", "mla"), ("thumbv6m-", "small")];
 

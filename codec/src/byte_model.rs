@@ -1,17 +1,17 @@
-//! [`ByteModel`]: the one thing the coders ask of a model.
+//! [`ByteModel`]: all that a coder needs from a model.
 //!
-//! A model is a deterministic function from the bytes pushed since the last reset to [`Frequencies`]. Encoder and
-//! decoder agree because both push the same bytes; nothing else about a model is visible to a coder.
+//! Invariant: a model is a deterministic function from the bytes pushed since the last reset to [`Frequencies`].
+//! Encoder and decoder agree because both push the same bytes; nothing else about a model is visible to a coder.
 
 use crate::frequencies::Frequencies;
 
 /// A model of the next byte.
 pub trait ByteModel {
-    /// Forgets every byte: the context is empty, as at the start of a window or a block.
+    /// Empties the context, as at the start of a window or a block.
     fn reset(&mut self);
 
-    /// What follows the bytes pushed so far. Models may compute here rather than in [`Self::push`], and coders do
-    /// not call this when the answer cannot matter.
+    /// The frequencies of the next byte after those pushed so far. Models may compute here rather than in
+    /// [`Self::push`]: coders do not call this when the result cannot matter.
     fn frequencies(&mut self) -> &Frequencies;
 
     /// Appends a byte to the context.
@@ -32,7 +32,7 @@ impl<M: ByteModel + ?Sized> ByteModel for &mut M {
     }
 }
 
-/// A model without context: the same frequencies for every byte (method StaticAC).
+/// A model without context: the same frequencies for every byte, as in method `static-ac`.
 #[derive(Clone, Debug)]
 pub struct StaticModel(pub Frequencies);
 
@@ -48,7 +48,7 @@ impl ByteModel for StaticModel {
 
 static UNIFORM: Frequencies = Frequencies::uniform();
 
-/// Knows nothing: every byte costs eight bits.
+/// A model that knows nothing: every byte costs eight bits.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Uniform;
 

@@ -1,11 +1,11 @@
-//! [`Frequencies`]: what a model says about the next byte, as integers.
+//! [`Frequencies`]: a model's prediction of the next byte, as integers.
 //!
-//! Invariant: 256 counts that add up to exactly 2^16, each at least [`Frequencies::MINIMUM`], so every byte can
-//! always be coded and the coders may replace a division by the total with a shift.
+//! Invariant: 256 counts that add up to exactly 2^16, each at least [`Frequencies::MINIMUM`]. So every byte can always
+//! be coded, and coders divide by the total with a shift.
 
-use crate::error::FrequenciesError;
+use core::fmt;
 
-/// The counts of the 256 possible next bytes, kept as their cumulative lower bounds (512 bytes).
+/// The counts of the 256 possible next bytes, stored as their cumulative lower bounds (512 bytes).
 ///
 /// Byte `i` owns the interval `start(i) .. start(i) + count(i)` of `0 .. 2^16`. The bounds begin at 0 and grow by at
 /// least [`Self::MINIMUM`]; the upper end, [`Self::TOTAL`], is implicit.
@@ -16,7 +16,7 @@ pub struct Frequencies {
 }
 
 impl Frequencies {
-    /// Bits of the total.
+    /// The binary logarithm of the total.
     pub const BITS: u32 = 16;
     /// The sum of all counts.
     pub const TOTAL: u32 = 1 << Self::BITS;
@@ -34,7 +34,10 @@ impl Frequencies {
         Self { starts }
     }
 
-    /// Takes counts as they are, after checking that they add up to 2^16 and that none is below the minimum.
+    /// Frequencies with exactly these counts.
+    ///
+    /// # Errors
+    /// A count is below the minimum, or they do not add up to 2^16.
     pub fn from_counts(counts: &[u16; 256]) -> Result<Self, FrequenciesError> {
         let mut starts = [0; 256];
         let mut sum = 0u32;
@@ -51,21 +54,36 @@ impl Frequencies {
         Ok(Self { starts })
     }
 
-    /// Sets the counts in proportion to 256 weights, as the step "Frequencies" of the numeric contract says: each
-    /// byte gets the minimum, and the rest is shared by weight. All-zero weights give the uniform counts.
+    /// As [`Self::from_counts`], for counts that are known to be valid when the program is built.
+    pub(crate) const fn counted(counts: &[u16; 256]) -> Self {
+        let mut starts = [0; 256];
+        let (mut sum, mut byte) = (0u32, 0);
+        while byte < 256 {
+            assert!(counts[byte] >= Self::MINIMUM, "a count is too small");
+            starts[byte] = sum as u16;
+            sum += counts[byte] as u32;
+            byte += 1;
+        }
+        assert!(sum == Self::TOTAL, "the counts do not add up");
+        Self { starts }
+    }
+
+    /// Sets the counts in proportion to 256 weights, as step "Frequencies" of the numeric contract defines: each byte
+    /// gets the minimum, and the rest is shared in proportion to the weights. If all weights are 0, the counts are
+    /// uniform.
     ///
-    /// `weight` is called twice for each byte and must answer the same both times.
+    /// `weight` is called twice for each byte and must return the same value both times.
     #[inline]
     pub fn set_weights(&mut self, weight: impl Fn(u8) -> u16) {
         let sum = (0..256u16).map(|byte| u32::from(weight(byte as u8))).sum();
         self.set_weights_of(sum, weight);
     }
 
-    /// As [`Self::set_weights`], for weights whose sum is known.
+    /// Like [`Self::set_weights`], for weights whose sum is known.
     #[inline]
     pub(crate) fn set_weights_of(&mut self, sum: u32, weight: impl Fn(u8) -> u16) {
-        // The inverse in two digits of 16 bits, and what lies below a byte times the inverse as a sum in two digits:
-        // small cores have neither a division nor a multiplication of 64 bits. A weight times the inverse is below 2^40.
+        // Small cores have no 64-bit division or multiplication. So the inverse is kept in two digits of 16 bits, as is
+        // the sum of the weights below a byte times the inverse. A weight times the inverse is below 2^40.
         let Some(quotient) = SHARED.checked_div(sum) else {
             *self = Self::uniform();
             return;
@@ -76,7 +94,7 @@ impl Frequencies {
         for (byte, start) in (0..256u16).zip(&mut self.starts) {
             *start = byte * Self::MINIMUM + (below >> 8) as u16;
             let weight = u32::from(weight(byte as u8));
-            // As for most bytes it is not.
+            // Most weights are zero.
             if weight != 0 {
                 fraction += weight * low;
                 below += weight * high + (fraction >> 16);
@@ -85,12 +103,12 @@ impl Frequencies {
         }
     }
 
-    /// Takes the lower ends of all intervals as they are, for models that compute them elsewhere; `None` unless they
-    /// begin at 0 and leave each byte the minimum.
+    /// Frequencies with exactly these lower ends of the intervals, for models that compute them elsewhere. `None`
+    /// unless the first is 0 and every byte gets at least the minimum.
     #[inline]
     pub fn from_starts(starts: [u16; 256]) -> Option<Self> {
         let [first, .., last] = starts;
-        // A fold without an early exit, so that it is vectorised.
+        // A fold without an early exit, so that the compiler vectorizes it.
         let grows = starts.iter().zip(starts.iter().skip(1)).fold(true, |grows, (&start, &end)| {
             grows & (u32::from(end) >= u32::from(start) + u32::from(Self::MINIMUM))
         });
@@ -98,7 +116,7 @@ impl Frequencies {
         valid.then_some(Self { starts })
     }
 
-    /// Counts in proportion to how often each byte occurs in a text, for a model without context.
+    /// Frequencies in proportion to the number of times each byte occurs in a text, for a model without context.
     pub fn from_histogram(histogram: &[u64; 256]) -> Self {
         let largest = histogram.iter().copied().max().unwrap_or(0);
         let excess = (u64::BITS - largest.leading_zeros()).saturating_sub(u16::BITS);
@@ -113,7 +131,7 @@ impl Frequencies {
         u32::from(self.starts[usize::from(byte)])
     }
 
-    /// The upper end of a byte's interval: where the next byte's begins.
+    /// The upper end of a byte's interval, where that of the next byte begins.
     #[inline]
     pub fn end(&self, byte: u8) -> u32 {
         match byte.checked_add(1) {
@@ -135,14 +153,14 @@ impl Frequencies {
         counts.chain([Self::TOTAL - u32::from(last)])
     }
 
-    /// The byte whose interval holds `target`, which is below 2^16.
+    /// The byte whose interval contains `target`, which must be below 2^16.
     #[inline]
     pub fn find(&self, target: u32) -> u8 {
         self.last_where(|start| start <= target)
     }
 
-    /// The last byte whose start satisfies `holds`, which is true of 0 and of every start below one that satisfies
-    /// it. Eight probes: coders compare scaled starts with their position and so need no division.
+    /// The last byte whose start satisfies `holds`, which must be true of 0 and of every start below one that satisfies
+    /// it. It takes eight probes; coders compare scaled starts with their position, and so need no division.
     #[inline]
     pub(crate) fn last_where(&self, holds: impl Fn(u32) -> bool) -> u8 {
         let mut byte = 0u8;
@@ -162,7 +180,39 @@ impl Default for Frequencies {
     }
 }
 
-/// What is left to share by weight once every byte has the minimum, times 2^16.
+/// Counts that are not [`Frequencies`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum FrequenciesError {
+    /// The counts do not add up to 2^16.
+    WrongTotal {
+        /// Their sum.
+        found: u32,
+    },
+    /// A count is below the minimum of 2.
+    CountTooSmall {
+        /// The byte counted.
+        byte: u8,
+        /// The count.
+        found: u16,
+    },
+}
+
+impl fmt::Display for FrequenciesError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WrongTotal { found } => write!(f, "byte counts must add up to 65536, found {found}"),
+            Self::CountTooSmall { byte, found } => {
+                write!(f, "the count of byte {byte} must be at least 2, found {found}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for FrequenciesError {}
+
+/// The part of the total that is shared by weight, once every byte has the minimum, times 2^16.
 const SHARED: u32 = (Frequencies::TOTAL - 256 * Frequencies::MINIMUM as u32) << 16;
 
 #[cfg(test)]
@@ -229,7 +279,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn weights_give_the_contracts_bounds(
+        fn weights_give_the_bounds_of_the_contract(
             mut weights in proptest::collection::vec(any::<u16>(), 256),
             smaller in 0u32..16,
             rarer in 1usize..256,

@@ -1,50 +1,48 @@
-//! Integer-only neural text codec: no heap, no floats, no unsafe code, the same bits on every device.
+//! Neural text codec in integers: no heap, no floats, no unsafe code, and the same bits on every machine.
 //!
-//! The modules in the order in which a byte travels through them:
+//! The modules, in the order in which a text passes through them:
 //!
-//! 1. A [`ByteModel`], usually the integer transformer of [`m1`], is shown the bytes so far and answers with
-//!    [`Frequencies`] for the next one.
-//! 2. A coder turns frequencies and bytes into bits: the [range coder](range_coder) for unbounded streams, or the
-//!    [window code](window), which fills windows of exactly `b` bits that decode alone.
-//! 3. [`raw`] puts windows one after the other, with nothing around them: for short messages, and inside blocks.
-//! 4. A [`container`] makes a stream of coded blocks, with checksums and an index.
+//! 1. A [`ByteModel`], usually the integer transformer of [`m1`], has read the bytes so far and gives the
+//!    [`Frequencies`] of the next one.
+//! 2. A coder turns these frequencies and the byte into bits: the [range coder](range_coder) for texts of any length,
+//!    or the [window code](window), which fills windows of exactly `b` bits that decode alone.
+//! 3. [`raw`] puts windows one after the other with nothing around them: short messages, and what blocks hold.
+//! 4. [`container`] makes a stream of such blocks, with checksums and an index.
 //!
-//! For windows of 16 bits, a [`lexicon`] takes the place of the first two: a table made from the model beforehand.
+//! For windows of 16 bits a [`lexicon`] replaces steps 1 and 2: a table of all their texts, made from a model
+//! beforehand.
 //!
-//! `codec/docs` holds a short specification of each step.
+//! The folder `docs` of this package specifies each step independently of the code. What follows is the README.
 //!
-//! A window holds as much text as fits, and decodes alone:
-//!
-//! ```
-//! use equalinfo_codec::{StaticModel, Frequencies, WindowBits, WindowCode, decode_window, encode_window};
-//!
-//! let mut histogram = [0; 256];
-//! b"the text that a model without context was made from".iter().for_each(|&byte| histogram[byte as usize] += 1);
-//! let mut model = StaticModel(Frequencies::from_histogram(&histogram));
-//!
-//! let text = b"that text";
-//! let window = encode_window(&mut model, WindowBits::B16, WindowCode::Default, 64, text);
-//! assert_eq!(window.consumed, 5);
-//!
-//! let mut decoded = Vec::new();
-//! decode_window(&mut model, WindowBits::B16, WindowCode::Default, 64, window.value, |byte| decoded.push(byte));
-//! assert_eq!(decoded, b"that ");
-//! ```
+#![doc = include_str!("../README.md")]
 #![no_std]
 
 #[cfg(test)]
 extern crate std;
 
+// 1. What the next byte may be.
 pub mod byte_model;
-pub mod container;
-pub mod error;
 pub mod frequencies;
-pub mod lexicon;
 pub mod m1;
-pub mod progress;
+
+// A model and what the block at hand has taught so far.
+pub mod mix;
+
+// 2. From frequencies and bytes to bits.
 pub mod range_coder;
-pub mod raw;
 pub mod window;
+
+// 3. and 4. From windows to payloads, and from payloads to streams.
+pub mod raw;
+
+pub mod container;
+
+// In place of a model and a coder.
+pub mod lexicon;
+
+// Used by several of these.
+pub mod checksum;
+pub mod progress;
 
 pub use byte_model::{ByteModel, StaticModel, Uniform};
 pub use frequencies::Frequencies;

@@ -1,16 +1,56 @@
-//! Range coder for unbounded streams (methods AC and StaticAC; `docs/range-coder.md`).
+//! The range coder, for texts of any length (methods `ac` and `static-ac`; `docs/range-coder.md`).
 //!
-//! Invariant, of encoder and decoder alike: the text so far is the interval `[low, low + range)` of 64-bit fractions,
-//! written from the top byte down, and `range >= 2^56` before every byte. A byte narrows it to
-//! `unit * start .. unit * end` with `unit = range >> 16 >= 2^40`, so rounding costs less than 2^-40 of a bit a byte.
+//! Invariant of both encoder and decoder: the text so far is the interval `[low, low + range)` of 64-bit fractions,
+//! written from the top byte down, and `range >= 2^56` before every byte. A byte narrows the interval to
+//! `unit * start .. unit * end` with `unit = range >> 16 >= 2^40`, so rounding costs less than 2^-40 bits per byte.
+//!
+//! ```
+//! use equalinfo_codec::{Frequencies, RangeDecoder, RangeEncoder};
+//!
+//! let mut histogram = [0; 256];
+//! histogram[usize::from(b'a')] = 3;
+//! histogram[usize::from(b'b')] = 1;
+//! let frequencies = Frequencies::from_histogram(&histogram);
+//!
+//! let mut code = [0; 16];
+//! let mut encoder = RangeEncoder::new(&mut code);
+//! b"aababaaa".iter().for_each(|&byte| encoder.encode(&frequencies, byte));
+//! let length = encoder.finish().expect("it fits");
+//! assert_eq!(length, 1);
+//!
+//! let mut decoder = RangeDecoder::new();
+//! let mut code = code[..length].iter();
+//! let mut text = Vec::new();
+//! while text.len() < 8 {
+//!     while decoder.wants_input() {
+//!         decoder.feed(*code.next().unwrap_or(&0));
+//!     }
+//!     text.push(decoder.decode(&frequencies).expect("intact"));
+//! }
+//! assert_eq!(text, b"aababaaa");
+//! ```
 
 use crate::frequencies::Frequencies;
 
-/// Below this the interval is scaled up by a byte.
+/// A smaller interval is scaled up by a byte.
 const SMALLEST_RANGE: u64 = 1 << 56;
 
-/// The whole interval. One short of 2^64, so that it fits.
+/// The whole interval: one less than 2^64, so that it fits 64 bits.
 const WHOLE: u64 = u64::MAX;
+
+/// The end of the shortest code string in an interval, modulo 2^64, and its bytes.
+fn shortest(low: u64, range: u64) -> (u64, u32) {
+    // `low`, rounded up to as few bytes as possible. No byte at all means 0, or a carry into those already written.
+    let low = u128::from(low);
+    let last = low + u128::from(range - 1);
+    let (mut kept, mut value) = (0, if low == 0 { 0 } else { 1 << 64 });
+    while value > last {
+        kept += 1;
+        let dropped = (1u128 << (64 - 8 * kept)) - 1;
+        value = (low + dropped) & !dropped;
+    }
+    (value as u64, kept)
+}
 
 /// Writes one code string into the caller's buffer.
 #[derive(Debug)]
@@ -23,12 +63,12 @@ pub struct RangeEncoder<'a> {
 }
 
 impl<'a> RangeEncoder<'a> {
-    /// An encoder of the empty text. A buffer too small is noticed by [`Self::finish`].
+    /// An encoder of the empty text. If the buffer turns out to be too small, [`Self::finish`] says so.
     pub fn new(output: &'a mut [u8]) -> Self {
         Self { output, length: 0, overflow: false, low: 0, range: WHOLE }
     }
 
-    /// Appends a byte, given what the model said about it.
+    /// Appends a byte, given the model's frequencies for it.
     pub fn encode(&mut self, frequencies: &Frequencies, byte: u8) {
         let unit = self.range >> Frequencies::BITS;
         self.advance(unit * u64::from(frequencies.start(byte)));
@@ -39,29 +79,21 @@ impl<'a> RangeEncoder<'a> {
         }
     }
 
-    /// Bytes written so far: a lower bound of the final length, up to zeros at the end.
+    /// Bytes written so far: a lower bound of the final length, except for zeros at the end, which are dropped.
     pub fn length(&self) -> usize {
         self.length
     }
 
-    /// Whether the buffer turned out too small, so that the rest need not be encoded.
+    /// Whether the buffer has turned out to be too small, so that the rest need not be encoded.
     pub fn is_overflowing(&self) -> bool {
         self.overflow
     }
 
-    /// Writes the end of the shortest code string, which is read as if zeros followed it, and returns its length.
-    /// `None`: the buffer is too small.
+    /// Writes the end of the shortest code string, after which a decoder assumes zeros, and returns its length. `None`
+    /// if the buffer is too small.
     pub fn finish(mut self) -> Option<usize> {
-        // Round `low` up to fewer and fewer bytes; none at all means 0, or a carry into what is already written.
-        let low = u128::from(self.low);
-        let last = low + u128::from(self.range - 1);
-        let (mut kept, mut value) = (0, if low == 0 { 0 } else { 1 << 64 });
-        while value > last {
-            kept += 1;
-            let dropped = (1u128 << (64 - 8 * kept)) - 1;
-            value = (low + dropped) & !dropped;
-        }
-        self.advance((value - low) as u64);
+        let (value, kept) = shortest(self.low, self.range);
+        self.advance(value.wrapping_sub(self.low));
         for _ in 0..kept {
             self.write_top_byte();
         }
@@ -70,12 +102,12 @@ impl<'a> RangeEncoder<'a> {
         if self.overflow { None } else { Some(self.length - zeros) }
     }
 
-    /// Adds to `low`, carrying into the bytes already written.
+    /// Adds to `low`, and carries into the bytes already written.
     fn advance(&mut self, distance: u64) {
         let carry;
         (self.low, carry) = self.low.overflowing_add(distance);
         if carry {
-            // The code stays below 1, so some byte takes the carry.
+            // The code is below 1, so some byte absorbs the carry.
             for byte in self.output.iter_mut().take(self.length).rev() {
                 let full;
                 (*byte, full) = byte.overflowing_add(1);
@@ -98,45 +130,49 @@ impl<'a> RangeEncoder<'a> {
     }
 }
 
-/// Reads a code string that arrives in pieces of any size.
+/// Decodes a code string that arrives in pieces of any size.
 ///
-/// Before each byte of text, feed code bytes while [`Self::wants_input`]; after the end of the code string, feed
-/// zeros. The length of the text is known from elsewhere.
+/// Before each byte of text, feed bytes of code while [`Self::wants_input`] is true; after the end of the code string,
+/// feed zeros. The length of the text must be known from elsewhere.
 #[derive(Clone, Debug)]
 pub struct RangeDecoder {
-    /// The code read so far less `low`: below `range`, unless the code string is damaged.
+    /// The code read so far, minus `low`: below `range`, unless the code string is damaged.
     distance: u64,
     range: u64,
-    /// Bytes of `distance` still to be read.
+    /// The newest eight bytes of the code.
+    newest: u64,
+    /// Bytes of `distance` that have not been read yet.
     missing: u8,
 }
 
 impl RangeDecoder {
-    /// A decoder before its first code byte.
+    /// A decoder that has read no code yet.
     pub fn new() -> Self {
-        Self { distance: 0, range: WHOLE, missing: 8 }
+        Self { distance: 0, range: WHOLE, newest: 0, missing: 8 }
     }
 
-    /// Whether a code byte is needed before the next byte of text.
+    /// Whether a byte of code is needed before the next byte of text.
     pub fn wants_input(&self) -> bool {
         self.missing > 0
     }
 
-    /// How many code bytes are needed before the next byte of text.
-    pub(crate) fn missing(&self) -> u32 {
-        u32::from(self.missing)
+    /// Whether an encoder would have ended the code so, once the text is complete and no input is wanted.
+    pub(crate) fn is_canonical(&self) -> bool {
+        let low = self.newest.wrapping_sub(self.distance);
+        shortest(low, self.range).0 == self.newest
     }
 
-    /// Takes the next code byte; ignored unless one is wanted.
+    /// Takes the next byte of code, or ignores it if none is wanted.
     pub fn feed(&mut self, code: u8) {
         if let Some(missing) = self.missing.checked_sub(1) {
             self.missing = missing;
             self.distance = (self.distance << 8) | u64::from(code);
+            self.newest = (self.newest << 8) | u64::from(code);
         }
     }
 
-    /// The next byte of text, given what the model says about it; only when no input is wanted. `None`: no text has
-    /// this code.
+    /// The next byte of text, given the model's frequencies for it. `None` if input is wanted, or if no text has this
+    /// code: then it is damaged, or the model is not the right one.
     pub fn decode(&mut self, frequencies: &Frequencies) -> Option<u8> {
         if self.missing > 0 {
             return None;

@@ -1,16 +1,16 @@
-//! The `embedded-io` reader: text from any source, through small buffers, with errors of both kinds.
+//! The `embedded-io` reader: text from any source through small buffers, and errors of both kinds.
 #![cfg(feature = "embedded-io")]
 
 mod common;
 
 use common::{HashModel, Random, write_stream};
 use embedded_io::{Error, ErrorKind, ErrorType, Read};
-use equalinfo_codec::container::{Decoder, Header, Method, ModelIdentity, ReadError, Reader};
-use equalinfo_codec::error::{DecodeError, Part};
+use equalinfo_codec::container::{DecodeError, StreamPart};
+use equalinfo_codec::container::{Decoder, Header, Method, ModelIdentity, ModelName, ReadError, Reader};
 
 const MODEL: ModelIdentity = ModelIdentity { id: 3, context: 64 };
 
-/// Delivers a few bytes at a time, and fails at a place if it is to.
+/// Delivers a few bytes at a time, and fails once `fails_at` bytes are left.
 struct Source<'a> {
     bytes: &'a [u8],
     piece: usize,
@@ -49,13 +49,13 @@ fn read(model: &HashModel, source: Source) -> (Vec<u8>, Result<(), ReadError<Err
 #[test]
 fn text_and_errors_come_through() {
     let mut model = HashModel::new(1, 200);
-    let text = model.sample(&mut Random(1), 1000);
-    let stream = write_stream(&mut model, &Header { method: Method::Ac, model: MODEL, block_size: 300 }, &text);
+    let text = model.sample(&mut Random::new(1), 1000);
+    let stream = write_stream(&mut model, &Header::new(Method::Ac, MODEL, ModelName::NONE, 300), &text);
     for piece in [1, 5, 100] {
         assert_eq!(read(&model, Source { bytes: &stream, piece, fails_at: None }), (text.clone(), Ok(())));
     }
     let cut = Source { bytes: &stream[..stream.len() - 1], piece: 5, fails_at: None };
-    let truncated = ReadError::Stream(DecodeError::Truncated { part: Part::Index, block: 4 });
+    let truncated = ReadError::Stream(DecodeError::Truncated { part: StreamPart::Index, block: 4 });
     assert_eq!(read(&model, cut), (text.clone(), Err(truncated)));
     assert_eq!(truncated.kind(), ErrorKind::InvalidData);
     let failing = Source { bytes: &stream, piece: 5, fails_at: Some(50) };
@@ -64,5 +64,5 @@ fn text_and_errors_come_through() {
     assert_eq!(end, Err(ReadError::Source(ErrorKind::TimedOut)));
     assert_eq!(end.unwrap_err().kind(), ErrorKind::TimedOut);
     let noise = Source { bytes: b"no stream at all", piece: 5, fails_at: None };
-    assert_eq!(read(&model, noise).1, Err(ReadError::Stream(DecodeError::NotAStream { found: *b"no s" })));
+    assert_eq!(read(&model, noise).1, Err(ReadError::Stream(DecodeError::Magic { found: *b"no s" })));
 }

@@ -1,14 +1,15 @@
-//! Golden vectors: what is coded never changes unless the format's version does.
+//! Golden vectors: codes and streams never change unless the version of the format does.
 //!
-//! `golden/coding.txt` was written by `golden/reference.py`, which restates the coders from their specifications and
-//! shares no code with them. The model is small enough to be written down: the weight of byte `b` after byte `p` (0 at
-//! the start) is `40000 >> min(15, ((7 * b) ^ (5 * p)) & 127)`.
+//! `golden/reference.py` wrote `golden/coding.txt`. It restates the coders from their specifications and shares no code
+//! with them. The model is a formula: the weight of byte `b` after byte `p` (0 at the start) is
+//! `40000 >> min(15, ((7 * b) ^ (5 * p)) & 127)`.
 
 mod common;
 
 use common::write_stream;
-use equalinfo_codec::container::{Header, Method, ModelIdentity};
-use equalinfo_codec::raw::{self, Layout};
+use equalinfo_codec::container::{Header, Method, ModelIdentity, ModelName};
+use equalinfo_codec::mix::{AnyTables, Class, WithTables};
+use equalinfo_codec::raw::{self, PayloadLayout};
 use equalinfo_codec::{ByteModel, Frequencies, RangeEncoder, WindowBits, WindowCode};
 use std::fmt::Write;
 
@@ -40,7 +41,7 @@ fn model() -> Written {
     Written { previous: 0, frequencies: Frequencies::uniform() }
 }
 
-/// What the model finds likely: written as blocks, it is coded.
+/// A text that is likely under the model, so that its blocks are coded.
 #[rustfmt::skip]
 const LIKED: [u8; 60] = [
     0x00, 0xb7, 0xa7, 0x65, 0x7f, 0x7f, 0xc8, 0xd8, 0x08, 0x06, 0xf2, 0x76, 0xc2, 0x12, 0x68, 0xb8, 0x28, 0xf8, 0xe8, 0x26,
@@ -48,7 +49,7 @@ const LIKED: [u8; 60] = [
     0xf7, 0xd5, 0x18, 0x48, 0xd8, 0x88, 0xcf, 0x5d, 0xe7, 0xa5, 0x3f, 0xad, 0xd7, 0xf5, 0x8b, 0x9a, 0x00, 0x00, 0xb7, 0x5e,
 ];
 
-/// What it does not: a block of this is stored.
+/// A text that is not, so that its block is stored.
 const OTHER: &[u8] = b"Training LLMs over Neurally Compressed Text \x00\xff\xf0\x9f\x93\x9d";
 
 fn text() -> Vec<u8> {
@@ -65,12 +66,12 @@ fn codes_do_not_change() {
     let mut output = [0; 1000];
     for bits in WindowBits::STANDARD {
         for code in [WindowCode::Default, WindowCode::Paper, WindowCode::Delay] {
-            let layout = Layout::Independent { bits, code, context: 64 };
+            let layout = PayloadLayout::Independent { bits, code, context: 64 };
             let length = raw::encode(&mut model(), layout, &text, &mut output).unwrap();
             writeln!(lines, "window {} {code:?}: {}", bits.bits(), hex(&output[..length])).unwrap();
         }
     }
-    let length = raw::encode(&mut model(), Layout::Message, &text, &mut output).unwrap();
+    let length = raw::encode(&mut model(), PayloadLayout::Message, &text, &mut output).unwrap();
     writeln!(lines, "message: {}", hex(&output[..length])).unwrap();
     let mut model = model();
     let mut encoder = RangeEncoder::new(&mut output);
@@ -87,18 +88,37 @@ fn codes_do_not_change() {
 fn streams_do_not_change() {
     let mut lines = String::new();
     let windows = |bits, code| Method::EqualInfo { bits, code };
-    for method in [
-        Method::Ac,
-        Method::StaticAc,
-        windows(WindowBits::B64, WindowCode::Default),
-        windows(WindowBits::B128, WindowCode::Delay),
+    for (method, name, block_size) in [
+        (Method::Stored, "", 30),
+        (Method::StaticAc, "", 30),
+        (Method::Ac, "", 30),
+        (Method::Ac, "nano", 200),
+        (Method::Mix(Class::Kib4), "telemetry", 60),
+        (Method::Mix(Class::Kib16), "3m", 200),
+        (Method::Tables(Class::Kib16), "", 200),
+        (windows(WindowBits::B64, WindowCode::Default), "micro", 30),
+        (windows(WindowBits::B128, WindowCode::Delay), "written", 200),
     ] {
-        let model_identity = match method {
-            Method::StaticAc => ModelIdentity::default(),
-            _ => ModelIdentity { id: 0x1122_3344_5566_7788, context: 64 },
+        let (identity, name) = match method.has_model() {
+            true => (ModelIdentity { id: 0x1122_3344, context: 64 }, ModelName::new(name)),
+            false => Default::default(),
         };
-        let stream = write_stream(&mut model(), &Header { method, model: model_identity, block_size: 30 }, &text());
+        // A text that fits the block is one that its method shortens.
+        let text = match method {
+            Method::Tables(_) => LIKED.repeat(3),
+            _ if block_size == 200 => LIKED.to_vec(),
+            _ => text(),
+        };
+        let mut memory = vec![0; method.class().map_or(0, Class::words)];
+        let mut coder = WithTables::new(model(), AnyTables::new(&mut memory));
+        let stream = write_stream(&mut coder, &Header::new(method, identity, name, block_size), &text);
         writeln!(lines, "{}", hex(&stream)).unwrap();
     }
-    assert_eq!(lines, include_str!("golden/streams.txt"));
+    writeln!(
+        lines,
+        "{}",
+        hex(&write_stream(&mut model(), &Header::new(Method::Stored, Default::default(), ModelName::NONE, 30), &[]))
+    )
+    .unwrap();
+    assert_eq!(lines, include_str!("golden/streams.txt"), "\n{lines}");
 }

@@ -47,8 +47,8 @@ fn bits_of_information(model: &mut impl ByteModel, text: &[u8]) -> f64 {
     text.iter().map(|&byte| bits(model, byte)).sum()
 }
 
-/// Nearly all of the range for one byte: carries run far when it is the last one, and nothing is written when it is
-/// the first.
+/// A model that gives one byte nearly the whole range. Carries run far if it is the last byte, and nothing is written
+/// if it is the first.
 #[derive(Clone)]
 struct Nearly(Frequencies);
 
@@ -72,7 +72,7 @@ proptest! {
     #[test]
     fn texts_come_back(seed in any::<u64>(), sharpness in 0u32..300, length in 0usize..2000) {
         let mut model = HashModel::new(seed, sharpness);
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let mut text = model.sample(&mut random, length);
         for byte in &mut text {
             if random.below(64) < seed % 8 {
@@ -106,7 +106,7 @@ proptest! {
     #[test]
     fn a_small_buffer_is_noticed(seed in any::<u64>(), length in 1usize..200, missing in 1usize..20) {
         let mut model = HashModel::new(seed, 3);
-        let text = model.sample(&mut Random(seed), length);
+        let text = model.sample(&mut Random::new(seed), length);
         let code = encode(&mut model, &text);
         let mut output = vec![0; code.len().saturating_sub(missing)];
         model.reset();
@@ -123,7 +123,7 @@ proptest! {
 fn the_code_is_as_short_as_the_information() {
     for sharpness in [0, 10, 30, 100, 300, 1000] {
         let mut model = HashModel::new(7, sharpness);
-        let text = model.sample(&mut Random(8), 200_000);
+        let text = model.sample(&mut Random::new(8), 200_000);
         let information = bits_of_information(&mut model, &text);
         let code = encode(&mut model, &text).len() as f64 * 8.0;
         assert!(code <= information * 1.0001 + 8.0, "sharpness {sharpness}: {code} bits for {information}");
@@ -140,7 +140,7 @@ fn the_code_is_as_short_as_the_information() {
 fn short_codes_waste_less_than_a_byte() {
     let mut model = HashModel::new(9, 12);
     for seed in 0..2000 {
-        let text = model.sample(&mut Random(seed), 1 + seed as usize % 40);
+        let text = model.sample(&mut Random::new(seed), 1 + seed as usize % 40);
         let information = bits_of_information(&mut model, &text);
         let code = encode(&mut model, &text).len();
         assert!((code as f64) < information / 8.0 + 1.0, "{code} bytes for {information} bits");

@@ -1,4 +1,5 @@
-//! The window code against its specification: inverse on every text, total on every value, close to the bound.
+//! The window code meets its specification: it inverts on every text, decodes every value, and comes close to the
+//! bound.
 
 #![allow(clippy::float_arithmetic)] // The bounds are in bits of information.
 
@@ -23,9 +24,9 @@ fn widths() -> impl Strategy<Value = WindowBits> {
     (2u32..=16).prop_map(|bytes| WindowBits::from_bits(bytes * 8).unwrap())
 }
 
-/// Texts that a model likes, texts that it does not, and mixtures.
+/// Texts that are likely under a model, texts that are not, and mixtures.
 fn text_for(model: &mut HashModel, seed: u64, length: usize) -> Vec<u8> {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let mut text = model.sample(&mut random, length);
     for byte in &mut text {
         if random.below(64) < seed % 8 {
@@ -100,7 +101,7 @@ proptest! {
         let text = text_for(&mut model, seed, length);
         let paper = encode_window(&mut model, bits, WindowCode::Paper, usize::MAX, &text);
         let delay = encode_window(&mut model, bits, WindowCode::Delay, usize::MAX, &text);
-        // Delay closes where the greedy value has settled, and its value is the greedy one.
+        // A delay window ends where the greedy value no longer changes, and has that value.
         prop_assert!(delay.consumed <= paper.consumed);
         prop_assert_eq!(delay.value, paper.value);
         let shorter = encode_window(&mut model, bits, WindowCode::Paper, usize::MAX, &text[..delay.consumed]);
@@ -119,7 +120,7 @@ fn paper_values_are_the_shortest_strings_inside() {
     assert_eq!(value(&[0x80]), Window { value: 0x8000_0000, consumed: 1 });
     assert_eq!(value(&[0x7f, 0xff]), Window { value: 0x7fff_0000, consumed: 2 });
     assert_eq!(value(&[1, 2, 3, 4]), Window { value: 0x0102_0304, consumed: 4 });
-    // Bytes of zero add only zeros to the value, so greedy coding takes them for nothing: not injective.
+    // Zero bytes add only zeros to the value, so greedy coding takes them at no cost and is not injective.
     assert_eq!(value(&[1, 2, 3, 4, 0, 0, 0, 5]), Window { value: 0x0102_0304, consumed: 7 });
     let delay = encode_window(&mut Uniform, WindowBits::B32, WindowCode::Delay, 100, &[1, 2, 3, 4, 0, 0, 0, 5]);
     assert_eq!(delay, Window { value: 0x0102_0304, consumed: 4 });
@@ -138,7 +139,7 @@ fn all_codes_of_16_bits_decode_and_no_two_canonical_ones_share_a_text() {
             if window.value == value {
                 assert_eq!(canonical.insert(text, value), None);
             } else {
-                // A value left over: the canonical one of its text came before it.
+                // This value is left over: the canonical one of its text is smaller.
                 assert_eq!(canonical.get(&text), Some(&window.value));
             }
         }
@@ -162,7 +163,7 @@ fn every_code_of_16_bits_under_delay_decodes_within_the_context() {
 #[test]
 fn the_model_is_not_asked_when_it_cannot_matter() {
     let mut model = HashModel::new(5, 10);
-    let text = model.sample(&mut Random(1), 100);
+    let text = model.sample(&mut Random::new(1), 100);
     model.evaluations = 0;
     let window = encode_window(&mut model, WindowBits::B128, WindowCode::Default, 5, &text);
     assert_eq!((window.consumed, model.evaluations), (5, 5));
@@ -182,8 +183,8 @@ fn values_no_encoder_produces_are_told_apart() {
         while decoder.step(&frequencies).is_some() {}
         decoder
     };
-    // 65535 values among 256 bytes is 255 each, and 255 among 256 is none: 255 are left over under the root, and
-    // 254 under every child.
+    // 65535 values among 256 bytes are 255 each, and 254 among 256 are none: 255 are left over below the root, and 254
+    // below every child.
     assert!(decode(0).is_canonical() && decode(1).is_canonical());
     assert!(decode(2).is_finished() && !decode(2).is_canonical());
     assert!(!decode(65535).is_canonical());
@@ -200,7 +201,8 @@ fn refused_bytes_leave_the_window_as_it_was() {
     assert_eq!(window, Window { value: 1 + 9 * 255, consumed: 1 });
 }
 
-/// Bytes per window against the bound: as many bytes as have a sum of -log2 P of at most b, from the same starts.
+/// Compares bytes per window with the bound: the number of bytes whose -log2 P add up to at most b, from the same
+/// starts.
 #[test]
 fn windows_come_close_to_the_bound() {
     let (training, text) = common::ENGLISH.as_bytes().split_at(common::ENGLISH.len() * 3 / 4);

@@ -1,11 +1,13 @@
-//! Cortex-M4: `SMLAD` adds two products of 16 bits to a sum.
+//! Cortex-M4 and M7: `SMLAD` adds two 16-bit products to a sum.
 //!
-//! A word of an image is two numbers of 16 bits, `256 * odd + even + 128` with two weights each (`codec/docs/m1q.md`). `SMLAD` multiplies them as they are with the odd
-//! activations, and the even bytes, widened by one instruction, with `256 * even - odd` of the activations, which leaves 256 times the
-//! four products, and something that is the same for all rows. So four columns take three instructions. These two words of four activations are made once for all rows of a matrix.
-//! Activations that are mostly zeros, as those between the two halves of the feed-forward layer, become a list of those that are not.
+//! A word of an image is two 16-bit numbers, each `256 * odd + even + 128` with two weights (`docs/m1q.md` of the
+//! codec). One `SMLAD` multiplies them by the odd activations. Another multiplies the even bytes, which one instruction
+//! widens, by `256 * even - odd` of the activations. The result is 256 times the four products plus a term that is the
+//! same for all rows, so four columns take three instructions. Four activations become two words, once for all rows of
+//! a matrix. Activations that are mostly zeros, as between the two halves of the feed-forward layer, become a list of
+//! the others.
 //!
-//! Invariant: the sums are exact, so their order does not matter and the bits are those of the portable loop.
+//! Invariant: the sums are exact, so their order does not matter and the bits are those of the portable loops.
 
 use core::arch::{asm, global_asm};
 
@@ -16,11 +18,11 @@ use super::long;
 use super::rows::{self, Form, Job, Prepared, in_words, job};
 use equalinfo_codec::m1::kernels::bias;
 
-/// `SMLAD` for sums, `SMULWB` for requantization, both for attention.
+/// The loops with `SMLAD` for sums and `SMULWB` for requantization.
 #[derive(Debug)]
 pub enum Dsp {}
 
-/// Widest rows whose products, 256 times as large, add up in 32 bits.
+/// The widest rows whose products, times 256, add up in 32 bits.
 const WIDEST: usize = 512;
 
 impl Kernels for Dsp {
@@ -44,10 +46,10 @@ impl Kernels for Dsp {
         match job(rows, activations, scale, out) {
             (Some(mut job), true) => {
                 job.widen();
-                // SAFETY: as `job` says, and the rest as `widen` does.
+                // SAFETY: as `job` guarantees, adapted by `widen`.
                 unsafe { equalinfo_project(&mut job) }
             }
-            // SAFETY: as `job` says.
+            // SAFETY: as `job` guarantees.
             (Some(mut job), false) => unsafe { equalinfo_project_listed(&mut job) },
             (None, _) => Portable::project(rows, &Activations::dense(activations.activations), scale, out),
         }
@@ -59,7 +61,7 @@ impl Kernels for Dsp {
             (Some(mut job), true) if gates.len() >= out.len() => {
                 job.widen();
                 job.scale = job.gate_offset(gates);
-                // SAFETY: as `job` says, and there is a gate for every row.
+                // SAFETY: as `job` guarantees, and there is a gate for every row.
                 unsafe { equalinfo_project_gated(&mut job) }
             }
             _ => Self::project(rows, activations, 0, out),
@@ -94,7 +96,7 @@ impl Kernels for Dsp {
                 shift: u32::from(requantizer.shift()).wrapping_sub(16),
                 end: hidden.as_ptr_range().end,
             };
-            // SAFETY: there are as many numbers of both halves as activations, at least one.
+            // SAFETY: each activation has a number of both halves, and there is at least one.
             unsafe { equalinfo_reglu(gates.as_ptr(), linears.as_ptr(), hidden.as_mut_ptr(), &job) }
         } else {
             Portable::reglu(requantizer, gates, linears, hidden);
@@ -107,22 +109,23 @@ impl Kernels for Dsp {
     }
 }
 
-/// Whether these are whole words, at least one.
+/// Whether these are whole words, and at least one.
 fn in_fours(activations: &[i8]) -> bool {
     !activations.is_empty() && activations.len().is_multiple_of(4) && in_words(activations)
 }
 
-/// What [`equalinfo_reglu`] works with.
+/// The parameters of [`equalinfo_reglu`].
 #[repr(C)]
 struct ReGlu {
     multiplier: u32,
-    /// The requantizer's, less 16.
+    /// The shift of the requantizer, minus 16.
     shift: u32,
     end: *const i8,
 }
 
 impl Job {
-    /// Sums are 256 times as large as the products of listed activations, and a row's requantizer is passed before its number is stored.
+    /// Adapts the job: sums are 256 times those of listed activations, and the pointer has moved past a row's
+    /// requantizer when its number is stored.
     fn widen(&mut self) {
         self.bias <<= 8;
         self.scale += 8;
@@ -130,14 +133,14 @@ impl Job {
     }
 }
 
-/// For each four activations the two words of the module's head.
+/// The two words that the module's head describes for every four activations.
 fn widened<'a>(activations: &[i8], scratch: &'a mut [i32]) -> Option<(Form<'a>, i32)> {
     let words = scratch.get_mut(..activations.len() / 2).filter(|words| words.len() <= WIDEST / 2)?;
     for (pair, four) in words.as_chunks_mut::<2>().0.iter_mut().zip(activations.as_chunks::<4>().0) {
         let four = i32::from_le_bytes(four.map(|activation| activation as u8));
         let (odd, difference): (i32, i32);
         let even = (four << 8) & 0xff00_ff00u32 as i32;
-        // SAFETY: the instructions take and give registers only.
+        // SAFETY: the instructions use registers only.
         unsafe {
             asm!("sxtb16 {}, {}, ror #8", out(reg) odd, in(reg) four, options(pure, nomem, nostack, preserves_flags));
             asm!("ssub16 {}, {}, {}", out(reg) difference, in(reg) even, in(reg) odd, options(pure, nomem, nostack));
@@ -150,7 +153,7 @@ fn widened<'a>(activations: &[i8], scratch: &'a mut [i32]) -> Option<(Form<'a>, 
 unsafe extern "C" {
     /// Rows times widened activations, requantized.
     fn equalinfo_project(job: &mut Job);
-    /// The same for rows whose gate is positive.
+    /// The same for rows with a positive gate.
     fn equalinfo_project_gated(job: &mut Job);
     /// Rows times listed activations, four rows at a time, requantized.
     fn equalinfo_project_listed(job: &mut Job);
@@ -158,9 +161,10 @@ unsafe extern "C" {
     fn equalinfo_reglu(gates: *const i32, linears: *const i32, hidden: *mut i8, job: &ReGlu);
 }
 
-// Registers: r0 weights, r1 activations, r2 to r5 four words of them, r6 to r9 four words of weights, r10 the sum, r11 the requantizer of the row, r12
-// from there to its place in the output. On the stack: the activations, what sums begin with, the activations' end, the requantizers' end, the width.
-// 16 columns take 15 instructions: three loads, and three for every four columns.
+// Registers: r0 weights, r1 activations, r2 to r5 four words of them, r6 to r9 four words of weights, r10 the sum, r11
+// the requantizer of the row, r12 the distance from there to its place in the output. On the stack: the activations,
+// the initial value of sums, the end of the activations, the end of the requantizers, the width. 16 columns take 15
+// instructions: three loads, and three for every four columns.
 global_asm!(
     ".syntax unified",
     ".macro columns4 weights, odd, difference",
@@ -168,7 +172,7 @@ global_asm!(
     "uxtb16 \\weights, \\weights",
     "smlad r10, \\weights, \\difference, r10",
     ".endm",
-    // r10: a row, from r0 on.
+    // The sum of the row at r0, to r10.
     ".macro row",
     "ldrd r1, r10, [sp]",
     "1:",
@@ -185,7 +189,7 @@ global_asm!(
     "cmp r1, r2",
     "bne 1b",
     ".endm",
-    // The sum with the requantizer: what the shift moves out last is the half that rounding adds.
+    // Requantizes a sum. The last bit that the shift moves out is the half that rounding adds.
     ".macro requantize sum, requantizer, scale",
     "lsl \\sum, \\sum, \\scale",
     "smulwb \\sum, \\sum, \\requantizer",
@@ -194,7 +198,7 @@ global_asm!(
     "asrs \\sum, \\sum, \\requantizer",
     "adc \\sum, \\sum, #0",
     ".endm",
-    // Goes on with the next row, or returns.
+    // Continues with the next row, or returns.
     ".macro next_row",
     "ldr r2, [sp, #12]",
     "cmp r11, r2",
@@ -202,14 +206,14 @@ global_asm!(
     "add sp, sp, #20",
     "pop {{r4-r11, pc}}",
     ".endm",
-    // The rest of it for the sum of a row, then the next row; the shift is in r2.
+    // The end of requantization for the sum of a row, whose shift is in r2; then the next row.
     ".macro store_row",
     "asrs r10, r10, r2",
     "adc r10, r10, #0",
     "str r10, [r11, r12]",
     "next_row",
     ".endm",
-    // Registers from r4 to `last` are kept.
+    // A function that saves the registers from r4 to `last`.
     ".macro begin name, last",
     ".section .text.\\name, \"ax\", %progbits",
     ".global \\name",
@@ -223,7 +227,7 @@ global_asm!(
     "push {{r1, r2, r3, r4, r5}}",
     "ldm r0, {{r0, r11, r12, lr}}",
     ".endm",
-    // lr: how far sums are shifted to the left already.
+    // lr: the shift to the left that sums have already.
     "begin equalinfo_project, r11",
     "begin_rows",
     "0:",
@@ -233,7 +237,8 @@ global_asm!(
     "rsb r2, lr, r2, lsr #16",
     "store_row",
     ".size equalinfo_project, . - equalinfo_project",
-    // lr: from a row's requantizer to its gate. Rows without a positive gate are passed over: their weights, their requantizer and their place.
+    // lr: the distance from a row's requantizer to its gate. Rows without a positive gate are skipped: their weights,
+    // their requantizers and their places.
     "begin equalinfo_project_gated, r11",
     "begin_rows",
     "0:",
@@ -252,7 +257,7 @@ global_asm!(
     "sub r2, r2, #8",
     "store_row",
     ".size equalinfo_project_gated, . - equalinfo_project_gated",
-    // The listed activations up to r12, in columns whose bytes `load` widens.
+    // Listed activations up to r12, in columns whose bytes `load` widens.
     ".macro listed load",
     "cmp r1, r12",
     "beq 2f",
@@ -271,8 +276,8 @@ global_asm!(
     "bne 1b",
     "2:",
     ".endm",
-    // Four rows: r0, r4, r5, r6 their weights, r7 to r10 their sums, r1 the list, r2 a weight, r3 the column, r11 the entry, r12 the end of
-    // a part of the list, lr the job.
+    // Four rows: r0, r4, r5, r6 their weights, r7 to r10 their sums, r1 the list, r2 a weight, r3 the column, r11 the
+    // entry, r12 the end of a part of the list, lr the job.
     "begin equalinfo_project_listed, r11",
     "mov lr, r0",
     "ldr r0, [lr, #20]",
@@ -341,7 +346,8 @@ global_asm!(
     "bne 1b",
     "pop {{r4-r8, pc}}",
     ".size equalinfo_accumulate, . - equalinfo_accumulate",
-    // Four numbers of 8 bits to a word in r4, with -127 for -128: one less and one more, saturated. r12 holds four ones.
+    // Four 8-bit numbers to a word in r4. Subtracting one with saturation and adding it again turns -128 into -127. r12
+    // holds four ones.
     ".macro pack",
     "bfi r4, r5, #8, #8",
     "bfi r4, r6, #16, #8",
@@ -394,7 +400,7 @@ global_asm!(
     "bne 1b",
     "pop {{r4-r8, pc}}",
     ".size equalinfo_reglu, . - equalinfo_reglu",
-    // r2 the bits of absolute values.
+    // Combines an absolute value into r2.
     ".macro absolute x",
     "eor r3, \\x, \\x, asr #31",
     "sub r3, r3, \\x, asr #31",
@@ -413,7 +419,7 @@ global_asm!(
     "mov r0, r2",
     "pop {{r4-r8, pc}}",
     ".size equalinfo_bits, . - equalinfo_bits",
-    // r12 and lr the sum.
+    // Adds the square of a shifted number to r12 and lr.
     ".macro square x",
     "lsl \\x, \\x, r2",
     "asr \\x, \\x, r3",
@@ -434,7 +440,7 @@ global_asm!(
     "mov r1, lr",
     "pop {{r4-r8, pc}}",
     ".size equalinfo_squares, . - equalinfo_squares",
-    // r2 the shift to the left, r3 to the right, r8 the inverse, lr the half that rounding adds.
+    // r2 the shift to the left, r3 that to the right, r8 the inverse, lr the half that rounding adds.
     ".macro normal x",
     "lsl \\x, \\x, r2",
     "asr \\x, \\x, r3",

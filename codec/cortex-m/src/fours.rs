@@ -1,24 +1,29 @@
 //! Cortex-M0 and M3: four weights of a row in two multiplications.
 //!
-//! Their multipliers give the lower 32 bits of one product. So a word of four weights is taken at once: with the sign bits
-//! of `w1` and `w3` turned, it is `e + 2^8 t` where `e = w0 + 2^16 w2` and `t = w1 + 2^16 w3`, each weight 128 too large, and `t` is had by a shift and a mask. With the
-//! activations as `A = x2 + 2^16 x0` and `B = x3 + 2^16 x1`,
+//! The multipliers of these cores give the lower 32 bits of one product. So a word of four weights is multiplied at
+//! once: with the sign bits of `w1` and `w3` flipped, it is `e + 2^8 t` where `e = w0 + 2^16 w2` and `t = w1 + 2^16
+//! w3`, each weight being 128 too large. A shift and a mask give `t`. With the activations as `A = x2 + 2^16 x0` and `B
+//! = x3 + 2^16 x1`,
 //!
 //! ```text
-//! word * A + t * (B - 2^8 A)  =  e * A + t * B  =  (w0 x2 + w1 x3) + 2^16 (w0 x0 + w1 x1 + w2 x2 + w3 x3)      modulo 2^32
+//! word * A + t * (B - 2^8 A) = e * A + t * B = (w0 x2 + w1 x3) + 2^16 (w0 x0 + w1 x1 + w2 x2 + w3 x3)   mod 2^32
 //! ```
 //!
-//! which has the sum of the four products in its upper half. A chunk of eight columns is added up before it is shifted down; what makes up for the weights that are too
-//! large and what rounds the lower half away is one number a chunk, the same for all rows. This is exact as long as both halves fit 16 bits, that is as long as the absolute
-//! values of the eight activations add up to 258 at most. Of larger ones a part is cut off, and multiplied on its own after the row: about two entries a vector in practice.
-//! Two rows share the activations, at 20 instructions a chunk and row; rows of more than 64 columns are taken alone, at 21. Cortex-M3, which adds a product to a sum, masks
-//! what it shifts and adds what it shifts down in one instruction each, takes 13. The assembly is one for both: `MLA` stands for the instructions that only Cortex-M3 has.
+//! which has the sum of the four products in its upper half. A chunk of eight columns is summed before it is shifted
+//! down. One number per chunk, the same for all rows, compensates for the weights that are too large and rounds the
+//! lower half away. This is exact as long as both halves fit 16 bits, that is, as long as the absolute values of the
+//! eight activations add up to at most 258. Part of a larger one is cut off, and multiplied separately after the row:
+//! about two entries per vector in practice.
 //!
-//! Activations that are mostly zeros become a list of those that are not, and four rows share an entry. A row that a gate closes is passed over.
+//! Two rows share the activations, at 20 instructions per chunk and row; rows of more than 64 columns are computed one
+//! by one, at 21. Cortex-M3 takes 13, as it can add a product, mask a shifted word and add a shifted sum in one
+//! instruction each. Both share the assembly, where `MLA` stands for the instructions that only Cortex-M3 has.
 //!
-//! Flash is short where these cores are used: nothing here is inlined, as each is called from several places.
+//! Activations that are mostly zeros become a list of the others, and four rows share an entry. Rows whose gate is
+//! closed are skipped. Nothing is inlined, as functions are called from several places and these cores have little
+//! flash.
 //!
-//! Invariant: the sums are exact, so their order does not matter and the bits are those of the portable loop.
+//! Invariant: the sums are exact, so their order does not matter and the bits are those of the portable loops.
 
 use core::arch::global_asm;
 
@@ -27,7 +32,7 @@ use equalinfo_codec::m1::{Kernels, Matrix, Requantizer};
 
 use super::rows::{self, Form, Job, Prepared, in_words, job};
 
-/// Sums and their requantization in assembly.
+/// The loops with sums and requantization in assembly.
 #[derive(Debug)]
 pub enum Fours {}
 
@@ -41,13 +46,13 @@ impl Kernels for Fours {
 
     #[inline(never)]
     fn prepare_sparse<'a>(activations: &'a [i8], scratch: &'a mut [i32]) -> Prepared<'a> {
-        // Both parts of the list may end in a zero.
+        // Both parts of the list may end with a zero.
         let entries = || activations.iter().filter(|&&activation| activation != 0).count().wrapping_add(2);
         if !in_fours(activations) || (scratch.len() < activations.len() && scratch.len() < entries()) {
             return Self::prepare(activations, scratch);
         }
         let list = scratch.as_mut_ptr();
-        // SAFETY: there are pairs of activations, an even number of them, and room for all that are listed.
+        // SAFETY: there is an even number of pairs of activations, and room for all those listed.
         let (even, all) = unsafe {
             let odd = equalinfo_list(activations.as_ptr(), activations.len(), list, 0);
             let end = equalinfo_list(activations.as_ptr(), activations.len(), odd, 1);
@@ -108,14 +113,14 @@ impl Kernels for Fours {
     }
 }
 
-/// The width of rows that are multiplied in pairs.
+/// The width of rows that are computed in pairs.
 const PAIRED: usize = 64;
 
-/// What the absolute values of a chunk's activations may add up to: times 127 it stays below 2^15.
+/// The largest sum of the absolute values of a chunk's activations: times 127 it is below 2^15.
 const MOST: i32 = 258;
 
-/// Activations in chunks of five words, what their sums begin with and then `A` and `B - 2^8 A` of both words, and a list of what is cut off: a column and a part of its
-/// activation, odd columns first.
+/// Splits activations into chunks of five words: the initial value of the sum, then `A` and `B - 2^8 A` for both words
+/// of weights. A list of the parts cut off follows, each with its column, odd columns first.
 fn split<'a>(activations: &[i8], scratch: &'a mut [i32]) -> Option<(Form<'a>, i32)> {
     let words = activations.len() / 8 * 5;
     let (chunks, rest) = scratch.split_at_mut_checked(words)?;
@@ -132,7 +137,8 @@ fn split<'a>(activations: &[i8], scratch: &'a mut [i32]) -> Option<(Form<'a>, i3
         }
         let mut chunk = *chunk;
         while excess > 0 {
-            // The first activation that is large enough, or half as large, and so on; odd columns come first, as they cost less.
+            // The first activation that is large enough, or half as large, and so on. Odd columns are tried first, as
+            // they cost less.
             let mut wanted = excess;
             let column = loop {
                 let mut columns = (0..8).map(|i: usize| (2 * i + 1).wrapping_sub(i >> 2) & 7);
@@ -152,7 +158,7 @@ fn split<'a>(activations: &[i8], scratch: &'a mut [i32]) -> Option<(Form<'a>, i3
             } else {
                 odd = odd.wrapping_add(1);
             }
-            // An entry of an even column makes room for one of an odd column.
+            // The entry of an odd column takes the place of one of an even column, which moves to the end.
             *list.get_mut(all)? = *list.get(place)?;
             *list.get_mut(place)? = [column, cut];
             all = all.wrapping_add(1);
@@ -164,14 +170,15 @@ fn split<'a>(activations: &[i8], scratch: &'a mut [i32]) -> Option<(Form<'a>, i3
     Some((Form::Widened(scratch.get(..end(all))?, end(odd)), bias))
 }
 
-/// Rows whose gate is positive, or all, times activations in chunks, requantized. False, and nothing has changed, where the assembly can't do it.
+/// Rows times activations in chunks, requantized; with gates, only rows whose gate is positive. If the assembly cannot
+/// do it, nothing changes and the result is false.
 #[inline(never)]
 fn project_rows(rows: &Matrix, activations: &Prepared<'_>, scale: u32, gates: Option<&[i32]>, out: &mut [i32]) -> bool {
     match job(rows, activations, scale, out) {
         (Some(mut job), true) if gates.is_none_or(|gates| gates.len() >= out.len()) => {
-            // As gates, requantizers are open: none has the sign bit, and none is zero.
+            // Requantizers in place of gates open every row: as numbers they are positive.
             job.gates = gates.map_or(rows.requantizers.as_ptr().cast(), <[i32]>::as_ptr);
-            // SAFETY: as `job` says, and there is a gate or a requantizer for every row.
+            // SAFETY: as `job` guarantees, and there is a gate or a requantizer for every row.
             unsafe { equalinfo_project_rows(&mut job) };
             true
         }
@@ -182,11 +189,11 @@ fn project_rows(rows: &Matrix, activations: &Prepared<'_>, scale: u32, gates: Op
 /// Rows times activations.
 fn sums(rows: &Matrix, activations: &Prepared<'_>, out: &mut [i32]) {
     match job(rows, activations, 0, out) {
-        // SAFETY: as `job` says, and the width is that of rows in pairs.
+        // SAFETY: as `job` guarantees, and the width is that of rows in pairs.
         (Some(mut job), true) if rows.width == PAIRED => unsafe { equalinfo_sums(&mut job) },
-        // SAFETY: as `job` says.
+        // SAFETY: as `job` guarantees.
         (Some(mut job), false) => unsafe { equalinfo_sums_listed(&mut job) },
-        // In less code than the portable loop's.
+        // Less code than the portable loop.
         _ => {
             for (out, row) in out.iter_mut().zip(rows.weights.chunks_exact(rows.width.max(1))) {
                 let pairs = row_weights(row).zip(activations.activations);
@@ -196,11 +203,11 @@ fn sums(rows: &Matrix, activations: &Prepared<'_>, out: &mut [i32]) {
     }
 }
 
-/// Puts the numbers that rows give in the place of their sums, by a loop for all of them.
+/// Replaces the sums of rows by requantized numbers, with one loop for all of them.
 fn requantize(rows: &Matrix, scale: u32, out: &mut [i32], all: Requantize) {
     if rows.requantizers.len() >= out.len() && in_fours(out) && in_words(rows.requantizers) {
         let end = out.as_ptr_range().end;
-        // SAFETY: there is a requantizer in a word for each of the sums, of which there is a multiple of four.
+        // SAFETY: each sum has an aligned requantizer, and the number of sums is a multiple of four.
         unsafe { all(out.as_mut_ptr(), end, rows.requantizers.as_ptr(), scale) }
     } else {
         for (out, requantizer) in out.iter_mut().zip(rows.requantizers) {
@@ -209,10 +216,10 @@ fn requantize(rows: &Matrix, scale: u32, out: &mut [i32], all: Requantize) {
     }
 }
 
-/// Sums, where they end, as many requantizers, and how far sums are shifted to the left.
+/// Takes sums, their end, a requantizer for each, and the shift of the sums to the left.
 type Requantize = unsafe extern "C" fn(*mut i32, *const i32, *const [u8; 4], u32);
 
-/// Whether there are some of these, and a multiple of four.
+/// Whether the number of values is a multiple of four, and not 0.
 fn in_fours<T>(values: &[T]) -> bool {
     !values.is_empty() && values.len().is_multiple_of(4)
 }
@@ -220,21 +227,24 @@ fn in_fours<T>(values: &[T]) -> bool {
 unsafe extern "C" {
     /// Rows of 64 columns times activations in chunks, two rows at a time.
     fn equalinfo_sums(job: &mut Job);
-    /// Rows of any multiple of 64 columns whose gate is positive times activations in chunks, one row at a time, and requantized; other places keep what they hold.
+    /// Rows with a positive gate, of any multiple of 64 columns, times activations in chunks, one row at a time,
+    /// requantized. The output of other rows does not change.
     fn equalinfo_project_rows(job: &mut Job);
     /// Rows times listed activations, four rows at a time.
     fn equalinfo_sums_listed(job: &mut Job);
-    /// Splits eight activations into what [`equalinfo_sums`] multiplies with, and adds their absolute values up.
+    /// Splits eight activations into the words that [`equalinfo_sums`] uses, and returns the sum of their absolute
+    /// values.
     fn equalinfo_chunk(activations: &[i8; 8], words: &mut [i32; 5]) -> i32;
-    /// Lists every second activation that is not zero, from that of a column on, and a zero if their number is odd; where the list ends.
+    /// Lists the activations that are not zero in every second column from `column` on, with a zero at the end if their
+    /// number is odd, and returns the end of the list.
     fn equalinfo_list(activations: *const i8, width: usize, list: *mut i32, column: usize) -> *mut i32;
     /// Requantizes sums, shifted to the left.
     fn equalinfo_requantize(sums: *mut i32, end: *const i32, requantizers: *const [u8; 4], scale: u32);
-    /// The same for those that are positive.
+    /// The same for positive sums; others do not change.
     fn equalinfo_requantize_positive(sums: *mut i32, end: *const i32, requantizers: *const [u8; 4], scale: u32);
 }
 
-/// Whether the core adds a product to a sum in one instruction.
+/// Whether the core can add a product to a sum in one instruction.
 #[cfg(core = "mla")]
 macro_rules! mla {
     () => {

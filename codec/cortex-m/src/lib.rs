@@ -1,21 +1,14 @@
-//! The loops of the byte model for Cortex-M: the same bits as the codec's portable ones, in fewer instructions.
+//! The inner loops of the byte model for Cortex-M: the same bits as the codec's portable loops, in fewer instructions.
 //!
-//! ```
-//! # use equalinfo_codec::m1::{M1, Model, ModelError};
-//! use equalinfo_cortex_m::Fastest;
+//! [`Fastest`] follows from the target of the build; on other machines it is
+//! [`Portable`](equalinfo_codec::m1::Portable). Numbers in the modules are instruction counts under QEMU; on a chip,
+//! loads cost more. The program `kernels` of the firmware example compares these loops with the portable ones on every
+//! core.
 //!
-//! # fn set_up(image: &[u8], bytes: &mut [i8], words: &mut [i32]) -> Result<(), ModelError> {
-//! let model = Model::load(image)?;
-//! let m1 = M1::<Fastest>::with_kernels(&model, 64, bytes, words)?;
-//! # Ok(())
-//! # }
-//! ```
+//! Invariant: no loop reads or writes beyond the slices that it is given, whatever their contents. Where they do not
+//! have the form that the assembly needs, portable code runs instead.
 //!
-//! [`Fastest`] is chosen by the target that a program is built for; on other machines it is [`Portable`](equalinfo_codec::m1::Portable). Numbers in the modules are
-//! instruction counts under QEMU; on a chip, loads cost more. `firmware-example/src/bin/kernels.rs` compares the loops with the portable ones on the cores.
-//!
-//! Invariant: no loop reads or writes beyond what it is given, whatever that is; where something does not have the form that the assembly needs, portable code
-//! takes its place.
+#![doc = include_str!("../README.md")]
 #![no_std]
 
 #[cfg(core = "dsp")]
@@ -27,12 +20,12 @@ mod long;
 #[cfg(any(core = "dsp", core = "mla", core = "small"))]
 mod rows;
 
-/// Cortex-M4 and M7: two multiplications an instruction.
+/// Cortex-M4 and M7: two multiplications per instruction.
 #[cfg(core = "dsp")]
 pub type Fastest = dsp::Dsp;
 /// Cortex-M0, M0+, M3 and M33: four weights in two multiplications.
 #[cfg(any(core = "mla", core = "small"))]
 pub type Fastest = fours::Fours;
-/// Elsewhere the portable loops.
+/// The portable loops, on all other machines.
 #[cfg(not(any(core = "dsp", core = "mla", core = "small")))]
 pub type Fastest = equalinfo_codec::m1::Portable;

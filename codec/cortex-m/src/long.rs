@@ -1,12 +1,14 @@
-//! Cores whose multiplier gives all 64 bits of a product: Cortex-M3 and above.
+//! Requantization on cores whose multiplier gives all 64 bits of a product: Cortex-M3 and above.
+//!
+//! Invariant: the result is that of [`Requantizer::apply`] for every input.
 
 use equalinfo_codec::m1::Requantizer;
 
-/// What [`Requantizer::apply`] gives, in fewer instructions.
+/// The same as [`Requantizer::apply`], in fewer instructions.
 #[inline]
 pub fn requantize(requantizer: Requantizer, x: i32) -> i32 {
     let multiplier = i64::from(requantizer.multiplier()) << 16;
-    // The lower 16 bits of the product never matter to more than the rounding.
+    // The lower 16 bits of the product affect nothing but the rounding.
     let product = ((i64::from(x) * multiplier) >> 32) as i32;
     product.wrapping_shr(u32::from(requantizer.shift()).wrapping_sub(17)).wrapping_add(1) >> 1
 }

@@ -1,7 +1,7 @@
-//! Anything at all, read as a raw payload: a text or an error, and that text comes back from what it encodes to.
+//! Any bytes, decoded as a raw payload, give a text or an error, and the text survives encoding and decoding.
 #![no_main]
 
-use equalinfo_codec::raw::{Layout, decode, encode};
+use equalinfo_codec::raw::{PayloadLayout, decode, encode};
 use equalinfo_codec::{WindowBits, WindowCode};
 use equalinfo_codec_fuzz::Model;
 use libfuzzer_sys::fuzz_target;
@@ -12,9 +12,9 @@ fuzz_target!(|data: (u8, u8, &[u8])| {
     let layout = match WindowBits::from_bits(u32::from(choice & 0x1f) * 8) {
         Some(bits) => {
             let code = if choice & 0x20 == 0 { WindowCode::Default } else { WindowCode::Delay };
-            Layout::Independent { bits, code, context: 1 + usize::from(choice >> 6) * 40 }
+            PayloadLayout::Independent { bits, code, context: 1 + usize::from(choice >> 6) * 40 }
         }
-        None => Layout::Message,
+        None => PayloadLayout::Message,
     };
     let mut text = vec![0; 1 << 13];
     let Ok(length) = decode(&mut model, layout, payload, &mut text) else { return };

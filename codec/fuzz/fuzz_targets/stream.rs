@@ -1,18 +1,19 @@
-//! Anything at all, read as a stream: pieces of any size give what one piece gives, and both readers agree.
+//! Any bytes, decoded as a stream: pieces of any size give the same result as one piece, and no reader panics.
 #![no_main]
 
 use equalinfo_codec::Progress;
 use equalinfo_codec::container::{Decoder, Header, ModelIdentity, Stream, find_block};
-use equalinfo_codec::error::DecodeError;
-use equalinfo_codec_fuzz::Model;
+use equalinfo_codec::container::DecodeError;
+use equalinfo_codec_fuzz::Coder;
 use libfuzzer_sys::fuzz_target;
 
-/// So many bytes of text are enough for one input: a few payload bytes can stand for very long texts.
+/// The length of text at which decoding stops, as a few bytes of payload can stand for a very long text.
 const ENOUGH: usize = 1 << 14;
 
 fn decode(stream: &[u8], sharpness: u8, piece: usize) -> (Vec<u8>, Result<(), DecodeError>) {
     let identity = Header::parse(stream).map_or(ModelIdentity::default(), |header| header.model);
-    let mut decoder = Decoder::new(Model::new(sharpness), identity);
+    let mut coder = Coder::new(sharpness);
+    let mut decoder = Decoder::new(coder.get(), identity);
     let (mut position, mut text, mut output) = (0, Vec::new(), vec![0; piece]);
     while text.len() < ENOUGH {
         let end = (position + piece).min(stream.len());
@@ -39,16 +40,17 @@ fuzz_target!(|data: (u8, u8, &[u8])| {
     if end.is_ok() {
         assert_eq!((&pieces, end_of_pieces), (&whole, Ok(())));
     } else {
-        // In pieces, text from before the damage in a block is delivered too.
+        // In pieces, text of the damaged block from before the damage is delivered too.
         assert!(pieces.starts_with(&whole) || whole.len() == ENOUGH);
     }
     if let Ok(opened) = Stream::open(stream) {
-        let mut model = Model::new(sharpness);
+        let mut coder = Coder::new(sharpness);
+        let mut coder = coder.get();
         let mut output = vec![0; ENOUGH];
         for number in 0..opened.index().blocks().min(4) {
-            let _ = opened.decode_block(&mut model, number, &mut output);
+            let _ = opened.decode_block(&mut coder, number, &mut output);
         }
-        let _ = opened.decode_window(&mut model, u64::from(piece), |_| {});
+        let _ = opened.decode_window(&mut coder.model, u64::from(piece), |_| {});
     }
     if let Ok(header) = Header::parse(stream) {
         find_block(stream, &header, 0);

@@ -1,43 +1,85 @@
-//! [`Decoder`]: a stream, front to back, through buffers of any size.
+//! [`Decoder`]: decodes a stream front to back, through buffers of any size.
+//!
+//! Invariant: nothing is buffered but headers. Each byte of text is delivered as soon as the code for it has arrived,
+//! and the text of each block is checked at its end.
 
 use super::block::{BlockDecoder, BlockHeader};
-use super::checksum::Checksum;
-use super::header::{Header, Method, ModelIdentity};
+use super::error::{DecodeError, StreamPart};
+use super::header::{Header, Layout, Method, ModelIdentity};
 use super::index::{END_MARKER, IndexBuilder, Trailer};
 use super::table::TableReader;
-use crate::byte_model::{ByteModel, StaticModel};
-use crate::error::{DecodeError, Part};
+use crate::byte_model::StaticModel;
+use crate::checksum::Checksum;
+use crate::mix::Coder;
 use crate::progress::Progress;
 
-/// Decodes a stream as it arrives. Nothing is buffered but headers: every byte of text is delivered as soon as the
-/// code that it needs has come, and each block's text is checked at its end.
+/// Decodes a stream as it arrives.
 ///
-/// After an error, that error is all that further calls return.
+/// Text is delivered before its checksum is known: after an error, the text of the block named may be wrong, and all
+/// text before it is intact. All further calls return the same error.
+///
+/// ```
+/// use equalinfo_codec::container::{Decoder, Header, Method, ModelIdentity, encode_stream};
+/// use equalinfo_codec::{Progress, Uniform};
+///
+/// let header = Header::new(Method::StaticAc, ModelIdentity::default(), Default::default(), 4096);
+/// let mut stream = [0; 200];
+/// let length = encode_stream(&mut Uniform, &header, b"ababababab", &mut stream)?;
+///
+/// let mut decoder = Decoder::new(Uniform, header.model);
+/// let (mut text, mut place) = (Vec::new(), [0; 4]);
+/// for byte in stream[..length].chunks(1) {
+///     let mut input = byte;
+///     loop {
+///         let progress = decoder.decode(input, &mut place)?;
+///         if progress == Progress::default() {
+///             break;
+///         }
+///         input = &input[progress.consumed..];
+///         text.extend_from_slice(&place[..progress.written]);
+///     }
+/// }
+/// decoder.finish()?;
+/// assert_eq!(text, b"ababababab");
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
-pub struct Decoder<M> {
-    model: M,
+pub struct Decoder<C> {
+    coder: C,
     identity: ModelIdentity,
     stage: Stage,
-    /// The header of a stream or block, the trailer or an index entry, as far as it has come.
-    gathered: [u8; Header::LENGTH],
+    /// As much of the header of the stream or a block, or of the trailer, as has arrived.
+    gathered: [u8; Header::LONGEST],
     length: usize,
-    /// Known from the header on.
+    /// Known once the header has been read.
     stream: Option<(Header, IndexBuilder)>,
+    /// The checksum of header and table so far.
+    start: Checksum,
+    /// The checksum of what precedes the tag.
+    before_tag: Checksum,
     table: Table,
 }
 
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // Without an allocator there is no smaller place.
 enum Stage {
     Header,
     Table,
     BlockHeader,
     Block(BlockDecoder),
-    /// Bytes of index before the trailer still to come.
-    Index {
+    /// Counts the bytes of the header and the table that have not arrived again.
+    Start {
         left: u64,
         checksum: Checksum,
     },
+    /// Counts the bytes of the index that have not arrived.
+    Index {
+        left: u64,
+        start: u32,
+        checksum: Checksum,
+    },
     Trailer {
+        start: u32,
         checksum: Checksum,
     },
     Done,
@@ -51,17 +93,19 @@ enum Table {
     Ready(StaticModel),
 }
 
-impl<M: ByteModel> Decoder<M> {
-    /// A decoder of the streams that were written with `model`. Streams of method `static-ac` need none: then any
-    /// model will do.
-    pub fn new(model: M, identity: ModelIdentity) -> Self {
+impl<C: Coder> Decoder<C> {
+    /// A decoder of streams written with `coder`, whose model's identity is `identity`. For methods without a model any
+    /// will do.
+    pub fn new(coder: C, identity: ModelIdentity) -> Self {
         Self {
-            model,
+            coder,
             identity,
             stage: Stage::Header,
-            gathered: [0; Header::LENGTH],
+            gathered: [0; Header::LONGEST],
             length: 0,
             stream: None,
+            start: Checksum::new(),
+            before_tag: Checksum::new(),
             table: Table::Reading(TableReader::new()),
         }
     }
@@ -71,39 +115,61 @@ impl<M: ByteModel> Decoder<M> {
         self.stream.as_ref().map(|(header, _)| header)
     }
 
-    /// Blocks decoded, bytes of text and windows in them, once the header has been read.
+    /// The number of blocks begun, and of bytes and windows in them, once the header has been read.
     pub fn totals(&self) -> Option<&IndexBuilder> {
         self.stream.as_ref().map(|(_, index)| index)
     }
 
-    /// Whether the stream is complete and intact. Input that follows it is not consumed.
+    /// Whether the stream is complete and intact. Input after its end is not consumed.
     pub fn is_done(&self) -> bool {
         matches!(self.stage, Stage::Done)
     }
 
-    /// To be called at the end of the input: fails if the stream is not complete.
+    /// Whether all that is missing is room for text whose code has been read.
+    pub(super) fn wants_only_room(&self) -> bool {
+        matches!(&self.stage, Stage::Block(decoder) if decoder.has_read_all())
+    }
+
+    /// Goes on with another stream, whose text follows that of the stream that is done. False if none is done. To be
+    /// called only if there is more input: from then on [`Self::finish`] expects a whole stream.
+    pub fn next_stream(&mut self) -> bool {
+        let is_done = self.is_done();
+        if is_done {
+            (self.stage, self.length, self.stream) = (Stage::Header, 0, None);
+            (self.start, self.table) = (Checksum::new(), Table::Reading(TableReader::new()));
+        }
+        is_done
+    }
+
+    /// Checks that the stream is complete. To be called at the end of the input.
+    ///
+    /// # Errors
+    /// The stream is cut short, or decoding failed before.
     pub fn finish(&self) -> Result<(), DecodeError> {
         let part = match &self.stage {
             Stage::Header => return Header::parse(self.gathered()).map(|_| ()),
-            Stage::Table => Part::Table,
-            Stage::BlockHeader => Part::BlockHeader,
-            Stage::Block(_) => Part::Payload,
-            Stage::Index { .. } | Stage::Trailer { .. } => Part::Index,
+            Stage::Table => StreamPart::Table,
+            Stage::BlockHeader => StreamPart::BlockHeader,
+            Stage::Block(_) => StreamPart::Payload,
+            Stage::Start { .. } | Stage::Index { .. } | Stage::Trailer { .. } => StreamPart::Index,
             Stage::Done => return Ok(()),
             Stage::Failed(error) => return Err(*error),
         };
         let blocks = self.totals().map_or(0, IndexBuilder::blocks);
-        // A block counts from its header on.
-        let block = if part == Part::Payload { blocks.wrapping_sub(1) } else { blocks };
+        // A block is counted once its header has been read.
+        let block = if part == StreamPart::Payload { blocks.wrapping_sub(1) } else { blocks };
         Err(DecodeError::Truncated { part, block })
     }
 
-    /// Gives the model back.
-    pub fn into_model(self) -> M {
-        self.model
+    /// Returns what decodes the blocks.
+    pub fn into_coder(self) -> C {
+        self.coder
     }
 
-    /// Decodes as far as the buffers allow. No progress means that more input is needed, or more room.
+    /// Decodes as far as the buffers allow. If there is no progress, more input is needed, or more room.
+    ///
+    /// # Errors
+    /// The stream is damaged, or was written with a different model.
     pub fn decode(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress, DecodeError> {
         let mut total = Progress::default();
         loop {
@@ -113,7 +179,7 @@ impl<M: ByteModel> Decoder<M> {
                 Ok(progress) => progress,
                 Err(error) => {
                     self.stage = Stage::Failed(error);
-                    // What is known to be good is delivered first; the next call returns the error.
+                    // Text decoded before is delivered first; the next call returns the error.
                     return if total.written > 0 { Ok(total) } else { Err(error) };
                 }
             };
@@ -125,7 +191,7 @@ impl<M: ByteModel> Decoder<M> {
         }
     }
 
-    /// One step. Every step that changes the stage also makes progress.
+    /// Takes one step. Every step that changes the stage also makes progress.
     fn advance(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress, DecodeError> {
         let consumed = match &mut self.stage {
             Stage::Header => self.read_header(input)?,
@@ -134,26 +200,33 @@ impl<M: ByteModel> Decoder<M> {
             Stage::Block(decoder) => {
                 let progress = match &mut self.table {
                     Table::Ready(table) => decoder.decode(table, input, output),
-                    Table::Reading(_) => decoder.decode(&mut self.model, input, output),
+                    Table::Reading(_) => decoder.decode(&mut self.coder, input, output),
                 }?;
                 if decoder.is_done() {
-                    self.stage = Stage::BlockHeader;
+                    let in_blocks = self.header().is_some_and(|header| matches!(header.layout, Layout::Blocks { .. }));
+                    self.stage = if in_blocks { Stage::BlockHeader } else { Stage::Done };
                 }
                 return Ok(progress);
             }
-            Stage::Index { left, checksum } => {
-                let wanted = usize::try_from(*left).unwrap_or(usize::MAX);
-                let entries = input.get(..wanted).unwrap_or(input);
-                checksum.update(entries);
-                *left -= entries.len() as u64;
+            Stage::Start { left, checksum } => {
+                let taken = take(left, checksum, input);
                 if *left == 0 {
-                    self.stage = Stage::Trailer { checksum: checksum.clone() };
+                    let index = self.stream.as_ref().map(|(_, index)| index);
+                    let (left, start) = (index.map_or(0, |index| index.trailer().index_length()), checksum.value());
+                    self.stage = Stage::Index { left, start, checksum: Checksum::new() };
                 }
-                entries.len()
+                taken
             }
-            Stage::Trailer { checksum } => {
-                let checksum = checksum.clone();
-                self.read_trailer(input, checksum)?
+            Stage::Index { left, start, checksum } => {
+                let taken = take(left, checksum, input);
+                if *left == 0 {
+                    self.stage = Stage::Trailer { start: *start, checksum: checksum.clone() };
+                }
+                taken
+            }
+            Stage::Trailer { start, checksum } => {
+                let (start, checksum) = (*start, checksum.clone());
+                self.read_trailer(input, start, checksum)?
             }
             Stage::Done => 0,
             Stage::Failed(error) => return Err(*error),
@@ -165,7 +238,7 @@ impl<M: ByteModel> Decoder<M> {
         self.gathered.get(..self.length).unwrap_or_default()
     }
 
-    /// Takes input until `wanted` bytes are gathered, and says how much it took.
+    /// Takes input until `wanted` bytes are gathered, and returns the number of bytes taken.
     fn gather(&mut self, input: &[u8], wanted: usize) -> usize {
         let before = self.length;
         let places = self.gathered.iter_mut().take(wanted).skip(before);
@@ -177,49 +250,84 @@ impl<M: ByteModel> Decoder<M> {
     }
 
     fn read_header(&mut self, input: &[u8]) -> Result<usize, DecodeError> {
-        let consumed = self.gather(input, Header::LENGTH);
-        match Header::parse(self.gathered()) {
-            Err(DecodeError::Truncated { .. }) => return Ok(consumed),
-            Err(error) => return Err(error),
-            Ok(header) => {
-                header.check_model(self.identity)?;
-                self.length = 0;
-                self.stream = Some((header, IndexBuilder::new(&header, Header::LENGTH)));
-                self.stage = if header.method == Method::StaticAc { Stage::Table } else { Stage::BlockHeader };
+        // As many bytes as an error shows, then byte by byte, as each may tell that more follow.
+        let mut consumed = self.gather(input, 4);
+        if self.length < 4 {
+            return Ok(consumed);
+        }
+        loop {
+            match Header::parse(self.gathered()) {
+                Err(DecodeError::Truncated { .. }) => {
+                    let rest = input.get(consumed..).unwrap_or_default();
+                    match self.gather(rest, self.length + 1) {
+                        0 => return Ok(consumed),
+                        taken => consumed += taken,
+                    }
+                }
+                Err(error) => return Err(error),
+                Ok(header) => {
+                    header.check_model(self.identity)?;
+                    self.before_tag = Header::before_tag(self.gathered());
+                    self.start.update(self.gathered.get(..self.length).unwrap_or_default());
+                    let start = self.start.value();
+                    self.stream = Some((header, IndexBuilder::with_start_checksum(&header, self.length, start)));
+                    if header.method == Method::StaticAc {
+                        self.stage = Stage::Table;
+                    } else {
+                        self.begin_blocks(&header)?;
+                    }
+                    self.length = 0;
+                    return Ok(consumed);
+                }
             }
         }
-        Ok(consumed)
     }
 
-    /// Not inlined: what it works with is large, and would take up stack while everything else is decoded.
+    /// After header and table.
+    fn begin_blocks(&mut self, header: &Header) -> Result<(), DecodeError> {
+        self.stage = match (header.layout, header.only_block()) {
+            (Layout::Blocks { .. }, _) => Stage::BlockHeader,
+            (Layout::One { .. }, None) => Stage::Done,
+            (Layout::One { .. }, Some(block)) => {
+                if let Some((_, index)) = &mut self.stream {
+                    index.add(&block);
+                }
+                Stage::Block(BlockDecoder::new(header, &block)?)
+            }
+        };
+        Ok(())
+    }
+
+    /// Not inlined: its values are large, and would take up stack during all other steps.
     #[inline(never)]
     fn read_table(&mut self, input: &[u8]) -> Result<usize, DecodeError> {
         let Table::Reading(reader) = &mut self.table else { return Ok(0) };
         for (consumed, &byte) in (1..).zip(input) {
             self.length += 1;
+            self.start.update(&[byte]);
             if let Some(frequencies) = reader.feed(byte)? {
+                self.table = Table::Ready(StaticModel(frequencies));
                 if let Some((header, index)) = &mut self.stream {
-                    *index = IndexBuilder::new(header, Header::LENGTH + self.length);
+                    let (header, start) = (*header, index.offset() as usize + self.length);
+                    *index = IndexBuilder::with_start_checksum(&header, start, self.start.value());
+                    self.begin_blocks(&header)?;
                 }
                 self.length = 0;
-                self.table = Table::Ready(StaticModel(frequencies));
-                self.stage = Stage::BlockHeader;
                 return Ok(consumed);
             }
         }
         Ok(input.len())
     }
 
-    /// Reads the marker of a block or of the end, then the rest of a block's header.
+    /// Reads the marker of a block or of the end, and after the marker of a block the rest of its header.
     fn read_block_header(&mut self, input: &[u8]) -> Result<usize, DecodeError> {
         let mut consumed = self.gather(input, END_MARKER.len());
         let Some(&marker) = self.gathered().first_chunk() else { return Ok(consumed) };
         let Some((header, index)) = &mut self.stream else { return Ok(consumed) };
-        if marker == END_MARKER {
-            let left = index.trailer().index_length();
-            let checksum = Checksum::new();
+        if marker == END_MARKER && index.blocks() > 0 {
+            let left = u64::from(index.trailer().start);
             self.length = 0;
-            self.stage = if left > 0 { Stage::Index { left, checksum } } else { Stage::Trailer { checksum } };
+            self.stage = Stage::Start { left, checksum: Checksum::new() };
             return Ok(consumed);
         }
         BlockHeader::check_marker(marker, index.blocks())?;
@@ -227,6 +335,7 @@ impl<M: ByteModel> Decoder<M> {
         consumed += self.gather(input.get(consumed..).unwrap_or_default(), BlockHeader::LENGTH);
         if self.length == BlockHeader::LENGTH {
             let block = BlockHeader::parse(self.gathered(), &header, expected)?;
+            header.check_tag_after(self.before_tag.clone(), &block)?;
             let decoder = BlockDecoder::new(&header, &block)?;
             if let Some((_, index)) = &mut self.stream {
                 index.add(&block);
@@ -237,13 +346,13 @@ impl<M: ByteModel> Decoder<M> {
         Ok(consumed)
     }
 
-    fn read_trailer(&mut self, input: &[u8], checksum: Checksum) -> Result<usize, DecodeError> {
+    fn read_trailer(&mut self, input: &[u8], start: u32, checksum: Checksum) -> Result<usize, DecodeError> {
         let consumed = self.gather(input, Trailer::LENGTH);
         if self.length < Trailer::LENGTH {
             return Ok(consumed);
         }
         let trailer = Trailer::parse(self.gathered())?;
-        trailer.verify(checksum)?;
+        trailer.verify(checksum, start)?;
         if let Some((_, index)) = &self.stream {
             trailer.agrees_with(&index.trailer())?;
         }
@@ -251,4 +360,13 @@ impl<M: ByteModel> Decoder<M> {
         self.stage = Stage::Done;
         Ok(consumed)
     }
+}
+
+/// Takes input up to what is left of a part that only its checksum is made of, and returns the number of bytes taken.
+fn take(left: &mut u64, checksum: &mut Checksum, input: &[u8]) -> usize {
+    let wanted = usize::try_from(*left).unwrap_or(usize::MAX);
+    let taken = input.get(..wanted).unwrap_or(input);
+    checksum.update(taken);
+    *left -= taken.len() as u64;
+    taken.len()
 }

@@ -1,29 +1,48 @@
-//! [`Reader`]: a stream as a source of its text, for `embedded-io`.
+//! [`Reader`]: the text of a stream as an `embedded-io` source.
+//!
+//! Invariant: the end of the text is only reported once the stream has turned out to be complete and intact.
 
 use super::decoder::Decoder;
-use crate::byte_model::ByteModel;
-use crate::error::DecodeError;
+use super::error::DecodeError;
+use crate::mix::Coder;
 use core::fmt;
 use embedded_io::{Error, ErrorKind, ErrorType, Read};
 
 /// Reads the text of the stream that `source` delivers, through a buffer of `BUFFER` bytes.
+///
+/// ```
+/// use embedded_io::Read;
+/// use equalinfo_codec::container::{Decoder, Header, Method, ModelIdentity, Reader, encode_stream};
+/// use equalinfo_codec::Uniform;
+///
+/// let header = Header::new(Method::StaticAc, ModelIdentity::default(), Default::default(), 4096);
+/// let mut stream = [0; 200];
+/// let length = encode_stream(&mut Uniform, &header, b"ababababab", &mut stream)?;
+///
+/// let mut reader = Reader::<_, _, 16>::new(&stream[..length], Decoder::new(Uniform, header.model));
+/// let mut text = [0; 10];
+/// reader.read_exact(&mut text).expect("an intact stream");
+/// assert_eq!(&text, b"ababababab");
+/// assert_eq!(reader.read(&mut [0]).expect("its end"), 0);
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Debug)]
-pub struct Reader<R, M, const BUFFER: usize> {
+pub struct Reader<R, C, const BUFFER: usize> {
     source: R,
-    decoder: Decoder<M>,
+    decoder: Decoder<C>,
     buffer: [u8; BUFFER],
-    /// What of the buffer is still to be decoded.
+    /// The part of the buffer from `start` to `end` has not been decoded.
     start: usize,
     end: usize,
 }
 
-/// Why reading failed.
+/// Reading failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ReadError<E> {
     /// The source failed.
     Source(E),
-    /// The stream is damaged, incomplete, or another model's.
+    /// The stream is damaged, incomplete or written with a different model.
     Stream(DecodeError),
 }
 
@@ -47,24 +66,24 @@ impl<E: Error> Error for ReadError<E> {
     }
 }
 
-impl<R: Read, M: ByteModel, const BUFFER: usize> Reader<R, M, BUFFER> {
-    /// Reads from `source` with a fresh decoder.
-    pub fn new(source: R, decoder: Decoder<M>) -> Self {
-        const { assert!(BUFFER > 0, "the buffer must hold at least a byte") };
+impl<R: Read, C: Coder, const BUFFER: usize> Reader<R, C, BUFFER> {
+    /// A reader of `source` with a decoder that has not decoded anything.
+    pub fn new(source: R, decoder: Decoder<C>) -> Self {
+        const { assert!(BUFFER > 0, "the buffer must hold at least one byte") };
         Self { source, decoder, buffer: [0; BUFFER], start: 0, end: 0 }
     }
 
-    /// The decoder, for what it knows of the stream.
-    pub fn decoder(&self) -> &Decoder<M> {
+    /// The decoder, which knows the header and the totals of the stream.
+    pub fn decoder(&self) -> &Decoder<C> {
         &self.decoder
     }
 }
 
-impl<R: ErrorType, M, const BUFFER: usize> ErrorType for Reader<R, M, BUFFER> {
+impl<R: ErrorType, C, const BUFFER: usize> ErrorType for Reader<R, C, BUFFER> {
     type Error = ReadError<R::Error>;
 }
 
-impl<R: Read, M: ByteModel, const BUFFER: usize> Read for Reader<R, M, BUFFER> {
+impl<R: Read, C: Coder, const BUFFER: usize> Read for Reader<R, C, BUFFER> {
     fn read(&mut self, output: &mut [u8]) -> Result<usize, Self::Error> {
         if output.is_empty() {
             return Ok(0);

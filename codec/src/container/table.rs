@@ -1,13 +1,15 @@
 //! The frequencies of a `static-ac` stream, between its header and its first block.
 //!
-//! A bitmap of the bytes whose count is above the minimum, then what these counts exceed it by, then a checksum: 36
-//! bytes and one or two for each byte value in use.
+//! Invariant: every table has exactly one encoding. It consists of a bitmap of the bytes whose count is above the
+//! minimum, the excess of each of these counts in its shortest form, and a checksum: 36 bytes, and one to three for
+//! each byte value in use.
 
-use super::checksum::Checksum;
-use crate::error::{DecodeError, Part};
+use super::error::{DecodeError, StreamPart};
+use crate::checksum::Checksum;
 use crate::frequencies::Frequencies;
 
-/// The longest table: a bitmap, 256 numbers of two bytes, three of which may take a third, and a checksum.
+/// The length of the longest table: a bitmap, 256 numbers of two bytes, three of which may take a third, and a
+/// checksum.
 pub const TABLE_LENGTH: usize = 32 + 2 * 256 + 3 + 4;
 
 /// Writes frequencies as a table and returns its length.
@@ -39,7 +41,10 @@ pub fn write_table(frequencies: &Frequencies, output: &mut [u8; TABLE_LENGTH]) -
     length
 }
 
-/// Reads the table at the start of `input`, and returns its length too.
+/// Reads the table at the start of `input`, and returns the frequencies and the length of the table.
+///
+/// # Errors
+/// The table is cut short, damaged or not valid.
 pub fn parse_table(input: &[u8]) -> Result<(Frequencies, usize), DecodeError> {
     let mut reader = TableReader::new();
     for (length, &byte) in (1..).zip(input) {
@@ -47,7 +52,7 @@ pub fn parse_table(input: &[u8]) -> Result<(Frequencies, usize), DecodeError> {
             return Ok((frequencies, length));
         }
     }
-    Err(DecodeError::Truncated { part: Part::Table, block: 0 })
+    Err(DecodeError::Truncated { part: StreamPart::Table, block: 0 })
 }
 
 /// Reads a table byte by byte.
@@ -64,7 +69,7 @@ enum Step {
     Bitmap {
         position: u8,
     },
-    /// A number, of which `shift` bits have been read into the count.
+    /// A number of which `shift` bits have been added to the count.
     Count {
         byte: u8,
         shift: u32,
@@ -85,7 +90,7 @@ impl TableReader {
         }
     }
 
-    /// Takes a byte; the last one gives the frequencies.
+    /// Takes a byte. The last one returns the frequencies.
     pub(super) fn feed(&mut self, input: u8) -> Result<Option<Frequencies>, DecodeError> {
         if !matches!(self.step, Step::Checksum { .. }) {
             self.checksum.update(&[input]);
@@ -99,11 +104,11 @@ impl TableReader {
             }
             Step::Count { byte, shift } => {
                 let part = u32::from(input & 0x7f);
-                // Only in its shortest form, and only up to 2^16.
+                // Only the shortest form is accepted, and only counts below 2^16.
                 let count = u32::from(self.counts[usize::from(byte)]) + (part << shift);
                 let (last, empty) = (input < 0x80, input == 0);
                 if empty || shift > 14 || count > u32::from(u16::MAX) {
-                    return Err(DecodeError::TableOverflow { byte });
+                    return Err(DecodeError::TableCount { byte });
                 }
                 self.counts[usize::from(byte)] = count as u16;
                 if last { self.count_from(byte.checked_add(1)) } else { Step::Count { byte, shift: shift + 7 } }
@@ -119,7 +124,7 @@ impl TableReader {
         Ok(None)
     }
 
-    /// The step for the first byte from `first` on whose bit is set.
+    /// The step for the first byte at or after `first` whose bit is set.
     fn count_from(&self, first: Option<u8>) -> Step {
         let is_set = |byte: &u8| self.bitmap[usize::from(byte / 8)] >> (byte % 8) & 1 == 1;
         match first.and_then(|first| (first..=255).find(is_set)) {
@@ -133,6 +138,6 @@ impl TableReader {
         if expected != found {
             return Err(DecodeError::TableChecksum { expected, found });
         }
-        Frequencies::from_counts(&self.counts).map_err(DecodeError::InvalidTable)
+        Frequencies::from_counts(&self.counts).map_err(DecodeError::Table)
     }
 }

@@ -1,33 +1,33 @@
 //! [`Lexicon`]: a zero-copy view of a `.lex` image (`docs/lexicon.md`).
 //!
-//! Invariant: a `Lexicon` exists only for an image whose checksum and tree have been checked: the children of every
-//! node tile the codes below it in ascending byte order, but for codes left over at the end.
+//! Invariant: a `Lexicon` exists only for an image whose checksum and tree have been checked. The children of every
+//! node tile the codes below it in ascending byte order, except for codes left over at the end.
 
 use super::error::LexiconError;
+use crate::checksum::image_checksum;
 use crate::container::ModelIdentity;
-use crate::container::checksum::checksum_of_both;
 
 const VERSION: u8 = b'1';
 const HEADER: usize = 36;
-/// How many codes there are.
+/// The number of codes.
 pub const CODES: usize = 1 << 16;
-/// In the table of sizes: the node has at least this many codes below it, and they are in the list of wide nodes.
+/// In the table of sizes: at least this many codes are below the node, and the list of wide nodes has their number.
 pub const WIDE: u8 = 254;
-/// In the table of sizes: this code is left over, as are all that follow it under the same node.
+/// In the table of sizes: this code is left over, and so are all later ones below the same node.
 pub const LEFT_OVER: u8 = 255;
 
-/// Which texts a lexicon holds.
+/// The kind of texts that a lexicon holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum LexiconKind {
-    /// The texts of the window code with 16 bits under a model, each with its value as the code: streams are those of
+    /// The texts of the window code with 16 bits under a model; the code of a text is its value. Streams are those of
     /// method `equal-info` with that model, bit for bit.
     WindowCode,
     /// The likeliest texts under a model: a code of its own.
     Optimal,
 }
 
-/// A lexicon over its image, which stays where it is (in flash, say).
+/// A lexicon over its image, which stays where it is, for instance in flash.
 #[derive(Clone, Copy)]
 pub struct Lexicon<'a> {
     id: u64,
@@ -38,25 +38,25 @@ pub struct Lexicon<'a> {
     starts: &'a [[u8; 2]; 256],
     /// The last byte of each code's text.
     bytes: &'a [u8; CODES],
-    /// How many codes lie below each, or [`WIDE`], or [`LEFT_OVER`].
+    /// The number of codes below each, or [`WIDE`], or [`LEFT_OVER`].
     sizes: &'a [u8; CODES],
-    /// Code and size of each wide node, ascending.
+    /// The code and the size of each wide node, ascending.
     wide: &'a [[u8; 4]],
 }
 
-/// What a size says.
+/// The meaning of a size.
 pub(super) enum Below {
-    /// So many codes lie below this one.
+    /// The number of codes below this one.
     Codes(u16),
-    /// This code and its later siblings are left over: they stand for the text of the node above.
+    /// This code and its later siblings are left over: they stand for the text of their parent.
     LeftOver,
 }
 
 impl<'a> Lexicon<'a> {
-    /// Views `image`, which may be longer than the lexicon (flash), after checking it completely.
+    /// A view of `image`, which is checked completely. More bytes may follow the lexicon, as in flash.
     ///
     /// # Errors
-    /// Every way an image can differ from `docs/lexicon.md`, except that an id is believed: the checksum covers it.
+    /// The image differs from `docs/lexicon.md` in any way. Only its id is not computed, as the checksum covers it.
     pub fn load(image: &'a [u8]) -> Result<Self, LexiconError> {
         let short = LexiconError::Truncated { expected: HEADER, found: image.len() };
         let (magic, _) = image.split_first_chunk::<4>().ok_or(short)?;
@@ -74,18 +74,21 @@ impl<'a> Lexicon<'a> {
         let image = image.get(..length).ok_or(LexiconError::Truncated { expected: length, found: image.len() })?;
         let content = image.get(20..).ok_or(short)?;
         let expected = u32::from_le_bytes([c0, c1, c2, c3]);
-        let found = checksum_of(header.first_chunk().unwrap_or(&[0; 16]), content);
+        let found = image_checksum(header.get(..16).unwrap_or_default(), content);
         if found != expected {
             return Err(LexiconError::Checksum { expected, found });
         }
         let kind = match kind {
             0 => LexiconKind::WindowCode,
             1 => LexiconKind::Optimal,
-            found => return Err(LexiconError::Kind { found }),
+            found => return Err(LexiconError::Header { field: "kind", found: found.into() }),
         };
         let context = u16::from_le_bytes([x0, x1]);
-        if context == 0 || (r0 | r1 | r2) != 0 {
-            return Err(LexiconError::Header);
+        if context == 0 {
+            return Err(LexiconError::Header { field: "context", found: 0 });
+        }
+        if (r0 | r1 | r2) != 0 {
+            return Err(LexiconError::Header { field: "reserved field", found: (r0 | r1 | r2).into() });
         }
         let wide = usize::from(u16::from_le_bytes([w0, w1]));
         let wrong_length = LexiconError::Length { expected: image_length(wide), found: length };
@@ -111,34 +114,39 @@ impl<'a> Lexicon<'a> {
         Ok(lexicon)
     }
 
-    /// The id of this image: the hash of its content, as that of a model.
+    /// The id of this image: the hash of its content, as for a model.
     pub const fn id(&self) -> u64 {
         self.id
     }
 
-    /// The id of the model whose texts these are.
+    /// The id of the model that it was compiled from.
     pub const fn model_id(&self) -> u64 {
         self.model_id
     }
 
-    /// Which texts it holds.
+    /// The kind of texts that it holds.
     pub const fn kind(&self) -> LexiconKind {
         self.kind
     }
 
-    /// The most bytes that a text may have: the context of the model.
+    /// The maximum length of a text in bytes: the context of the model.
     pub const fn context(&self) -> u16 {
         self.context
     }
 
-    /// What streams of this lexicon name as their model: the model itself for [`LexiconKind::WindowCode`], so that
-    /// its decoder reads them too, and the lexicon for [`LexiconKind::Optimal`].
-    pub const fn identity(&self) -> ModelIdentity {
-        let id = match self.kind {
+    /// The id that streams of this lexicon name as their model: that of the model for [`LexiconKind::WindowCode`],
+    /// whose decoder reads them too, and that of the lexicon for [`LexiconKind::Optimal`].
+    pub const fn stream_id(&self) -> u64 {
+        match self.kind {
             LexiconKind::WindowCode => self.model_id,
             LexiconKind::Optimal => self.id,
-        };
-        ModelIdentity { id, context: self.context }
+        }
+    }
+
+    /// The identity of [`Self::stream_id`].
+    pub const fn identity(&self) -> ModelIdentity {
+        let id = self.stream_id();
+        ModelIdentity::new(id, self.context as usize)
     }
 
     /// The last byte of a code's text; 0 for the empty text.
@@ -146,7 +154,7 @@ impl<'a> Lexicon<'a> {
         self.bytes.get(usize::from(code)).copied().unwrap_or_default()
     }
 
-    /// How many codes lie below this one.
+    /// The number of codes below this one.
     pub(super) fn below(&self, code: u16) -> Below {
         match self.sizes.get(usize::from(code)).copied().unwrap_or_default() {
             LEFT_OVER => Below::LeftOver,
@@ -164,7 +172,7 @@ impl<'a> Lexicon<'a> {
         self.starts.get(usize::from(byte)).map_or(0, |&start| u16::from_le_bytes(start))
     }
 
-    /// The last text of one byte whose code is at most `code`, or the first.
+    /// The code of the last text of one byte that is at most `code`, or of the first.
     pub(super) fn start_at_or_before(&self, code: u16) -> u16 {
         let mut byte = 0;
         for bit in [128, 64, 32, 16, 8, 4, 2, 1] {
@@ -175,7 +183,7 @@ impl<'a> Lexicon<'a> {
         self.start(byte)
     }
 
-    /// Checks that the codes form a tree. Every code is looked at twice: as a child, and as the node above others.
+    /// Checks that the codes form a tree. Every code is visited twice: as a child and as a parent.
     fn check(&self) -> Result<(), LexiconError> {
         self.check_wide()?;
         for byte in 0..=255 {
@@ -198,7 +206,7 @@ impl<'a> Lexicon<'a> {
         Ok(())
     }
 
-    /// The wide nodes ascend, are wide, and are all that the table of sizes says.
+    /// Checks that the wide nodes ascend, are wide, and are those in the table of sizes.
     fn check_wide(&self) -> Result<(), LexiconError> {
         let mut wide = self.wide.iter();
         for (code, _) in (0..=u16::MAX).zip(self.sizes).filter(|&(_, &size)| size == WIDE) {
@@ -214,7 +222,8 @@ impl<'a> Lexicon<'a> {
         }
     }
 
-    /// The children of a node tile the `size` codes after it, their bytes ascending, and only left over codes follow.
+    /// Checks that the children of a node tile the `size` codes after it in ascending byte order, and that only left
+    /// over codes follow them.
     fn check_children(&self, node: u16, size: u16) -> Result<(), LexiconError> {
         let wrong = LexiconError::Tree { code: node };
         let end = node.checked_add(size).ok_or(wrong)?;
@@ -247,12 +256,7 @@ impl core::fmt::Debug for Lexicon<'_> {
     }
 }
 
-/// The length of an image with so many wide nodes.
+/// The length of an image with `wide` wide nodes, in bytes.
 pub const fn image_length(wide: usize) -> usize {
     HEADER + 512 + 2 * CODES + 4 * wide
-}
-
-/// The checksum of an image from its first 16 bytes and its bytes from offset 20 on.
-pub fn checksum_of(head: &[u8; 16], content: &[u8]) -> u32 {
-    checksum_of_both(head, content)
 }

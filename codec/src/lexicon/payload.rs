@@ -1,24 +1,24 @@
-//! Sequences of codes: a payload with nothing around it, and the blocks of a stream.
+//! Sequences of codes: payloads with nothing around them, and the blocks of a stream.
 //!
-//! Codes are windows of 16 bits, most significant byte first, so payloads, blocks and streams are laid out as those of
-//! method `equal-info` (`docs/container.md`). Invariant: what an encoder wrote decodes to its text; damage is an error,
-//! after the bytes that came before it.
+//! Codes are windows of 16 bits, most significant byte first, so payloads, blocks and streams have the form of method
+//! `equal-info` (`docs/container.md`). Invariant: a payload that an encoder wrote decodes to its text; damage is an
+//! error after the bytes that precede it.
 
 use super::image::Lexicon;
-use super::walk::Text;
-use crate::container::checksum::Checksum;
-use crate::container::{BlockHeader, BlockKind, Header, Method};
-use crate::error::{DecodeError, EncodeError, Part, PayloadError};
+use super::walk::CodeText;
+use crate::checksum::Checksum;
+use crate::container::{BlockHeader, BlockKind, DecodeError, Header, Method, StreamPart, encode_block_with};
+use crate::raw::{EncodeError, PayloadError};
 use crate::window::{WindowBits, WindowCode};
 
-/// How the streams of a lexicon are coded.
+/// The method of a lexicon's streams.
 pub const METHOD: Method = Method::EqualInfo { bits: WindowBits::B16, code: WindowCode::Default };
 
 impl<'a> Lexicon<'a> {
-    /// Encodes a text and returns the length of the payload.
+    /// Encodes a text to the start of `output`, and returns the length of the payload.
     ///
     /// # Errors
-    /// The payload does not fit `output`; twice the length of the text always suffices.
+    /// The payload does not fit `output`. Twice the length of the text is always enough.
     pub fn encode_payload(&self, text: &[u8], output: &mut [u8]) -> Result<usize, EncodeError> {
         let too_small = EncodeError::OutputTooSmall { found: output.len() };
         let (mut rest, mut length) = (text, 0);
@@ -32,21 +32,21 @@ impl<'a> Lexicon<'a> {
         Ok(length)
     }
 
-    /// The text of a payload, byte by byte.
+    /// An iterator over the text of a payload.
     ///
     /// # Errors
     /// The payload has an odd length.
     pub fn payload<'l, 'p>(&'l self, payload: &'p [u8]) -> Result<PayloadText<'l, 'a, 'p>, PayloadError> {
         match payload.as_chunks() {
-            (codes, []) => Ok(PayloadText { lexicon: self, codes: codes.iter(), text: None, begun: 0 }),
+            (codes, []) => Ok(PayloadText { lexicon: self, codes: codes.iter(), text: None, is_empty: true, begun: 0 }),
             _ => Err(PayloadError::PartialWindow { expected: 2, found: payload.len() }),
         }
     }
 
-    /// Decodes a whole payload and returns the length of the text.
+    /// Decodes a whole payload to the start of `output`, and returns the length of the text.
     ///
     /// # Errors
-    /// Part of a code at the end, a code that no encoder produces, or a text that does not fit `output`.
+    /// The payload has an odd length or a code that no encoder produces, or its text does not fit `output`.
     pub fn decode_payload(&self, payload: &[u8], output: &mut [u8]) -> Result<usize, PayloadError> {
         let found = output.len();
         let mut places = output.iter_mut();
@@ -57,43 +57,26 @@ impl<'a> Lexicon<'a> {
         Ok(found - places.len())
     }
 
-    /// Encodes a block, header included, to the start of `output`, which has room for [`BlockHeader::LENGTH`] bytes
-    /// more than the text: the block that [`encode_block`](crate::container::encode_block) writes with the model of
-    /// a [`WindowCode`](super::LexiconKind::WindowCode) lexicon.
+    /// Encodes a block, header included, to the start of `output`, which must have room for the text and
+    /// [`BlockHeader::LENGTH`] bytes more. For a [`WindowCode`](super::LexiconKind::WindowCode) lexicon it is the block
+    /// that [`encode_block`](crate::container::encode_block) writes with the model.
     ///
     /// # Errors
-    /// An empty text, one longer than the header allows, or an output that is too small.
+    /// The text is empty or longer than the header allows, or `output` is too small.
     pub fn encode_block(
         &self,
-        header: &Header,
+        header: &mut Header,
         number: u32,
         text: &[u8],
         output: &mut [u8],
     ) -> Result<BlockHeader, EncodeError> {
-        if text.is_empty() || text.len() > header.block_size as usize {
-            return Err(EncodeError::BlockLength { expected: header.block_size, found: text.len() });
-        }
-        let too_small = EncodeError::OutputTooSmall { found: output.len() };
-        let (start, rest) = output.split_first_chunk_mut::<{ BlockHeader::LENGTH }>().ok_or(too_small)?;
-        let payload = rest.get_mut(..text.len()).ok_or(too_small)?;
-        let shorter = payload.split_last_mut().map(|(_, shorter)| shorter).unwrap_or_default();
-        let block = match self.encode_payload(text, shorter) {
-            Ok(length) => BlockHeader::coded(number, text, length),
-            Err(_) => {
-                for (place, &byte) in payload.iter_mut().zip(text) {
-                    *place = byte;
-                }
-                BlockHeader::stored(number, text)
-            }
-        };
-        *start = block.to_bytes();
-        Ok(block)
+        encode_block_with(header, number, text, output, |output| self.encode_payload(text, output))
     }
 
-    /// The text of a block, byte by byte; `payload` follows the block's header.
+    /// An iterator over the text of a block. `payload` is what follows the block's header.
     ///
     /// # Errors
-    /// The payload is cut short or has half a code.
+    /// The payload is cut short or has an odd length.
     pub fn block<'l, 'p>(
         &'l self,
         block: &BlockHeader,
@@ -101,20 +84,18 @@ impl<'a> Lexicon<'a> {
     ) -> Result<BlockText<'l, 'a, 'p>, DecodeError> {
         let number = block.number;
         let payload = payload.get(..block.payload_length as usize);
-        let payload = payload.ok_or(DecodeError::Truncated { part: Part::Payload, block: number })?;
+        let payload = payload.ok_or(DecodeError::Truncated { part: StreamPart::Payload, block: number })?;
         let body = match block.kind {
             BlockKind::Stored => Body::Stored(payload.iter()),
-            BlockKind::Coded => {
-                Body::Coded(self.payload(payload).map_err(|cause| DecodeError::Payload { block: number, cause })?)
-            }
+            _ => Body::Coded(self.payload(payload).map_err(|cause| DecodeError::Payload { block: number, cause })?),
         };
         Ok(BlockText { block: *block, body, left: block.text_length, checksum: Checksum::new(), ended: false })
     }
 
-    /// Decodes a block in one piece: `output` has room for its text.
+    /// Decodes a block in one piece to the start of `output`.
     ///
     /// # Errors
-    /// As [`Self::block`] and [`BlockText`], or the text does not fit.
+    /// Those of [`Self::block`] and [`BlockText`], or the text does not fit `output`.
     pub fn decode_block(&self, block: &BlockHeader, payload: &[u8], output: &mut [u8]) -> Result<(), DecodeError> {
         let found = output.len();
         let mut places = output.iter_mut();
@@ -126,11 +107,14 @@ impl<'a> Lexicon<'a> {
         Ok(())
     }
 
-    /// Checks that a stream is one of this lexicon.
+    /// Checks that a stream was written with this lexicon, or with the model that it replaces.
     ///
     /// # Errors
-    /// Another method, another model or lexicon, or another context.
+    /// The method, the model or lexicon, or the context differs.
     pub fn check_stream(&self, header: &Header) -> Result<(), DecodeError> {
+        if header.method == Method::Stored {
+            return Ok(());
+        }
         if header.method != METHOD {
             return Err(DecodeError::WrongMethod { expected: METHOD, found: header.method });
         }
@@ -138,13 +122,15 @@ impl<'a> Lexicon<'a> {
     }
 }
 
-/// The text of a payload; the last item may be an error.
+/// The text of a payload, byte by byte. The last item may be an error.
 #[derive(Clone, Debug)]
 pub struct PayloadText<'l, 'a, 'p> {
     lexicon: &'l Lexicon<'a>,
     codes: core::slice::Iter<'p, [u8; 2]>,
-    text: Option<Text<'l, 'a>>,
-    /// Codes begun.
+    text: Option<CodeText<'l, 'a>>,
+    /// Whether the code has delivered nothing yet.
+    is_empty: bool,
+    /// The number of codes begun.
     begun: u32,
 }
 
@@ -155,27 +141,29 @@ impl Iterator for PayloadText<'_, '_, '_> {
         loop {
             if let Some(text) = &mut self.text {
                 if let Some(byte) = text.next() {
+                    self.is_empty = false;
                     return Some(Ok(byte));
                 }
-                if !text.is_canonical() {
+                if self.is_empty || !text.is_canonical() {
                     self.text = None;
                     self.codes = [].iter();
                     return Some(Err(PayloadError::NotCanonical { window: self.begun.wrapping_sub(1) }));
                 }
             }
             self.text = Some(self.lexicon.text(u16::from_be_bytes(*self.codes.next()?)));
+            self.is_empty = true;
             self.begun = self.begun.wrapping_add(1);
         }
     }
 }
 
-/// The text of a block. The last item is an error unless the text has the length and the checksum that the block's
-/// header gives.
+/// The text of a block, byte by byte. The last item is an error unless the text has the length and the checksum in the
+/// block's header.
 #[derive(Clone, Debug)]
 pub struct BlockText<'l, 'a, 'p> {
     block: BlockHeader,
     body: Body<'l, 'a, 'p>,
-    /// Bytes of text still to come.
+    /// Bytes of text that have not been decoded.
     left: u32,
     checksum: Checksum,
     ended: bool,

@@ -1,17 +1,19 @@
-//! [`StreamText`]: a whole stream in memory or flash to its text, with a lexicon and without a buffer.
+//! [`StreamText`]: the text of a whole stream in memory or flash, by a lexicon and without a buffer.
+//!
+//! Invariant: unless its last item is an error, every block, the index and the end of the stream were intact.
 
 use super::image::Lexicon;
 use super::payload::BlockText;
-use crate::container::checksum::Checksum;
-use crate::container::{BlockHeader, END_MARKER, Header, IndexBuilder, Trailer};
-use crate::error::{DecodeError, Part};
+use crate::checksum::Checksum;
+use crate::container::{BlockHeader, DecodeError, END_MARKER, Header, IndexBuilder, Layout, StreamPart, Trailer};
 
-/// The text of a stream. The last item is an error unless every block, the index and the end are intact; bytes of
-/// blocks before the one that it names are.
+/// The text of a stream, byte by byte. The last item is an error unless every block, the index and the end are intact.
+/// The text before the block that the error names is intact.
 #[derive(Clone, Debug)]
 pub struct StreamText<'l, 'a, 's> {
     lexicon: &'l Lexicon<'a>,
-    block_size: u32,
+    header: Header,
+    start: &'s [u8],
     rest: &'s [u8],
     index: IndexBuilder,
     block: Option<BlockText<'l, 'a, 's>>,
@@ -19,39 +21,42 @@ pub struct StreamText<'l, 'a, 's> {
 }
 
 impl<'a> Lexicon<'a> {
-    /// The text of a stream, byte by byte.
+    /// An iterator over the text of a stream.
     ///
     /// # Errors
-    /// The header is damaged or is that of a stream of something else, as [`Lexicon::check_stream`] says.
+    /// The header of the stream is damaged, or [`Lexicon::check_stream`] refuses it.
     pub fn stream<'l, 's>(&'l self, stream: &'s [u8]) -> Result<StreamText<'l, 'a, 's>, DecodeError> {
-        let header = Header::parse(stream)?;
+        let (header, length) = Header::parse_with_length(stream)?;
         self.check_stream(&header)?;
-        Ok(StreamText {
-            lexicon: self,
-            block_size: header.block_size,
-            rest: stream.get(Header::LENGTH..).unwrap_or_default(),
-            index: IndexBuilder::new(&header, Header::LENGTH),
-            block: None,
-            ended: false,
-        })
+        let (start, rest) = stream.split_at_checked(length).unwrap_or_default();
+        let index = IndexBuilder::new(&header, start);
+        Ok(StreamText { lexicon: self, header, start, rest, index, block: None, ended: false })
     }
 }
 
 impl<'s> StreamText<'_, '_, 's> {
-    /// What follows the part of the stream that has been read: after the text, what follows the stream.
+    /// The bytes after the part of the stream that has been read; at the end of the text, those after the stream.
     pub fn rest(&self) -> &'s [u8] {
         self.rest
     }
 
-    /// Begins the next block. `false`: the stream has ended, intact.
+    /// Begins the next block. `false` if the stream has ended and is intact.
     fn begin_block(&mut self) -> Result<bool, DecodeError> {
-        if self.rest.starts_with(&END_MARKER) {
-            self.check_end()?;
-            return Ok(false);
-        }
         let number = self.index.blocks();
-        let block = BlockHeader::parse_sized(self.rest, self.block_size, number)?;
-        let payload = self.rest.get(BlockHeader::LENGTH..).unwrap_or_default();
+        let (block, payload) = if let Layout::One { .. } = self.header.layout {
+            match self.header.only_block() {
+                Some(block) if number == 0 => (block, self.rest),
+                _ => return Ok(false),
+            }
+        } else {
+            if self.rest.starts_with(&END_MARKER) && number > 0 {
+                self.check_end()?;
+                return Ok(false);
+            }
+            let block = BlockHeader::parse(self.rest, &self.header, number)?;
+            self.header.check_tag_after(Header::before_tag(self.start), &block)?;
+            (block, self.rest.get(BlockHeader::LENGTH..).unwrap_or_default())
+        };
         self.block = Some(self.lexicon.block(&block, payload)?);
         self.rest = payload.get(block.payload_length as usize..).unwrap_or_default();
         self.index.add(&block);
@@ -60,16 +65,17 @@ impl<'s> StreamText<'_, '_, 's> {
 
     /// Compares the index and the trailer with the blocks.
     fn check_end(&mut self) -> Result<(), DecodeError> {
-        let truncated = DecodeError::Truncated { part: Part::Index, block: self.index.blocks() };
+        let truncated = DecodeError::Truncated { part: StreamPart::Index, block: self.index.blocks() };
         let found = self.index.trailer();
         let length = usize::try_from(found.index_length()).map_err(|_| truncated)?;
         let end = self.rest.get(END_MARKER.len()..).unwrap_or_default();
+        let (start, end) = end.split_at_checked(self.start.len()).ok_or(truncated)?;
         let (entries, end) = end.split_at_checked(length).ok_or(truncated)?;
         let (trailer, rest) = end.split_at_checked(Trailer::LENGTH).ok_or(truncated)?;
         let trailer = Trailer::parse(trailer)?;
         let mut checksum = Checksum::new();
         checksum.update(entries);
-        trailer.verify(checksum)?;
+        trailer.verify(checksum, crate::checksum::checksum(start))?;
         trailer.agrees_with(&found)?;
         self.rest = rest;
         Ok(())

@@ -1,29 +1,29 @@
-//! Down the tree of texts: towards a code, or along a text.
+//! Walks down the tree of texts: towards a code, or along a text.
 //!
-//! Invariant: a step goes from a node to one of the codes below it, never back, so a walk of any table ends. Both walks
-//! pass over siblings one by one, except at the root, whose 256 children have a table of their own.
+//! Invariant: a step goes from a node to one of the codes below it and never back, so a walk ends whatever the table
+//! contains. Both walks visit siblings one by one, except at the root, whose 256 children have a table of their own.
 
 use super::image::{Below, Lexicon};
 
 /// The text of a code, byte by byte.
 #[derive(Clone, Debug)]
-pub struct Text<'l, 'a> {
+pub struct CodeText<'l, 'a> {
     lexicon: &'l Lexicon<'a>,
     code: u16,
-    /// The node of the bytes so far: at or above `code`.
+    /// The node of the bytes so far: `code`, or above it.
     node: u16,
     left_over: bool,
 }
 
-impl Text<'_, '_> {
+impl CodeText<'_, '_> {
     /// Whether the text has ended as an encoder ends it. Left over codes, which no encoder produces, decode too, to a
-    /// text whose canonical code is another.
+    /// text whose canonical code is a different one.
     pub fn is_canonical(&self) -> bool {
         self.node == self.code
     }
 }
 
-impl Iterator for Text<'_, '_> {
+impl Iterator for CodeText<'_, '_> {
     type Item = u8;
 
     fn next(&mut self) -> Option<u8> {
@@ -43,20 +43,21 @@ impl Iterator for Text<'_, '_> {
     }
 }
 
-impl core::iter::FusedIterator for Text<'_, '_> {}
+impl core::iter::FusedIterator for CodeText<'_, '_> {}
 
 impl<'a> Lexicon<'a> {
-    /// The text of a code; every code has one.
-    pub fn text<'l>(&'l self, code: u16) -> Text<'l, 'a> {
-        Text { lexicon: self, code, node: 0, left_over: false }
+    /// An iterator over the text of a code. Every code has one.
+    pub fn text<'l>(&'l self, code: u16) -> CodeText<'l, 'a> {
+        CodeText { lexicon: self, code, node: 0, left_over: false }
     }
 
-    /// The length of a code's text.
+    /// The length of a code's text in bytes.
     pub fn text_length(&self, code: u16) -> usize {
         self.text(code).count()
     }
 
-    /// Hands the text of a code over, and says whether the code is [canonical](Text::is_canonical).
+    /// Passes the text of a code to `out` byte by byte, and returns whether the code is
+    /// [canonical](CodeText::is_canonical).
     pub fn decode(&self, code: u16, mut out: impl FnMut(u8)) -> bool {
         let mut text = self.text(code);
         for byte in &mut text {
@@ -65,12 +66,13 @@ impl<'a> Lexicon<'a> {
         text.is_canonical()
     }
 
-    /// The code of the longest text that `text` begins with, and its length: at least 1, unless `text` is empty.
+    /// The code of the longest text that `text` begins with, and its length, which is at least 1 unless `text` is
+    /// empty.
     pub fn encode(&self, text: &[u8]) -> (u16, usize) {
         self.beginnings(text).fold((0, 0), |(_, taken), code| (code, taken + 1))
     }
 
-    /// The codes of the first byte of `text`, of its first two, and so on, as far as there are any.
+    /// The codes of the first byte of `text`, of its first two bytes, and so on, as long as there is a code.
     pub fn beginnings(&self, text: &[u8]) -> impl Iterator<Item = u16> {
         let (mut node, mut end) = (0, u16::MAX);
         text.iter().map_while(move |&byte| {
@@ -79,12 +81,12 @@ impl<'a> Lexicon<'a> {
         })
     }
 
-    /// The child of `node` that is `code` or above it; `code` is below `node`. `None`: it is left over.
+    /// The child of `node` that is `code` or above it, for a code below `node`. `None` if the code is left over.
     fn child_above(&self, node: u16, code: u16) -> Option<u16> {
         let mut child = if node == 0 { self.start_at_or_before(code) } else { node.checked_add(1)? };
         loop {
             let Below::Codes(size) = self.below(child) else { return None };
-            // A table that is no tree would end here too: `child` only grows.
+            // The loop ends even if the table is not a tree, as `child` only grows.
             let distance = code.checked_sub(child)?;
             if distance <= size {
                 return Some(child);

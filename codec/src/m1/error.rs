@@ -1,24 +1,28 @@
-//! What can be wrong with a `.m1q` image or with the memory given to run it.
+//! Errors of `.m1q` images, and of the memory that a model is given to run in.
 
 use core::fmt;
 
-/// Why an image was refused, or a model could not be set up over the memory given.
+/// An image is not a model, or a model cannot run in the memory given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the fields say what was expected, what was found, and where")]
 pub enum ModelError {
-    /// The image is shorter than its header or its own length field asks for.
+    /// The image is shorter than its header, or than its length field says.
     Truncated { expected: usize, found: usize },
     /// The image does not begin with `M1Q`.
     Magic { found: [u8; 4] },
-    /// The image has a format version this library does not know.
+    /// The image has a format version that this crate does not know.
     Version { expected: u8, found: u8 },
-    /// The length field is not what the dimensions add up to.
+    /// The length field does not agree with the dimensions.
     Length { expected: usize, found: usize },
-    /// The CRC-32 of the image is not the one it carries.
+    /// The image does not begin at a multiple of `expected` bytes in memory, but `found` bytes after one.
+    Alignment { expected: usize, found: usize },
+    /// The checksum of the header does not match it.
+    HeaderChecksum { expected: u32, found: u32 },
+    /// The checksum in the image does not match its content.
     Checksum { expected: u32, found: u32 },
-    /// The model id is not the hash of the content.
+    /// The id in the image does not match its content.
     Identity { expected: u64, found: u64 },
     /// A dimension is outside what the format allows; `expected` is the nearest allowed value.
     Dimension { name: &'static str, expected: usize, found: usize },
@@ -32,11 +36,13 @@ pub enum ModelError {
     Weight { offset: usize },
     /// A requantizer has a multiplier or shift outside the contract; `offset` is its place in the image.
     Requantizer { offset: usize, multiplier: u16, shift: u8 },
-    /// The context asked for is zero or longer than the image's own.
+    /// Bytes from `offset` on must be zero and are not.
+    Reserved { offset: usize },
+    /// The context is 0, or longer than the model allows.
     Context { expected: usize, found: usize },
-    /// The caller's byte buffer is too small.
+    /// The buffer of bytes is too small.
     ByteBuffer { expected: usize, found: usize },
-    /// The caller's word buffer is too small.
+    /// The buffer of words is too small.
     WordBuffer { expected: usize, found: usize },
 }
 
@@ -47,7 +53,7 @@ impl fmt::Display for ModelError {
                 write!(f, "model image is cut short: expected {expected} bytes, found {found}")
             }
             Self::Magic { found } => {
-                write!(f, "not a model image: expected it to begin with 'M1Q', found {}", found.escape_ascii())
+                write!(f, "not a model image: expected it to begin with 'M1Q', found '{}'", found.escape_ascii())
             }
             Self::Version { expected, found } => write!(
                 f,
@@ -56,13 +62,25 @@ impl fmt::Display for ModelError {
                 expected.escape_ascii()
             ),
             Self::Length { expected, found } => {
-                write!(f, "model image says it has {found} bytes, its dimensions need {expected}")
+                write!(f, "model image has a length of {found} bytes, expected {expected} from its dimensions")
             }
             Self::Checksum { expected, found } => {
-                write!(f, "model image is damaged: its checksum is {expected:08x}, its content has {found:08x}")
+                write!(f, "model image is damaged: expected checksum {expected:08x}, found {found:08x}")
+            }
+            Self::Alignment { expected, found } => {
+                write!(
+                    f,
+                    "model image is not aligned to {expected} bytes: it begins {found} bytes after a multiple of that"
+                )
+            }
+            Self::HeaderChecksum { expected, found } => {
+                write!(f, "model image is damaged: expected header checksum {expected:08x}, found {found:08x}")
+            }
+            Self::Reserved { offset } => {
+                write!(f, "model image has reserved bytes at {offset} that are not zero")
             }
             Self::Identity { expected, found } => {
-                write!(f, "model image carries id {found:016x}, its content has {expected:016x}")
+                write!(f, "model image has id {found:016x}, expected {expected:016x} from its content")
             }
             Self::Dimension { name, expected, found } => {
                 write!(f, "model image has {name} {found}, expected {expected}")
@@ -70,7 +88,8 @@ impl fmt::Display for ModelError {
             Self::Name => f.write_str("model image has a name that is not ASCII padded with zeros"),
             Self::PowerTable { index, found } => write!(
                 f,
-                "model image has {found} in entry {index} of its power table, which must start at 65535, never rise and stay above 32767"
+                "model image has {found} in entry {index} of its power table, which must start at \
+                 65535, never rise and stay above 32767"
             ),
             Self::Bucket { index, found } => {
                 write!(f, "model image maps distance {index} to bucket {found}, expected one below 32")
@@ -83,13 +102,13 @@ impl fmt::Display for ModelError {
                 "model image has requantizer ({multiplier}, {shift}) at byte {offset}, outside the numeric contract"
             ),
             Self::Context { expected, found } => {
-                write!(f, "context of {found} positions: this model takes 1 to {expected}")
+                write!(f, "expected a context of 1 to {expected} positions for this model, found {found}")
             }
             Self::ByteBuffer { expected, found } => {
-                write!(f, "byte buffer of {found} for the model: {expected} needed")
+                write!(f, "the model needs a buffer of {expected} bytes, found {found}")
             }
             Self::WordBuffer { expected, found } => {
-                write!(f, "word buffer of {found} for the model: {expected} needed")
+                write!(f, "the model needs a buffer of {expected} words, found {found}")
             }
         }
     }

@@ -14,8 +14,10 @@ use super::image::{
     BOS, BUCKETS, EMBEDDING_SHIFT, HEAD, LOGIT_SHIFT, Layer, Matrix, Model, RESIDUAL_SHIFT, SCORE_SHIFT, weight,
 };
 use super::kernels::{Kernels, Portable};
+use super::ngrams::History;
 use super::ops::{PowerTable, Requantizer, clamp_i8, exp2_neg, reciprocal};
 use crate::byte_model::ByteModel;
+use crate::container::ModelIdentity;
 use crate::frequencies::Frequencies;
 
 /// The integer M1 as a [`ByteModel`].
@@ -34,6 +36,8 @@ pub struct M1<'a, 'b, K = Portable> {
     newest: usize,
     /// A symbol that has been read but not yet run through the layers.
     pending: Option<u16>,
+    /// The newest symbols that have been run.
+    history: History,
     /// Whether place 0 of the ring still holds the begin symbol and `start` its output.
     start_is_cached: bool,
     /// Whether `frequencies` belong to the newest position.
@@ -133,6 +137,7 @@ impl<'a, 'b, K: Kernels> M1<'a, 'b, K> {
             written: 0,
             newest: 0,
             pending: Some(BOS),
+            history: History::new(),
             start_is_cached: false,
             frequencies_are_current: false,
             frequencies: Frequencies::uniform(),
@@ -145,9 +150,15 @@ impl<'a, 'b, K: Kernels> M1<'a, 'b, K> {
         &self.model
     }
 
+    /// What streams of this model with this context name.
+    pub const fn identity(&self) -> ModelIdentity {
+        ModelIdentity::new(self.model.id(), self.context)
+    }
+
     /// Runs the pending symbol, if any, through the layers.
     fn run_pending(&mut self) {
         let Some(symbol) = self.pending.take() else { return };
+        self.history.push(symbol);
         let mut same = self.place_of(symbol);
         if self.length > 0 {
             self.newest += 1;
@@ -164,6 +175,9 @@ impl<'a, 'b, K: Kernels> M1<'a, 'b, K> {
         let mut first = 0;
         for layer in self.model.layers() {
             self.attention(&layer, first, same.take());
+            if first == 0 {
+                self.model.ngrams().add(&self.history.hashes(), self.memory.residual);
+            }
             self.feed_forward(&layer);
             first += cached;
         }
@@ -301,6 +315,7 @@ impl<K: Kernels> ByteModel for M1<'_, '_, K> {
             // The begin symbol's keys and values are where they were; only its output has to come back.
             self.length = 1;
             self.newest = 0;
+            self.history = History::new();
             copy(self.memory.start, self.memory.activations);
             self.frequencies_are_current = false;
         }

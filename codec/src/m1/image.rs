@@ -1,11 +1,14 @@
 //! [`Model`]: a zero-copy view of a `.m1q` image (`docs/m1q.md`).
 //!
-//! Invariant: a `Model` exists only for an image whose checksum, id, dimensions, weights and requantizers have been
-//! checked, so inference needs no check and no accumulator can overflow.
+//! Invariant: a `Model` exists only for an aligned image whose header, dimensions and tables of powers and buckets have
+//! been checked, so every section lies where it is looked for. [`Model::load`] has also checked checksum, id, weights
+//! and requantizers, so no accumulator can overflow; [`Model::load_trusting`] leaves that to who knows that the image
+//! is as it was written, or to a [`Verification`] in steps.
 
 use super::error::ModelError;
+use super::ngrams::{Hashes, MAX_ORDER, MIN_ORDER, row};
 use super::ops::{PowerTable, Requantizer};
-use crate::container::checksum::checksum_of_both;
+use crate::checksum::{Checksum, checksum, image_checksum, image_id};
 
 /// The embedding row of the begin-of-sequence symbol, after the 256 bytes.
 pub const BOS: u16 = 256;
@@ -14,8 +17,17 @@ pub const HEAD: usize = 64;
 /// Number of distance buckets of the position bias.
 pub const BUCKETS: usize = 32;
 
-const VERSION: u8 = b'2';
-const HEADER: usize = 48;
+const VERSION: u8 = b'3';
+/// Length of the header: what its own checksum covers.
+pub const HEADER: usize = 68;
+/// Where the content begins that the id is the hash of: behind id and checksums.
+pub const CONTENT: usize = 24;
+/// Where an image may begin in memory: at multiples of so many bytes.
+pub const ALIGNMENT: usize = 4;
+/// Most bytes of mixer weights.
+pub const MAX_MIXER: usize = 1 << 20;
+/// N-gram tables that an image has room for, one for each order.
+pub const TABLES: usize = MAX_ORDER + 1 - MIN_ORDER;
 const SYMBOLS: usize = 257;
 const MAX_D: usize = 1024;
 const MAX_FF: usize = 4096;
@@ -34,6 +46,11 @@ pub const SCORE_SHIFT: u32 = 8;
 /// Scaling of output dot products ahead of the `logit` requantizers.
 pub const LOGIT_SHIFT: u32 = 4;
 
+/// Bytes that begin where an image may: `Aligned(*include_bytes!("nano.m1q"))` in a static.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(4))]
+pub struct Aligned<T>(pub T);
+
 /// The dimensions of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -51,7 +68,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Length in bytes of an image of this model.
+    /// Length in bytes of an image of this model, without n-gram tables and mixer weights.
     pub const fn image_len(&self) -> usize {
         HEADER + 512 + 128 + SYMBOLS * self.d + SYMBOLS * 4 + 256 * 4 + self.layers * self.layer_len()
     }
@@ -105,6 +122,115 @@ impl Config {
             i += 1;
         }
         Ok(())
+    }
+}
+
+/// The sections behind the layers: what a model has besides the paper's architecture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// Rows of the n-gram table of each order, from [`MIN_ORDER`] on; 0 where there is none.
+    pub ngram_rows: [u16; TABLES],
+    /// Bytes of mixer weights, a multiple of 4.
+    pub mixer: usize,
+}
+
+impl Extent {
+    /// Bytes of the n-gram tables of a model of width `d`.
+    pub const fn tables_len(&self, d: usize) -> usize {
+        let (mut length, mut table) = (0usize, 0);
+        while table < TABLES {
+            length = length.wrapping_add(table_len(d, self.ngram_rows[table]));
+            table += 1;
+        }
+        length
+    }
+
+    const fn check(&self) -> Result<(), ModelError> {
+        let (name, found) = ("mixer weights", self.mixer);
+        if found > MAX_MIXER {
+            Err(ModelError::Dimension { name, expected: MAX_MIXER, found })
+        } else if found % ALIGNMENT != 0 {
+            Err(ModelError::Dimension { name, expected: found & !(ALIGNMENT - 1), found })
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Bytes of a table: half a byte a value, two a row for its factor, to a multiple of 4.
+const fn table_len(d: usize, rows: u16) -> usize {
+    let rows = rows as usize;
+    (rows * (d / 2)).wrapping_add((rows * 2).next_multiple_of(ALIGNMENT))
+}
+
+/// The n-gram tables of an image.
+#[derive(Clone, Copy, Debug)]
+pub struct Ngrams<'a> {
+    rows: [u16; TABLES],
+    d: usize,
+    section: &'a [u8],
+}
+
+/// An n-gram table.
+#[derive(Clone, Copy, Debug)]
+pub struct Table<'a> {
+    /// Symbols of its n-grams.
+    pub order: usize,
+    /// Bytes of a row: half a byte a column.
+    pub width: usize,
+    /// `[rows][d]`, two values a byte, that of the even column in the lower half; a value is its four bits less 8.
+    pub values: &'a [u8],
+    /// What the values of each row are multiplied by, `u16`.
+    pub factors: &'a [[u8; 2]],
+}
+
+impl<'a> Table<'a> {
+    /// The row of a hash of its order: values and factor.
+    #[inline]
+    pub fn row(&self, hash: u32) -> (&'a [u8], u16) {
+        let row = row(hash, self.factors.len() as u32);
+        let start = row.wrapping_mul(self.width);
+        let values = self.values.get(start..start.wrapping_add(self.width)).unwrap_or_default();
+        (values, self.factors.get(row).copied().map_or(0, u16::from_le_bytes))
+    }
+}
+
+impl<'a> Ngrams<'a> {
+    /// Whether there is no table.
+    pub const fn is_empty(&self) -> bool {
+        self.section.is_empty()
+    }
+
+    /// The tables, orders rising.
+    #[inline]
+    pub fn tables(&self) -> impl Iterator<Item = Table<'a>> + use<'a> {
+        let Self { rows, d, section: mut rest } = *self;
+        rows.into_iter().zip(MIN_ORDER..).filter(|(rows, _)| *rows > 0).map(move |(rows, order)| {
+            let (table, behind) = rest.split_at_checked(table_len(d, rows)).unwrap_or_default();
+            rest = behind;
+            let width = d / 2;
+            let (values, factors) = table.split_at_checked(usize::from(rows).wrapping_mul(width)).unwrap_or_default();
+            Table { order, width, values, factors: factors.as_chunks().0.get(..rows.into()).unwrap_or_default() }
+        })
+    }
+
+    /// Adds the rows that `hashes` look up to a residual.
+    #[inline]
+    pub fn add(&self, hashes: &Hashes, residual: &mut [i32]) {
+        for table in self.tables() {
+            let (values, factor) = table.row(hashes.of(table.order));
+            add_row(values, factor, residual);
+        }
+    }
+}
+
+/// Adds a row of a table to the residual: `factor * (value - 8)`, exactly.
+#[inline]
+pub fn add_row(values: &[u8], factor: u16, residual: &mut [i32]) {
+    let factor = i32::from(factor);
+    for (&byte, [even, odd]) in values.iter().zip(residual.as_chunks_mut::<2>().0) {
+        *even = even.wrapping_add(factor.wrapping_mul(i32::from(byte & 15) - 8));
+        *odd = odd.wrapping_add(factor.wrapping_mul(i32::from(byte >> 4) - 8));
     }
 }
 
@@ -178,6 +304,8 @@ pub struct Model<'a> {
     embedding: Matrix<'a>,
     logits: Matrix<'a>,
     layers: &'a [u8],
+    ngrams: Ngrams<'a>,
+    image: &'a [u8],
 }
 
 /// Takes sections off the front of an image, with the offset for error messages.
@@ -255,8 +383,28 @@ impl<'a> Model<'a> {
     /// Views `image`, which may be longer than the model (flash), after checking it completely.
     ///
     /// # Errors
-    /// Every way an image can differ from `docs/m1q.md` or exceed the bounds of `docs/numeric-contract.md`.
+    /// Every way an image can differ from `docs/m1q.md` or exceed the bounds of `docs/numeric-contract.md`, and one
+    /// that does not begin at a multiple of [`ALIGNMENT`], from which small cores would read byte by byte.
     pub fn load(image: &'a [u8]) -> Result<Self, ModelError> {
+        let model = Self::load_trusting(image)?;
+        let mut verification = model.verification();
+        while !verification.step(usize::MAX)? {}
+        let content = model.image.get(CONTENT..).unwrap_or_default();
+        let (expected, found) = (image_id(content), model.id);
+        if expected != found {
+            return Err(ModelError::Identity { expected, found });
+        }
+        Check { image: model.image }.model(&model)?;
+        Ok(model)
+    }
+
+    /// Views `image` after checking its header, dimensions and small tables alone: a few thousand instructions, however
+    /// large it is. For an image that is known to be as it was written, or that a [`Verification`] looks through
+    /// afterwards; with any other, what the model says has no meaning, but nothing worse happens.
+    ///
+    /// # Errors
+    /// As [`Model::load`], for what is checked.
+    pub fn load_trusting(image: &'a [u8]) -> Result<Self, ModelError> {
         let mut reader = Reader { rest: image, total: image.len() };
         let magic: [u8; 4] = reader.array()?;
         let [b'M', b'1', b'Q', version] = magic else {
@@ -267,35 +415,45 @@ impl<'a> Model<'a> {
         }
         let length = reader.u32()? as usize;
         let image = image.get(..length).ok_or(ModelError::Truncated { expected: length, found: image.len() })?;
-        let mut reader = Reader { rest: image, total: length };
-        let head = reader.take(16)?;
-        let (id, checksum) = match *head {
-            [_, _, _, _, _, _, _, _, a, b, c, d, e, f, g, h] => {
-                (u64::from_le_bytes([a, b, c, d, e, f, g, h]), reader.u32()?)
-            }
-            _ => return Err(ModelError::Truncated { expected: HEADER, found: length }),
-        };
-        let content = reader.rest;
-        let found = checksum_of(head, content);
-        if found != checksum {
-            return Err(ModelError::Checksum { expected: checksum, found });
+        let found = image.as_ptr().addr() % ALIGNMENT;
+        if found != 0 {
+            return Err(ModelError::Alignment { expected: ALIGNMENT, found });
         }
-        let expected = id_of(content);
-        if expected != id {
-            return Err(ModelError::Identity { expected, found: id });
+        let mut reader = Reader { rest: image, total: length };
+        reader.take(8)?;
+        let id = reader.array().map(u64::from_le_bytes)?;
+        reader.u32()?;
+        let expected = reader.u32()?;
+        let header = image.get(..HEADER).ok_or(ModelError::Truncated { expected: HEADER, found: length })?;
+        let found = header_checksum(header);
+        if found != expected {
+            return Err(ModelError::HeaderChecksum { expected, found });
         }
 
-        let mut u16 = || reader.array().map(|bytes| usize::from(u16::from_le_bytes(bytes)));
-        let (d, ff, context) = (u16()?, u16()?, u16()?);
+        let mut u16 = || reader.array().map(u16::from_le_bytes);
+        let (d, ff, context) = (u16()?.into(), u16()?.into(), u16()?.into());
         let [layers, heads] = reader.array()?;
         let config = Config { d, ff, context, layers: layers.into(), heads: heads.into() };
         config.check()?;
-        if config.image_len() != length {
-            return Err(ModelError::Length { expected: config.image_len(), found: length });
-        }
         let name = name(reader.take(16)?)?;
         let output_norm = reader.u32()?;
-        let truncated = ModelError::Truncated { expected: config.image_len(), found: length };
+        let mut ngram_rows = [0; TABLES];
+        for rows in &mut ngram_rows {
+            *rows = reader.array().map(u16::from_le_bytes)?;
+        }
+        let reserved: [u8; 2] = reader.array()?;
+        if reserved != [0; 2] {
+            return Err(ModelError::Reserved { offset: reader.offset().wrapping_sub(2) });
+        }
+        let extent = Extent { ngram_rows, mixer: reader.u32()? as usize };
+        extent.check()?;
+        let tables = extent.tables_len(d);
+        let expected = config.image_len().wrapping_add(tables).wrapping_add(extent.mixer);
+        if expected != length {
+            return Err(ModelError::Length { expected, found: length });
+        }
+
+        let truncated = ModelError::Truncated { expected, found: length };
         let power_table = reader.take(512)?.as_chunks().0.try_into().map_err(|_| truncated)?;
         check_power_table(power_table)?;
         let bucket_table: &[u8; 128] = reader.take(128)?.try_into().map_err(|_| truncated)?;
@@ -312,15 +470,39 @@ impl<'a> Model<'a> {
             requantizers: reader.requantizers(256)?,
             width: d,
         };
-        let layers = reader.rest;
-        for _ in 0..config.layers {
-            let layer = Layer::read(&config, &mut reader)?;
-            Check { image }.layer(&layer)?;
-        }
-        let check = Check { image };
-        check.matrix(&embedding)?;
-        check.matrix(&logits)?;
-        Ok(Self { config, id, name, output_norm, power_table, bucket_table, embedding, logits, layers })
+        let layers = reader.take(config.layers.wrapping_mul(config.layer_len()))?;
+        let ngrams = Ngrams { rows: ngram_rows, d, section: reader.take(tables)? };
+        Ok(Self { config, id, name, output_norm, power_table, bucket_table, embedding, logits, layers, ngrams, image })
+    }
+
+    /// The checksum of the whole image, in steps.
+    pub fn verification(&self) -> Verification<'a> {
+        let expected = self.image.get(16..).and_then(<[u8]>::first_chunk).copied().map_or(0, u32::from_le_bytes);
+        Verification { rest: self.image.get(HEADER..).unwrap_or_default(), checksum: Checksum::new(), expected }
+    }
+
+    /// The image.
+    #[inline]
+    pub const fn image(&self) -> &'a [u8] {
+        self.image
+    }
+
+    /// The n-gram tables.
+    #[inline]
+    pub const fn ngrams(&self) -> Ngrams<'a> {
+        self.ngrams
+    }
+
+    /// What sections there are behind the layers.
+    pub fn extent(&self) -> Extent {
+        Extent { ngram_rows: self.ngrams.rows, mixer: self.mixer().len() }
+    }
+
+    /// The weights that the mixer of the adaptive layer begins with, in its own form; empty where the image has none.
+    #[inline]
+    pub fn mixer(&self) -> &'a [u8] {
+        let length = self.image.get(HEADER - 4..).and_then(<[u8]>::first_chunk).copied().map_or(0, u32::from_le_bytes);
+        self.image.get(self.image.len().wrapping_sub(length as usize)..).unwrap_or_default()
     }
 
     /// The dimensions.
@@ -380,14 +562,50 @@ impl<'a> Model<'a> {
     }
 }
 
-/// The id of an image whose bytes from offset 20 on are `content`: FNV-1a with 64 bits.
-pub fn id_of(content: &[u8]) -> u64 {
-    content.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+/// The checksum of an image beyond its header, computed a piece at a time: for who cannot wait for all of it, such as a
+/// device at boot.
+#[derive(Clone, Debug)]
+pub struct Verification<'a> {
+    rest: &'a [u8],
+    checksum: Checksum,
+    expected: u32,
 }
 
-/// The checksum of an image from its first 16 bytes and its bytes from offset 20 on: CRC-32 as in zip.
-pub fn checksum_of(head: &[u8], content: &[u8]) -> u32 {
-    checksum_of_both(head, content)
+impl Verification<'_> {
+    /// Goes on by up to `bytes`. True when all has been looked at and is intact.
+    ///
+    /// # Errors
+    /// The checksum is not the one that the image carries.
+    pub fn step(&mut self, bytes: usize) -> Result<bool, ModelError> {
+        let (piece, rest) = self.rest.split_at_checked(bytes).unwrap_or((self.rest, &[]));
+        self.checksum.update(piece);
+        self.rest = rest;
+        if !rest.is_empty() {
+            return Ok(false);
+        }
+        let (expected, found) = (self.expected, self.checksum.value());
+        if found == expected { Ok(true) } else { Err(ModelError::Checksum { expected, found }) }
+    }
+}
+
+/// The checksum of a header, which stands at offset 20 within it.
+pub fn header_checksum(header: &[u8]) -> u32 {
+    image_checksum(header.get(..20).unwrap_or_default(), header.get(CONTENT..HEADER).unwrap_or_default())
+}
+
+/// Makes length, checksums and id of an image agree with its content: the last step of who writes one.
+pub fn seal(image: &mut [u8]) {
+    let length = (image.len() as u32).to_le_bytes();
+    let id = image_id(image.get(CONTENT..).unwrap_or_default()).to_le_bytes();
+    let content = checksum(image.get(HEADER..).unwrap_or_default()).to_le_bytes();
+    let mut put = |range: core::ops::Range<usize>, bytes: &[u8]| {
+        image.get_mut(range).unwrap_or_default().iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+    };
+    put(4..8, &length);
+    put(8..16, &id);
+    put(16..20, &content);
+    let header = header_checksum(image).to_le_bytes();
+    image.get_mut(20..CONTENT).unwrap_or_default().iter_mut().zip(header).for_each(|(to, from)| *to = from);
 }
 
 fn name(field: &[u8]) -> Result<&str, ModelError> {
@@ -422,6 +640,23 @@ impl Check<'_> {
     /// The offset of a section within the image: both come from the same slice.
     fn offset(&self, section: *const u8) -> usize {
         section.addr().wrapping_sub(self.image.as_ptr().addr())
+    }
+
+    fn model(&self, model: &Model) -> Result<(), ModelError> {
+        self.matrix(&model.embedding)?;
+        self.matrix(&model.logits)?;
+        for layer in model.layers() {
+            self.layer(&layer)?;
+        }
+        // What fills a table up to a multiple of 4 is zero, so that equal models are equal bytes.
+        for table in model.ngrams.tables() {
+            let end = self.offset(table.factors.as_ptr_range().end.cast());
+            let fill = self.image.get(end..end.next_multiple_of(ALIGNMENT)).unwrap_or_default();
+            if fill.iter().any(|&byte| byte != 0) {
+                return Err(ModelError::Reserved { offset: end });
+            }
+        }
+        Ok(())
     }
 
     fn layer(&self, layer: &Layer) -> Result<(), ModelError> {

@@ -1,35 +1,37 @@
-//! [`Kernels`]: the loops that take nearly all of M1's time, for a machine that has something better than portable code.
+//! [`Kernels`]: the inner loops, which take nearly all of M1's time, to be replaced where a machine has better ones.
 //!
-//! Invariant: whatever the implementation, the results are those of [`Portable`]: sums are exact in any order, and
-//! rounding is [`Requantizer::apply`].
+//! Invariant: every implementation gives the results of [`Portable`]. Sums are exact in any order, and rounding is
+//! [`Requantizer::apply`].
 
 use super::image::{HEAD, Matrix, weight};
 use super::ops::{Requantizer, clamp_i8, clamp_i16, norm};
 
-/// The loops of the model's matrices and attention.
+/// The loops over the model's matrices and over attention.
 pub trait Kernels {
-    /// Activations in the form that rows are multiplied with.
+    /// Activations in the form in which rows are multiplied by them.
     type Prepared<'a>;
 
-    /// Prepares activations, made once for all rows of a matrix. There is a multiple of 64 of them, and `scratch`, at
-    /// least 64 words and for as many activations as the model is wide at least 7/8 as many, is free for as long as they are in use.
+    /// Prepares activations, once for all rows of a matrix. Their number is a multiple of 64. `scratch` is free for as
+    /// long as they are in use; it has at least 64 words, and at least 7d/8 if there are d activations, d being the
+    /// width of the model.
     fn prepare<'a>(activations: &'a [i8], scratch: &'a mut [i32]) -> Self::Prepared<'a>;
 
-    /// As [`Self::prepare`], for activations that are mostly zeros: those between the two halves of a feed-forward layer.
+    /// Like [`Self::prepare`], for activations that are mostly zeros: those between the two halves of a feed-forward
+    /// layer.
     fn prepare_sparse<'a>(activations: &'a [i8], scratch: &'a mut [i32]) -> Self::Prepared<'a> {
         Self::prepare(activations, scratch)
     }
 
-    /// Fills `out` with a number for each row: its dot product with the activations, times `2^scale`, requantized.
-    /// There is a multiple of 64 rows.
+    /// Sets `out` to one number per row: its dot product with the activations, times `2^scale`, requantized. The number
+    /// of rows is a multiple of 64.
     fn project(rows: &Matrix, activations: &Self::Prepared<'_>, scale: u32, out: &mut [i32]);
 
-    /// As [`Self::project`] with a scale of 0, but instead of a number that is not positive there may be any other such.
+    /// Like [`Self::project`] with a scale of 0, except that any number which is not positive may replace another one.
     fn project_gates(rows: &Matrix, activations: &Self::Prepared<'_>, out: &mut [i32]) {
         Self::project(rows, activations, 0, out);
     }
 
-    /// As [`Self::project`] with a scale of 0, but a number is only used where `gates` has a positive one in its place.
+    /// Like [`Self::project`] with a scale of 0, except that a number is only used where that of `gates` is positive.
     fn project_gated(rows: &Matrix, activations: &Self::Prepared<'_>, gates: &[i32], out: &mut [i32]) {
         let _ = gates;
         Self::project(rows, activations, 0, out);
@@ -42,7 +44,7 @@ pub trait Kernels {
         columns.fold(0, |sum, (a, b)| add_products(sum, a, |column| b[column].into()))
     }
 
-    /// Adds `weight`, from 0 to 32767, times each value to its sum; there are as many sums.
+    /// Adds `weight`, from 0 to 32767, times each value to the sum of the same index.
     #[inline]
     fn accumulate(weight: i32, values: &[i8; HEAD], sums: &mut [i32]) {
         for (sum, &value) in sums.iter_mut().zip(values) {
@@ -50,20 +52,20 @@ pub trait Kernels {
         }
     }
 
-    /// What [`Requantizer::apply`] gives.
+    /// The same as [`Requantizer::apply`].
     #[inline]
     fn requantize(requantizer: Requantizer, x: i32) -> i32 {
         requantizer.apply(x)
     }
 
-    /// Clamps as many numbers to activations.
+    /// Clamps one number for each activation.
     #[inline]
     fn clamp(numbers: &[i32], activations: &mut [i8]) {
         activations.iter_mut().zip(numbers).for_each(|(activation, &number)| *activation = clamp_i8(number));
     }
 
-    /// The activations between the two halves of a feed-forward layer, from as many numbers of the rectified and the linear half. Where a gate is not
-    /// positive, the number of the linear half may be any.
+    /// The activations between the two halves of a feed-forward layer, from one number each of the rectified half and
+    /// of the linear half. Where a gate is not positive, the number of the linear half has no meaning.
     #[inline]
     fn reglu(requantizer: Requantizer, gates: &[i32], linears: &[i32], hidden: &mut [i8]) {
         for ((hidden, &gate), &linear) in hidden.iter_mut().zip(gates).zip(linears) {
@@ -77,18 +79,19 @@ pub trait Kernels {
         }
     }
 
-    /// What [`ops::norm`](super::ops::norm) gives.
+    /// The same as [`ops::norm`](super::ops::norm).
     #[inline]
     fn norm(x: &[i32], constant: u32, activations: &mut [i8]) {
         norm(x, constant, activations);
     }
 }
 
-/// The loops in portable Rust. A row that a gate closes is passed over, and on small machines so are most activations of zero.
+/// The loops in portable Rust. Rows whose gate is closed are skipped, and on small machines so are most zero
+/// activations.
 #[derive(Clone, Copy, Debug)]
 pub struct Portable;
 
-/// Activations as [`Portable`] takes them.
+/// Activations in the form that [`Portable`] uses.
 #[derive(Clone, Copy, Debug)]
 pub struct Activations<'a> {
     all: &'a [i8],
@@ -97,27 +100,28 @@ pub struct Activations<'a> {
 }
 
 impl<'a> Activations<'a> {
-    /// Activations that are multiplied one and all.
+    /// Activations all of which are multiplied.
     #[inline]
     pub fn dense(all: &'a [i8]) -> Self {
         Self { all, nonzero: None, bias: if LISTS { bias(all) } else { 0 } }
     }
 
-    /// What a sum of products with [`factors`] is in truth.
+    /// The true sum, from a sum of products with [`factors`].
     #[inline(always)]
     const fn unbias(&self, sum: i32) -> i32 {
         sum.wrapping_add(self.bias)
     }
 }
 
-/// What makes up for the 128 by which bytes in even columns are larger than their weights: a sum of products with bytes is to begin with it.
+/// The initial value of a sum of products with bytes of an image, which compensates for the 128 by which bytes in even
+/// columns exceed their weights.
 #[inline]
 pub fn bias(activations: &[i8]) -> i32 {
     let even = activations.as_chunks::<2>().0.iter().map(|&[even, _]| i32::from(even));
     even.fold(0, i32::wrapping_add).wrapping_mul(-128)
 }
 
-/// What [`list_nonzero`] has written: first the entries of even columns, then those of odd ones.
+/// The numbers of entries that [`list_nonzero`] has written, those of even columns first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lists {
     /// Entries of even columns.
@@ -126,10 +130,10 @@ pub struct Lists {
     pub all: usize,
 }
 
-/// Lists the activations that are not zero, if they are few enough for that to pay: the column in the lower half of a
-/// word, the activation in the upper.
+/// Lists the activations that are not zero, unless there are too many for a list to save time. An entry has the column
+/// in the lower half of a word and the activation in the upper half.
 pub fn list_nonzero(activations: &[i8], scratch: &mut [i32]) -> Option<Lists> {
-    // A product from the list takes up to twice the instructions of one of a whole row.
+    // A product from the list takes up to twice as many instructions as one of a whole row.
     let most = scratch.len().min(activations.len() / 2);
     let mut lists = Lists { even: 0, all: 0 };
     for odd in [false, true] {
@@ -148,10 +152,10 @@ pub fn list_nonzero(activations: &[i8], scratch: &mut [i32]) -> Option<Lists> {
     Some(lists)
 }
 
-/// Whether activations are listed: not where the compiler has vectors for whole rows.
+/// Whether activations are listed. Where the compiler has vectors, whole rows are faster.
 const LISTS: bool = cfg!(target_pointer_width = "32");
 
-/// Columns that are multiplied at a time: as many as the registers of a small machine hold, or plenty for vectors.
+/// The number of columns multiplied at a time: as many as fit the registers of a small machine, or plenty for vectors.
 const COLUMNS: usize = if LISTS { 4 } else { 64 };
 
 impl Kernels for Portable {
@@ -195,8 +199,8 @@ impl Kernels for Portable {
     }
 }
 
-// Not inlined, and sums have names instead of places in an array: where code is to be small, compilers would keep them
-// in memory.
+// Not inlined, and sums are variables rather than elements of an array, which compilers keep in memory when they
+// optimise for size.
 
 /// The dot products of activations with two consecutive rows.
 #[inline(never)]
@@ -204,7 +208,7 @@ fn dot2(rows: &[u8], activations: &[i8]) -> [i32; 2] {
     let (row0, row1) = rows.split_at_checked(activations.len()).unwrap_or_default();
     let columns = activations.as_chunks::<COLUMNS>().0.iter().zip(row0.as_chunks().0).zip(row1.as_chunks().0);
     let (mut sum0, mut sum1) = (0, 0);
-    // Two rows share each activation, which saves a quarter of the loads; more would not leave enough registers.
+    // Two rows share each activation, which saves a quarter of the loads. More rows would not leave enough registers.
     for ((a, w0), w1) in columns {
         sum0 = add_products(sum0, a, factors(w0));
         sum1 = add_products(sum1, a, factors(w1));
@@ -219,32 +223,33 @@ fn dot_row(row: &[u8], activations: &[i8]) -> i32 {
     columns.fold(0, |sum, (a, bytes)| add_products(sum, a, factors(bytes)))
 }
 
-/// What activations are multiplied with for a sum that is yet to be [unbiased](Activations::unbias).
+/// The factors of activations, for a sum that is [unbiased](Activations::unbias) later.
 #[inline(always)]
 fn factors(bytes: &[u8; COLUMNS]) -> impl Fn(usize) -> i32 {
     move |column| {
         let byte = bytes[column];
-        // Small machines load a byte with or without its sign; vectors have theirs turned at once.
+        // Small machines load a byte as signed or unsigned at no cost; vectors have the signs of all bytes turned at
+        // once.
         if LISTS && column % 2 == 0 { i32::from(byte) } else { weight(column, byte).into() }
     }
 }
 
-/// A sum and the products of some columns more.
+/// Adds the products of [`COLUMNS`] columns to a sum.
 #[inline(always)]
 fn add_products(sum: i32, a: &[i8; COLUMNS], factor: impl Fn(usize) -> i32) -> i32 {
     let add = |sum: i32, column: usize| sum.wrapping_add(i32::from(a[column]) * factor(column));
     if COLUMNS == 4 {
-        // Written out, since a compiler that saves code would leave a loop.
+        // Written out, as a compiler that optimises for size would leave a loop.
         add(add(add(add(sum, 0), 1), 2), 3)
     } else {
         (0..COLUMNS).fold(sum, add)
     }
 }
 
-/// As [`dot2`], with listed activations.
+/// Like [`dot2`], with listed activations.
 #[inline(never)]
 fn dot2_listed(rows: &[u8], [even, odd]: [&[i32]; 2]) -> [i32; 2] {
-    // Of one length, so that one comparison is enough for both weights of a column.
+    // Of the same length, so that one comparison is enough for both weights of a column.
     let width = rows.len() / 2;
     let (row0, row1) = rows.split_at_checked(width).unwrap_or_default();
     let (Some(row0), Some(row1)) = (row0.get(..width), row1.get(..width)) else { return [0; 2] };
@@ -281,7 +286,8 @@ mod tests {
             gates in prop::collection::vec(-2i32..2, 64),
             scale in 0u32..5,
         ) {
-            let bytes: Vec<u8> = weights.iter().enumerate().map(|(column, &weight)| weight_byte(column, weight)).collect();
+            let bytes: Vec<u8> =
+                weights.iter().enumerate().map(|(column, &weight)| weight_byte(column, weight)).collect();
             let matrix = Matrix { weights: &bytes, requantizers: &[requantizer; 64], width: 128 };
             let exact: Vec<i32> = weights.chunks_exact(128).map(|row| Portable::dot(row, &activations)).collect();
             let apply = |sum: i32| Requantizer::from_image(requantizer).apply(sum);
@@ -302,7 +308,8 @@ mod tests {
                 out.fill(i32::MIN);
                 Portable::project(&matrix, &listed, scale, &mut out);
                 prop_assert_eq!(&out[..], &expected);
-                prop_assert_eq!(list_nonzero(&activations, &mut scratch[..count.saturating_sub(1)]).is_some(), count == 0);
+                let one_short = list_nonzero(&activations, &mut scratch[..count.saturating_sub(1)]);
+                prop_assert_eq!(one_short.is_some(), count == 0);
             }
 
             out.fill(i32::MIN);

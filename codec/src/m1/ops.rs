@@ -1,7 +1,7 @@
 //! The primitives of the numeric contract.
 //!
-//! Invariant: rounding happens in [`Requantizer::apply`] and in the norm's last step, nowhere else. None of these
-//! functions overflows for the inputs the contract allows.
+//! Invariant: rounding happens in [`Requantizer::apply`] and in the last step of the norm, and nowhere else. None of
+//! these functions overflows for inputs that the contract allows.
 
 /// Clamps to the symmetric range of an 8-bit activation, `-127..=127`.
 #[inline]
@@ -35,7 +35,7 @@ pub struct Requantizer {
 }
 
 impl Requantizer {
-    /// The smallest shift; with it the product's lower 16 bits never matter to more than the rounding.
+    /// The smallest shift, with which the lower 16 bits of the product affect nothing but the rounding.
     pub const MIN_SHIFT: u8 = 17;
     /// The largest shift.
     pub const MAX_SHIFT: u8 = 46;
@@ -50,7 +50,7 @@ impl Requantizer {
         }
     }
 
-    /// Reads the four bytes of an image that [`Model::load`](super::Model::load) has checked.
+    /// The requantizer in four bytes of an image that [`Model::load`](super::Model::load) has checked.
     #[inline]
     pub const fn from_image(bytes: [u8; 4]) -> Self {
         Self { multiplier: u16::from_le_bytes([bytes[0], bytes[1]]), shift: bytes[2] }
@@ -74,12 +74,12 @@ impl Requantizer {
         let multiplier = self.multiplier as i32;
         let low = ((x as u32 & 0xffff) * self.multiplier as u32) >> 16;
         let product = (x >> 16).wrapping_mul(multiplier).wrapping_add(low as i32);
-        // Adding a half before the shift is adding one before its last step.
+        // Adding one before the last step of the shift is the same as adding a half before the shift.
         product.wrapping_shr((self.shift as u32).wrapping_sub(17)).wrapping_add(1) >> 1
     }
 }
 
-/// The table of `2^(-f/256)` in 16 bits, as it stands in an image.
+/// The table of `2^(-f/256)` in 16 bits, as an image holds it.
 pub type PowerTable = [[u8; 2]; 256];
 
 /// `2^(-t/256)` in units of 2^-16, for `t >= 0` in units of 1/256 of a bit.
@@ -110,7 +110,8 @@ pub const fn reciprocal(sum: u32) -> (u32, i32) {
 /// `floor(sqrt(q))` for `q < 2^42`.
 #[inline]
 pub const fn isqrt(q: u64) -> u32 {
-    // Two bits of `q` give one of the root, by shifts and comparisons of 32 bits alone: what remains is at most twice the root.
+    // Two bits of `q` give one bit of the root, in 32-bit shifts and comparisons: the remainder is at most twice the
+    // root.
     let (mut root, mut rest) = (0u32, 0u32);
     let mut word = ((q >> 32) as u32) << 22;
     let mut bits = 42;
@@ -121,7 +122,7 @@ pub const fn isqrt(q: u64) -> u32 {
         rest = rest << 2 | word >> 30;
         word <<= 2;
         let trial = root << 2 | 1;
-        // All ones if the trial is too large; without a branch, which small cores are slow at.
+        // All ones if the trial is too large. No branch, as small cores are slow at them.
         let difference = rest.wrapping_sub(trial);
         let too_large = (difference as i32 >> 31) as u32;
         rest = difference.wrapping_add(trial & too_large);
@@ -131,10 +132,10 @@ pub const fn isqrt(q: u64) -> u32 {
     root
 }
 
-/// RMSNorm without gain: residual `x` to activations, with the model's constant `K` (see the contract).
+/// RMSNorm without gain, from the residual `x` to activations; `constant` is the model's `K` in the contract.
 #[inline]
 pub fn norm(x: &[i32], constant: u32, activations: &mut [i8]) {
-    // Of the largest only its length matters, which is that of all bits together.
+    // Only the bit length of the largest absolute value matters, which is that of all of them combined by OR.
     let shift = NormShift::new(x.iter().fold(0, |bits, x| bits | x.unsigned_abs()));
     let squares = x.iter().fold(0u64, |sum, &x| {
         let y = shift.apply(x).unsigned_abs();
@@ -146,17 +147,17 @@ pub fn norm(x: &[i32], constant: u32, activations: &mut [i8]) {
     }
 }
 
-/// The shifts that bring a residual to 16 bits ahead of its norm, of which one is by nothing.
+/// The shifts that bring a residual to 16 bits before its norm. One of them is 0.
 #[derive(Clone, Copy, Debug)]
 pub struct NormShift {
-    /// To the left, first.
+    /// The shift to the left, which comes first.
     pub left: u32,
-    /// To the right.
+    /// The shift to the right.
     pub right: u32,
 }
 
 impl NormShift {
-    /// From the bits that any of the absolute values has.
+    /// The shifts for absolute values that combine to `bits` by OR.
     #[inline]
     pub const fn new(bits: u32) -> Self {
         let shift = bit_length(bits) - 15;
@@ -169,10 +170,10 @@ impl NormShift {
     }
 }
 
-/// What a norm multiplies with, from the sum of the squares of what [`NormShift`] leaves.
+/// The factor of a norm, from the sum of the squares of the shifted residual.
 #[inline]
 pub fn norm_inverse(constant: u32, squares: u64) -> i32 {
-    // A root of zero means that all are zeros, and so is the result whatever the factor.
+    // If the root is 0, so is the whole residual, and the factor does not matter.
     (constant / isqrt(squares).max(1)).min(32767) as i32
 }
 
@@ -186,8 +187,7 @@ mod tests {
             .prop_map(|(m, s)| Requantizer::new(m, s).unwrap())
     }
 
-    /// The table as the exporter makes it, without floats: 2^(-f/256) by repeated exact square roots is overkill here,
-    /// so a falling line with the right ends stands in.
+    /// A falling line with the right ends, in place of 2^(-f/256), which is hard to compute without floats.
     fn table() -> PowerTable {
         core::array::from_fn(|f| (65535 - 127 * f as u16).to_le_bytes())
     }
@@ -247,7 +247,11 @@ mod tests {
         }
 
         #[test]
-        fn norm_is_the_wide_definition(x in prop::collection::vec(-(1i32 << 30)..1 << 30, 64), scale in 0u32..30, constant: u32) {
+        fn norm_is_the_wide_definition(
+            x in prop::collection::vec(-(1i32 << 30)..1 << 30, 64),
+            scale in 0u32..30,
+            constant: u32,
+        ) {
             let x: [i32; 64] = core::array::from_fn(|i| x[i] >> scale);
             let mut activations = [0; 64];
             norm(&x, constant, &mut activations);

@@ -1,11 +1,11 @@
-//! Sharing fewer than 2^32 values among 256 bytes: the narrow rule of the window code.
+//! The narrow rule of the window code: sharing fewer than 2^32 values among 256 bytes.
 //!
 //! Invariant: `share(i) = floor(m * f_i / 2^24)` with the largest integer `m` for which the shares add up to at most
-//! `span`. This is highest-averages apportionment: the last values go to the likeliest bytes.
+//! `span`. This is highest-averages apportionment, which gives the last values to the likeliest bytes.
 
 use crate::frequencies::Frequencies;
 
-/// The values of a narrow node as its bytes own them.
+/// The division of a narrow node's values among the bytes.
 pub(super) struct Shares<'a> {
     frequencies: &'a Frequencies,
     multiplier: Multiplier,
@@ -16,20 +16,20 @@ impl<'a> Shares<'a> {
         Self { frequencies, multiplier: search(&Contenders::new(frequencies, span), span).0 }
     }
 
-    /// Whether a byte of this count gets nothing, as can often be told without sharing.
+    /// Whether a byte with this count certainly gets no value, which needs no division.
     pub(super) fn is_none(count: u32, span: u32) -> bool {
         count < least_count(span)
     }
 
-    /// Where the values of `byte` begin, and how many there are.
+    /// The first value of `byte`, and the number of its values.
     pub(super) fn of(&self, byte: u8) -> (u32, u32) {
         let before = self.frequencies.counts().take(usize::from(byte));
         let start = before.fold(0, |sum: u32, count| sum.wrapping_add(self.multiplier.share(count)));
         (start, self.multiplier.share(self.frequencies.count(byte)))
     }
 
-    /// The byte that owns the value at `offset`, where its values begin and how many there are. `None`: the value
-    /// was left over.
+    /// The byte that owns the value at `offset`, the first of its values, and their number. `None` if the value is left
+    /// over.
     pub(super) fn find(&self, offset: u32) -> Option<(u8, u32, u32)> {
         let (mut byte, mut start) = (0u8, 0u32);
         self.frequencies.counts().find_map(|count| {
@@ -41,13 +41,14 @@ impl<'a> Shares<'a> {
     }
 }
 
-/// Bytes of a lower count get nothing even at the upper end of the search: `256 * (span + 256) * count < 2^24`.
+/// The smallest count that may get a value: below it there is none even at the upper end of the search, as
+/// `256 * (span + 256) * count < 2^24`.
 fn least_count(span: u32) -> u32 {
     let most = span.saturating_add(256);
     if most <= u32::from(u16::MAX) { (u32::from(u16::MAX) / most) + 1 } else { 1 }
 }
 
-/// The counts of the bytes that may get something: few, once the span has become small.
+/// The counts of the bytes that may get a value. There are few of them once the span has become small.
 struct Contenders {
     counts: [u16; 256],
     length: usize,
@@ -58,21 +59,21 @@ impl Contenders {
         let least = least_count(span);
         let mut contenders = Self { counts: [0; 256], length: 0 };
         frequencies.counts().for_each(|count| {
-            // Without a branch: which counts are large is hard to predict.
+            // Without a branch, which would be hard to predict.
             contenders.counts[contenders.length & 255] = count as u16;
             contenders.length += usize::from(count >= least);
         });
         contenders
     }
 
-    /// The sum of all shares less `span`. Near the solution the difference is small, whatever wraps on the way.
+    /// The sum of all shares minus `span`. Near the solution the difference is small, even if the sum wraps on the way.
     fn excess(&self, multiplier: Multiplier, span: u32) -> i32 {
         let counts = self.counts.iter().take(self.length);
         let sum = counts.fold(0u32, |sum, &count| sum.wrapping_add(multiplier.share(u32::from(count))));
         sum.wrapping_sub(span) as i32
     }
 
-    /// The smallest step, up to `width`, by which the multiplier must grow for any share to grow.
+    /// The smallest increase of the multiplier, up to `width`, that increases any share.
     fn next_growth(&self, multiplier: Multiplier, width: u32) -> u32 {
         let upper = Multiplier(multiplier.0 + u64::from(width));
         let mut step = width;
@@ -92,7 +93,7 @@ impl Contenders {
 struct Multiplier(u64);
 
 impl Multiplier {
-    /// `floor(m * count / 2^24)`. It fits: no count is above 65536 - 255 * 2.
+    /// `floor(m * count / 2^24)`. It fits, because no count is above 65536 - 255 * 2.
     #[inline(always)]
     fn share(self, count: u32) -> u32 {
         if cfg!(target_pointer_width = "64") { self.share_at_once(count) } else { self.share_in_parts(count) }
@@ -103,7 +104,7 @@ impl Multiplier {
         ((self.0 * u64::from(count)) >> 24) as u32
     }
 
-    /// In products of 32 bits, for processors that have no wider ones.
+    /// In 32-bit products, for processors that have no wider ones.
     #[inline(always)]
     fn share_in_parts(self, count: u32) -> u32 {
         let (high, middle, low) = ((self.0 >> 24) as u32, (self.0 >> 16) as u32 & 0xff, self.0 as u32 & 0xffff);
@@ -111,19 +112,20 @@ impl Multiplier {
     }
 }
 
-/// The largest multiplier that does not overspend, or another with the same shares, and the number of passes over
-/// the contenders that it took.
+/// The largest multiplier that does not overspend, or one with the same shares, and the number of passes over the
+/// contenders that the search took.
 ///
-/// It lies in `256 * span .. 256 * (span + 256)`: at the lower end every share is at most its exact part of `span`;
-/// at the upper end each falls short of its exact part of `span + 256` by less than one, so they overspend. Shares
-/// grow with `m`, so equal sums mean equal shares and the search may stop at the first `m` that spends all of `span`.
-/// Between the two ends the sum follows a line of slope 1/256 closely, so interpolation soon finds one, and a bound on
-/// the bracket that halves with every such pass keeps it from crawling. Where shares grow together there may be no `m`
-/// that spends everything; so after a few passes every other one tries the next `m` at which any share grows at all.
+/// The multiplier lies in `256 * span .. 256 * (span + 256)`: at the lower end every share is at most its exact part of
+/// `span`; at the upper end each falls short of its exact part of `span + 256` by less than one, so they overspend.
+/// Shares grow with `m`, so equal sums mean equal shares and the search may stop at the first `m` that spends all of
+/// `span`. Between the two ends the sum follows a line of slope 1/256 closely, so interpolation soon finds one, and a
+/// bound on the bracket that halves with every such pass keeps it from crawling. Where shares grow together there may
+/// be no `m` that spends everything; so after a few passes every other one tries the next `m` at which any share grows
+/// at all.
 fn search(contenders: &Contenders, span: u32) -> (Multiplier, u32) {
     let mut best = Multiplier(u64::from(span) << 8);
     let mut excess = contenders.excess(best, span);
-    // What the lower end of the bracket leaves unspent, and what the upper end would overspend.
+    // The values that the lower end of the bracket leaves unspent, and those that the upper end overspends.
     let mut unspent = excess.unsigned_abs();
     let mut overspent = 256 - unspent;
     let (mut width, mut bound) = (WIDTH, WIDTH << SLACK);
@@ -151,13 +153,13 @@ fn search(contenders: &Contenders, span: u32) -> (Multiplier, u32) {
     (best, passes)
 }
 
-/// The width of the bracket that the search begins with.
+/// The initial width of the bracket.
 const WIDTH: u32 = 1 << 16;
 
-/// How many interpolations more than bisections would be needed are allowed.
+/// The number of interpolations allowed beyond the number of bisections that would be needed.
 const SLACK: u32 = 1;
 
-/// After so many passes, shares that grow together are likely.
+/// The number of passes after which it is likely that shares grow together.
 const PATIENCE: u32 = 4;
 
 #[cfg(test)]
@@ -165,7 +167,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The definition itself, by bisection in wide integers.
+    /// The definition, by bisection in wide integers.
     fn plain_shares(frequencies: &Frequencies, span: u32) -> std::vec::Vec<u64> {
         let shares = |m: u128| frequencies.counts().map(move |count| ((m * u128::from(count)) >> 24) as u64);
         let fits = |m: u128| shares(m).sum::<u64>() <= u64::from(span);

@@ -1,19 +1,20 @@
-//! The interval behind the paper's greedy code, for [`WindowCode::Paper`](super::WindowCode::Paper) and
+//! The interval of the paper's greedy code, for [`WindowCode::Paper`](super::WindowCode::Paper) and
 //! [`WindowCode::Delay`](super::WindowCode::Delay).
 //!
 //! Invariant: the interval is `[low, low + range)` in units of 2^-scale of the unit interval, with `2^63 <= range`, and
-//! always holds a multiple of 2^-b (a *point*). Instead of `low` it keeps the first point and how far that lies above
-//! `low`, so 64 bits are precise at any depth: nothing below the points is ever needed again.
+//! always contains a multiple of 2^-b (a *point*). Instead of `low` it stores the first point and the distance from
+//! `low` to it, so 64 bits are exact at any depth: no bit below the points is needed again.
 
 use super::WindowBits;
 use crate::frequencies::Frequencies;
 
-/// A half-open interval of the unit interval that holds at least one multiple of 2^-b.
+/// A half-open part of the unit interval that contains at least one multiple of 2^-b.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Interval {
     /// The first point inside, in units of 2^-b.
     point: u128,
-    /// From the interval's lower end to that point, below `range`; 0 while the points are finer than the scale.
+    /// The distance from the interval's lower end to that point, below `range`; 0 while points are finer than the
+    /// scale.
     offset: u64,
     range: u64,
     scale: u32,
@@ -47,11 +48,11 @@ impl Interval {
         })
     }
 
-    /// How many points to step over to get at least `distance` above the first, and by how much that overshoots.
+    /// The number of points to skip to get at least `distance` above the first, and the overshoot.
     fn points_within(&self, distance: u64) -> (u128, u64) {
         match self.scale.checked_sub(self.bits) {
             None => (u128::from(distance) << (self.bits - self.scale), 0),
-            // Points lie farther apart than the interval is wide: there is no second one.
+            // The distance between points exceeds the interval, so there is no second one.
             Some(64..) => (0, u64::MAX),
             Some(gap) => {
                 let steps = (distance >> gap) + u64::from(distance & ((1 << gap) - 1) != 0);
@@ -63,7 +64,7 @@ impl Interval {
     /// The last point inside.
     fn last_point(&self) -> u128 {
         let above = match self.scale.checked_sub(self.bits) {
-            // The last point before the interval's end, which may be 2^128.
+            // The last point before the end of the interval, which may be 2^128.
             None => (u128::from(self.range - 1) << (self.bits - self.scale)) | ((1 << (self.bits - self.scale)) - 1),
             Some(64..) => 0,
             Some(gap) => u128::from((self.range - 1 - self.offset) >> gap),
@@ -75,14 +76,14 @@ impl Interval {
     pub(super) fn shortest(&self) -> u128 {
         let Some(before) = self.point.checked_sub(1) else { return 0 };
         let last = self.last_point();
-        // Above the highest bit in which they differ, all points agree; with that bit set and zeros below it, the
-        // string is above `before` and not above `last`.
+        // All points agree above the highest bit in which these two differ. With that bit set and zeros below it, the
+        // string is above `before` and at most `last`.
         let zeros = (before ^ last).checked_ilog2().unwrap_or(0);
         (last >> zeros) << zeros
     }
 
-    /// The byte whose part holds the point `value` of this interval, and that part. `None`: no byte's does, as
-    /// dividing the range leaves a little over at its top.
+    /// The byte whose part of this interval contains the point `value`, and that part. `None` if there is none, as
+    /// division leaves a small rest at the top of the range.
     pub(super) fn holding(&self, frequencies: &Frequencies, value: u128) -> Option<(u8, Self)> {
         let points = value.checked_sub(self.point)?;
         let distance = match self.scale.checked_sub(self.bits) {

@@ -1,8 +1,25 @@
-//! Equal-Info windows: every window is exactly `b` bits and decodes alone.
+//! Equal-Info windows: each has exactly `b` bits and decodes alone.
 //!
-//! Invariant of the default code (our code, section 4 of the design; `docs/window-code.md`): every text that fits a
-//! window has one canonical value, and every value decodes to exactly one text. [`WindowCode::Delay`] is one-to-one on
-//! the values that its encoder produces; [`WindowCode::Paper`] is not, and has no decoder.
+//! Invariant of the default code (`docs/window-code.md`): every text that fits a window has one canonical value, and
+//! every value decodes to exactly one text. [`WindowCode::Delay`] is one-to-one on the values that its encoder
+//! produces; [`WindowCode::Paper`] is not, and has no decoder.
+//!
+//! A window holds as much of a text as fits:
+//!
+//! ```
+//! use equalinfo_codec::{Frequencies, StaticModel, WindowBits, WindowCode, decode_window, encode_window};
+//!
+//! let mut histogram = [0; 256];
+//! b"the text that a model without context was made from".iter().for_each(|&byte| histogram[usize::from(byte)] += 1);
+//! let mut model = StaticModel(Frequencies::from_histogram(&histogram));
+//!
+//! let window = encode_window(&mut model, WindowBits::B16, WindowCode::Default, 64, b"that text");
+//! assert_eq!(window.consumed, 5);
+//!
+//! let mut decoded = Vec::new();
+//! decode_window(&mut model, WindowBits::B16, WindowCode::Default, 64, window.value, |byte| decoded.push(byte));
+//! assert_eq!(decoded, b"that ");
+//! ```
 
 mod apportion;
 mod greedy;
@@ -23,7 +40,7 @@ pub struct WindowBits {
 }
 
 impl WindowBits {
-    /// 16 bits: the width whose every value can be a token.
+    /// 16 bits: narrow enough for every value to be a token.
     pub const B16: Self = Self { bytes: 2 };
     /// 24 bits.
     pub const B24: Self = Self { bytes: 3 };
@@ -33,16 +50,16 @@ impl WindowBits {
     pub const B64: Self = Self { bytes: 8 };
     /// 128 bits.
     pub const B128: Self = Self { bytes: 16 };
-    /// The widths of the paper.
+    /// The widths used in the paper.
     pub const STANDARD: [Self; 5] = [Self::B16, Self::B24, Self::B32, Self::B64, Self::B128];
 
-    /// Any multiple of 8 from 16 to 128. Below 16 a window might not hold even one byte.
+    /// A width of any multiple of 8 from 16 to 128. A narrower window might not hold a single byte.
     pub const fn from_bits(bits: u32) -> Option<Self> {
         if bits >= 16 && bits.is_multiple_of(8) { Self::from_bytes(bits as usize / 8) } else { None }
     }
 
-    /// A window of `1 ..= 16` bytes. One of a single byte may hold no text at all, so only a
-    /// [message](crate::raw) ends in it, and only when it holds all that is left.
+    /// A width of `1 ..= 16` bytes. A window of one byte may hold no text at all, so only a [message](crate::raw) ends
+    /// in one, and only if it holds all the rest.
     pub(crate) const fn from_bytes(bytes: usize) -> Option<Self> {
         if bytes >= 1 && bytes <= 16 { Some(Self { bytes: bytes as u8 }) } else { None }
     }
@@ -62,7 +79,8 @@ impl WindowBits {
         u128::MAX >> (u128::BITS - self.bits())
     }
 
-    /// Writes a value, most significant byte first, to the start of `out`, and returns what follows. `None`: too small.
+    /// Writes a value to the start of `out`, most significant byte first, and returns the rest of `out`. `None` if it
+    /// is too small.
     pub fn write(self, value: u128, out: &mut [u8]) -> Option<&mut [u8]> {
         let (window, rest) = out.split_at_mut_checked(self.bytes())?;
         for (place, byte) in window.iter_mut().rev().zip(value.to_le_bytes()) {
@@ -71,25 +89,25 @@ impl WindowBits {
         Some(rest)
     }
 
-    /// Reads the value at the start of `input`. `None`: cut short.
+    /// Reads the value at the start of `input`. `None` if it is cut short.
     pub fn read(self, input: &[u8]) -> Option<u128> {
         let window = input.get(..self.bytes())?;
         Some(window.iter().fold(0, |value, &byte| (value << 8) | u128::from(byte)))
     }
 }
 
-/// How text maps to the value of a window.
+/// The mapping between text and the value of a window.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum WindowCode {
-    /// The bijective code: a tree in which every node owns one value.
+    /// The bijective code: a tree in which every node has one value of its own.
     #[default]
     Default,
-    /// The paper's greedy code (its section 3.3): the shortest bit string inside the interval, padded with zeros.
-    /// Several texts share a value, so it can only be encoded.
+    /// The greedy code of the paper (section 3.3): the shortest bit string inside the interval, padded with zeros.
+    /// Several texts share a value, so it has no decoder.
     Paper,
-    /// The paper's lossless variant (its appendix A.5): the greedy value, closed at the first byte after which the
+    /// The lossless variant of the paper (appendix A.5): the greedy value, closed at the first byte after which the
     /// value no longer changes.
     Delay,
 }
@@ -110,14 +128,36 @@ impl fmt::Display for WindowCode {
 pub struct Window {
     /// The value, below `2^b`.
     pub value: u128,
-    /// Bytes of text that it stands for.
+    /// The length in bytes of the text that it stands for.
     pub consumed: usize,
 }
 
 /// Fills one window byte by byte.
 ///
-/// The caller owns the model: it shows the frequencies of the next byte to [`Self::push`] and, when the byte was
-/// taken, pushes the byte into the model. Once a byte is refused the window is closed.
+/// The caller owns the model: it passes the frequencies of the next byte to [`Self::push`] and, if the window took the
+/// byte, pushes it into the model. The first byte refused closes the window.
+///
+/// ```
+/// use equalinfo_codec::window::{WindowDecoder, WindowEncoder};
+/// use equalinfo_codec::{ByteModel, Uniform, WindowBits, WindowCode};
+///
+/// let mut model = Uniform;
+/// let mut encoder = WindowEncoder::new(WindowBits::B32, WindowCode::Default, usize::MAX);
+/// for byte in *b"text" {
+///     if !encoder.push(model.frequencies(), byte) {
+///         break;
+///     }
+///     model.push(byte);
+/// }
+/// // Bytes of 8 bits each, and the window also says where it ends.
+/// let window = encoder.window();
+/// assert_eq!(window.consumed, 3);
+///
+/// let decoder = WindowDecoder::new(WindowBits::B32, WindowCode::Default, usize::MAX, window.value);
+/// let mut decoder = decoder.expect("the code has a decoder");
+/// let text: Vec<u8> = std::iter::from_fn(|| decoder.next(&mut model)).collect();
+/// assert_eq!((text.as_slice(), decoder.is_canonical()), (&b"tex"[..], true));
+/// ```
 #[derive(Clone, Debug)]
 pub struct WindowEncoder {
     state: EncoderState,
@@ -129,7 +169,7 @@ pub struct WindowEncoder {
 enum EncoderState {
     Tree(Node),
     Paper(Interval),
-    /// `value` is the padded code of the first `length` bytes, and of every longer prefix since.
+    /// `value` is the padded code of the first `length` bytes, and of every longer prefix up to now.
     Delay {
         interval: Interval,
         value: u128,
@@ -138,7 +178,7 @@ enum EncoderState {
 }
 
 impl WindowEncoder {
-    /// An empty window that holds at most `limit` bytes: the length of the model's context, or `usize::MAX`.
+    /// An empty window that holds at most `limit` bytes: the context of the model, or `usize::MAX`.
     pub fn new(bits: WindowBits, code: WindowCode, limit: usize) -> Self {
         let state = match code {
             WindowCode::Default => EncoderState::Tree(Node::root(bits)),
@@ -148,17 +188,18 @@ impl WindowEncoder {
         Self { state, pushed: 0, limit }
     }
 
-    /// Whether every byte would be refused, so that the model need not be asked.
+    /// Whether any byte would be refused, so that the model need not compute frequencies.
     pub fn is_full(&self) -> bool {
         self.pushed >= self.limit || matches!(&self.state, EncoderState::Tree(node) if node.is_leaf())
     }
 
-    /// How many values of the default code stand for more than the bytes so far: the room that is left. 0 in the other codes.
+    /// The room that is left: the number of values that stand for more than the bytes so far. 0 unless the code is
+    /// [`WindowCode::Default`].
     pub fn room(&self) -> u128 {
         if let EncoderState::Tree(node) = &self.state { node.span() } else { 0 }
     }
 
-    /// Appends a byte, given what the model said about it. `false`: it does not fit and the window is closed.
+    /// Appends a byte, given the model's frequencies for it. `false` if it does not fit, which closes the window.
     pub fn push(&mut self, frequencies: &Frequencies, byte: u8) -> bool {
         if self.is_full() {
             return false;
@@ -179,13 +220,33 @@ impl WindowEncoder {
         taken
     }
 
-    /// The window, were it closed now. With [`WindowCode::Delay`] it may stand for fewer bytes than were pushed.
+    /// The window if it were closed now. With [`WindowCode::Delay`] it may stand for fewer bytes than were pushed.
     pub fn window(&self) -> Window {
         match &self.state {
             EncoderState::Tree(node) => Window { value: node.low(), consumed: self.pushed },
             EncoderState::Paper(interval) => Window { value: interval.shortest(), consumed: self.pushed },
             EncoderState::Delay { value, length, .. } => Window { value: *value, consumed: *length },
         }
+    }
+}
+
+/// Whether symbols would fit a window of the default code: an encoder of which only the span is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fit {
+    span: u128,
+}
+
+impl Fit {
+    /// An empty window.
+    pub(crate) fn new(bits: WindowBits) -> Self {
+        Self { span: bits.largest() }
+    }
+
+    /// Whether one more symbol fits.
+    pub(crate) fn push(&mut self, frequencies: &Frequencies, symbol: u8) -> bool {
+        let node = Node::of_span(self.span);
+        let child = if node.is_leaf() { None } else { node.child(frequencies, symbol) };
+        replace(&mut self.span, child.map(|child| child.span()))
     }
 }
 
@@ -200,11 +261,11 @@ fn replace<T>(state: &mut T, new: Option<T>) -> bool {
     }
 }
 
-/// Reads the text of one window byte by byte.
+/// Decodes the text of one window byte by byte.
 #[derive(Clone, Debug)]
 pub struct WindowDecoder {
     state: DecoderState,
-    /// Bytes that may still come.
+    /// The number of bytes that may follow.
     left: usize,
 }
 
@@ -215,8 +276,8 @@ enum DecoderState {
 }
 
 impl WindowDecoder {
-    /// A decoder of `value`, whose bits above the width are ignored, in a window of at most `limit` bytes of text.
-    /// [`WindowCode::Paper`] has no decoder.
+    /// A decoder of `value`, in which bits above the width are ignored, for a window of at most `limit` bytes of text.
+    /// `None` for [`WindowCode::Paper`], which cannot be decoded.
     pub fn new(bits: WindowBits, code: WindowCode, limit: usize, value: u128) -> Option<Self> {
         let value = value & bits.largest();
         let state = match code {
@@ -227,7 +288,7 @@ impl WindowDecoder {
         Some(Self { state, left: limit })
     }
 
-    /// Whether the text has ended, so that the model need not be asked.
+    /// Whether the text has ended, so that the model need not compute frequencies.
     pub fn is_finished(&self) -> bool {
         self.left == 0
             || match &self.state {
@@ -236,8 +297,8 @@ impl WindowDecoder {
             }
     }
 
-    /// Whether the text has ended as an encoder ends it. Values that no encoder produces end otherwise: they decode
-    /// too, to a text whose canonical value is another.
+    /// Whether the text has ended as an encoder ends it. A value that no encoder produces decodes too, to a text whose
+    /// canonical value is a different one.
     pub fn is_canonical(&self) -> bool {
         match &self.state {
             DecoderState::Tree(position) => position.is_canonical_end(),
@@ -245,8 +306,8 @@ impl WindowDecoder {
         }
     }
 
-    /// The next byte, given what the model says about it; the caller pushes the byte into the model. `None`: the
-    /// text has ended.
+    /// The next byte, given the model's frequencies for it. The caller pushes the byte into the model. `None` at the
+    /// end of the text.
     pub fn step(&mut self, frequencies: &Frequencies) -> Option<u8> {
         if self.is_finished() {
             return None;
@@ -269,7 +330,8 @@ impl WindowDecoder {
         Some(byte)
     }
 
-    /// The next byte under `model`, which is asked only if it matters, and which then learns the byte.
+    /// The next byte under `model`, into which it is then pushed. `None` at the end of the text, where the model
+    /// computes nothing.
     pub fn next<M: ByteModel>(&mut self, model: &mut M) -> Option<u8> {
         if self.is_finished() {
             return None;
@@ -280,8 +342,8 @@ impl WindowDecoder {
     }
 }
 
-/// Codes as much of the start of `text` as fits one window, with the model's context empty at its start and at most
-/// `context` bytes in it. At least one byte always fits, unless `text` is empty or `context` is 0.
+/// Encodes as much of the start of `text` as fits one window. The model's context is empty at the start of the window,
+/// which holds at most `context` bytes. At least one byte fits, unless `text` is empty or `context` is 0.
 pub fn encode_window<M: ByteModel>(
     model: &mut M,
     bits: WindowBits,
@@ -300,8 +362,8 @@ pub fn encode_window<M: ByteModel>(
     encoder.window()
 }
 
-/// Decodes one window, with the model's context empty at its start, and returns how many bytes `out` was given.
-/// `None`: [`WindowCode::Paper`] cannot be decoded.
+/// Decodes one window, passes its text to `out` byte by byte, and returns the length of the text. The model's context
+/// is empty at the start. `None` for [`WindowCode::Paper`], which cannot be decoded.
 pub fn decode_window<M: ByteModel>(
     model: &mut M,
     bits: WindowBits,

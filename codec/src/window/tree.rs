@@ -1,14 +1,14 @@
-//! The default window code: a walk down a tree of values.
+//! The default window code: a path down a tree of values.
 //!
-//! Invariant: a node owns `low ..= low + span`. `low` is its own and means that the text ends here; the `span` values
-//! above it are divided among the 256 next bytes, in byte order, by frequency; what is left over belongs to the
-//! node's own end too, but is never produced. So no value means two texts, and every value means one.
+//! Invariant: a node has the values `low ..= low + span`. `low` means that the text ends here. The `span` values above
+//! it are divided among the 256 next bytes, in byte order, by frequency; those left over also mean that the text ends
+//! here, but no encoder produces them. So every value stands for exactly one text.
 
 use super::WindowBits;
 use super::apportion::Shares;
 use crate::frequencies::Frequencies;
 
-/// From this span on, values are shared in whole multiples of `span / 2^16`, which wastes too little to matter.
+/// From this span on, values are shared in whole multiples of `span / 2^16`: what that wastes is negligible.
 const WIDE: u128 = 1 << 32;
 
 /// The encoder's place in the tree.
@@ -23,11 +23,16 @@ impl Node {
         Self { low: 0, span: bits.largest() }
     }
 
+    /// A node of which nothing but the span matters.
+    pub(super) fn of_span(span: u128) -> Self {
+        Self { low: 0, span }
+    }
+
     pub(super) fn low(&self) -> u128 {
         self.low
     }
 
-    /// The values above its own.
+    /// The number of values above its own.
     pub(super) fn span(&self) -> u128 {
         self.span
     }
@@ -37,7 +42,7 @@ impl Node {
         self.span == 0
     }
 
-    /// The node after `byte`, if it has any value of its own.
+    /// The node after `byte`, if it has a value of its own.
     pub(super) fn child(&self, frequencies: &Frequencies, byte: u8) -> Option<Self> {
         let (start, values) = if self.span >= WIDE {
             let unit = self.span >> Frequencies::BITS;
@@ -52,7 +57,7 @@ impl Node {
     }
 }
 
-/// The decoder's place in the tree: how far the value lies above the node's `low`.
+/// The decoder's place in the tree: the distance of the value from the node's `low`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Position {
     /// At most `span`.
@@ -74,7 +79,7 @@ impl Position {
         self.offset == 0
     }
 
-    /// Moves to the child that holds the value and returns its byte, or `None` when the text ends here.
+    /// Moves to the child that contains the value and returns its byte. `None` if the text ends here.
     pub(super) fn descend(&mut self, frequencies: &Frequencies) -> Option<u8> {
         let offset = self.offset.checked_sub(1)?;
         let found = if self.span >= WIDE {

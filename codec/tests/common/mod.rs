@@ -1,18 +1,22 @@
 //! Deterministic models and random numbers for the tests.
 #![allow(dead_code)] // Each test binary uses its own part.
 
-use equalinfo_codec::container::{
-    BlockHeader, END_MARKER, Header, IndexBuilder, Method, TABLE_LENGTH, encode_block, write_table,
-};
-use equalinfo_codec::{ByteModel, Frequencies, StaticModel};
+use equalinfo_codec::container::{Header, encode_stream, stream_bound};
+use equalinfo_codec::mix::Coder;
+use equalinfo_codec::{ByteModel, Frequencies};
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::{Rng as _, SeedableRng as _};
 
-/// A small generator (splitmix64), so that tests depend on no crate's choice of one.
-pub struct Random(pub u64);
+/// Random numbers that are the same on every machine.
+pub struct Random(SplitMix64);
 
 impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(SplitMix64::seed_from_u64(seed))
+    }
+
     pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        mix(self.0)
+        self.0.next_u64()
     }
 
     pub fn below(&mut self, end: u64) -> u64 {
@@ -20,14 +24,14 @@ impl Random {
     }
 }
 
-fn mix(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+/// A hash: what the generator gives in state `z`, to which it adds its constant first.
+fn mix(z: u64) -> u64 {
+    SplitMix64::seed_from_u64(z.wrapping_sub(0x9e37_79b9_7f4a_7c15)).next_u64()
 }
 
-/// Frequencies that are a hash of the byte before, and nearly flat where there is none, so that windows and blocks
-/// of a sampled text compress as well as the whole. Sharpness 0 is nearly flat; 30 leaves about four bits a byte, and 200 about two.
+/// A model whose frequencies are a hash of the byte before, and nearly flat without one, so that windows and blocks of
+/// a sampled text compress as well as the whole. Sharpness 0 is nearly flat, 30 leaves about four bits per byte, and
+/// 200 about two.
 #[derive(Clone)]
 pub struct HashModel {
     seed: u64,
@@ -44,7 +48,7 @@ impl HashModel {
         Self { seed, sharpness, context: None, frequencies, fresh: false, evaluations: 0 }
     }
 
-    /// A text that this model finds likely.
+    /// A text that is likely under this model.
     pub fn sample(&mut self, random: &mut Random, length: usize) -> Vec<u8> {
         self.reset();
         (0..length)
@@ -86,7 +90,8 @@ impl ByteModel for HashModel {
     }
 }
 
-/// An order-3 model of a text, mixed from the counts of its orders: a stand-in for M1 with English statistics.
+/// An order-3 model of a text, mixed from the counts of all orders: it replaces M1 where a test needs English
+/// statistics.
 pub struct NgramModel {
     counts: Vec<std::collections::HashMap<Vec<u8>, Vec<u32>>>,
     context: Vec<u8>,
@@ -135,37 +140,19 @@ impl ByteModel for NgramModel {
     }
 }
 
-/// Text for the tests that want English.
-pub const ENGLISH: &str = include_str!("../../../LICENSE-APACHE");
+/// How much of an exhaustive test is left out, as of property tests: an emulated machine takes one place of so many.
+pub fn stride() -> usize {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse::<usize>().ok());
+    cases.map_or(1, |cases| 1 + 2 * (256usize.saturating_sub(cases) / 16))
+}
 
-/// A whole stream, as a host writes it.
-pub fn write_stream(model: &mut impl ByteModel, header: &Header, text: &[u8]) -> Vec<u8> {
-    let mut histogram = [0; 256];
-    text.iter().for_each(|&byte| histogram[usize::from(byte)] += 1);
-    let mut table = StaticModel(Frequencies::from_histogram(&histogram));
-    let mut stream = header.to_bytes().to_vec();
-    if header.method == Method::StaticAc {
-        let mut bytes = [0; TABLE_LENGTH];
-        let length = write_table(&table.0, &mut bytes);
-        stream.extend_from_slice(&bytes[..length]);
-    }
-    let mut builder = IndexBuilder::new(header, stream.len());
-    let mut index = Vec::new();
-    let mut buffer = vec![0; header.block_size as usize + BlockHeader::LENGTH];
-    for (number, text) in (0..).zip(text.chunks(header.block_size as usize)) {
-        let block = match header.method {
-            Method::StaticAc => encode_block(&mut table, header, number, text, &mut buffer),
-            _ => encode_block(model, header, number, text, &mut buffer),
-        };
-        let block = block.unwrap();
-        let entry = builder.add(&block);
-        if number > 0 {
-            index.extend_from_slice(&entry.to_bytes());
-        }
-        stream.extend_from_slice(&buffer[..block.stream_length() as usize]);
-    }
-    stream.extend_from_slice(&END_MARKER);
-    stream.extend_from_slice(&index);
-    stream.extend_from_slice(&builder.trailer().to_bytes());
+/// English text.
+pub const ENGLISH: &str = include_str!("../../LICENSE-APACHE");
+
+/// A whole stream.
+pub fn write_stream(coder: &mut impl Coder, header: &Header, text: &[u8]) -> Vec<u8> {
+    let mut stream = vec![0; stream_bound(header, text.len())];
+    let length = encode_stream(coder, header, text, &mut stream).unwrap();
+    stream.truncate(length);
     stream
 }

@@ -12,7 +12,12 @@ CONTEXT = 64
 
 
 def starts(previous):
-    """The 257 cumulative bounds after a byte (0 at the start), by the numeric contract's step "Frequencies"."""
+    """The 257 cumulative bounds after a byte (0 at the start), by the numeric contract's step "Frequencies".
+
+    None is the place before a message.
+    """
+    if previous is None:
+        return [0, 64768] + [65028 + 2 * symbol for symbol in range(254)] + [65536]
     weights = [40000 >> min(15, (byte * 7 & 255 ^ previous * 5 & 255) & 127) for byte in range(256)]
     inverse = (65024 << 24) // sum(weights)
     below, bounds = 0, []
@@ -78,14 +83,15 @@ def windows(bits, code):
 
 
 def message(text):
-    coded, rest, previous = b"", text, 0
+    # A symbol 0 ahead, whose successor is that of the start.
+    coded, rest, previous = b"", b"\0" + text, None
     while rest:
         for size in range(1, 17):
             value, taken = default_window(size * 8, rest, previous, len(rest))
             if taken == len(rest):
                 break
-        coded, rest, previous = coded + value.to_bytes(size, "big"), rest[taken:], rest[taken - 1]
-    return coded
+        coded, previous, rest = coded + value.to_bytes(size, "big"), rest[taken - 1], rest[taken:]
+    return coded if len(coded) <= len(text) + 1 else b"\xfd" + text
 
 
 def range_code(text, context_free=None):

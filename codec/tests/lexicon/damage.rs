@@ -1,7 +1,7 @@
-//! Damaged images are refused, whatever is in them is walked without harm, and damaged streams give no wrong text
-//! without an error.
+//! Damaged images are refused, walks through any table end, and a damaged stream never gives a wrong text without an
+//! error.
 
-use equalinfo_codec::error::DecodeError;
+use equalinfo_codec::container::DecodeError;
 use equalinfo_codec::lexicon::{Lexicon, LexiconError};
 use proptest::prelude::*;
 
@@ -13,7 +13,7 @@ fn error(image: &[u8]) -> Option<LexiconError> {
     Lexicon::load(image).err()
 }
 
-/// The image after `change`, sealed again: only what it says is wrong.
+/// The image after `change`, with a matching length, id and checksum.
 fn changed(change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut image = image().to_vec();
     change(&mut image);
@@ -35,10 +35,16 @@ fn every_field_of_the_header_is_checked() {
         damaged[bit / 8] ^= 1 << (bit % 8);
         assert!(error(&damaged).is_some(), "bit {bit}");
     }
-    assert_eq!(error(&changed(|image| image[30] = 2)), Some(LexiconError::Kind { found: 2 }));
-    assert_eq!(error(&changed(|image| image[28..30].fill(0))), Some(LexiconError::Header));
+    assert_eq!(error(&changed(|image| image[30] = 2)), Some(LexiconError::Header { field: "kind", found: 2 }));
+    assert_eq!(
+        error(&changed(|image| image[28..30].fill(0))),
+        Some(LexiconError::Header { field: "context", found: 0 })
+    );
     for reserved in [31, 34, 35] {
-        assert_eq!(error(&changed(|image| image[reserved] = 1)), Some(LexiconError::Header));
+        assert_eq!(
+            error(&changed(|image| image[reserved] = 1)),
+            Some(LexiconError::Header { field: "reserved field", found: 1 })
+        );
     }
     let found = image.len() + 1;
     assert_eq!(error(&changed(|image| image.push(0))), Some(LexiconError::Length { expected: found - 1, found }));
@@ -46,7 +52,7 @@ fn every_field_of_the_header_is_checked() {
 }
 
 #[test]
-fn trees_that_are_none_are_refused() {
+fn tables_that_are_no_tree_are_refused() {
     let tree = |change: &dyn Fn(&mut Vec<u8>)| matches!(error(&changed(change)), Some(LexiconError::Tree { .. }));
     // A byte of the root out of order, or in the wrong place of the table.
     assert!(tree(&|image| image[STARTS] ^= 1));
@@ -70,9 +76,9 @@ fn trees_that_are_none_are_refused() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
-    /// Any change of the tables is either refused or makes another code that is as lossless.
+    /// Any change of the tables is either refused or makes a different code, which is lossless too.
     #[test]
-    fn what_is_loaded_is_a_code(at in STARTS..WIDE + 40, flip in 1u8..) {
+    fn every_image_that_loads_is_a_code(at in STARTS..WIDE + 40, flip in 1u8..) {
         let image = changed(|image| image[at] ^= flip);
         if let Ok(lexicon) = Lexicon::load(&image) {
             for code in 0..=u16::MAX {
@@ -122,7 +128,7 @@ fn damaged_streams_are_errors_after_intact_text() {
         damaged[bit / 8] ^= 1 << (bit % 8);
         let (found, error) = decode(&damaged);
         assert!(error.is_some(), "bit {bit}");
-        // Blocks of 300: those before the error's are intact.
+        // Blocks have 300 bytes, and those before the damaged one are intact.
         let block = match error {
             Some(DecodeError::Payload { block, .. } | DecodeError::TextChecksum { block, .. }) => block as usize,
             _ => found.len() / 300,

@@ -1,4 +1,4 @@
-//! Images of lexicons, written as `docs/lexicon.md` lists the fields.
+//! Images of lexicons, with the fields in the order of `docs/lexicon.md`.
 
 use equalinfo_codec::window::WindowDecoder;
 use equalinfo_codec::{ByteModel, WindowBits, WindowCode};
@@ -6,13 +6,13 @@ use equalinfo_codec::{ByteModel, WindowBits, WindowCode};
 pub const WINDOW_CODE: u8 = 0;
 pub const OPTIMAL: u8 = 1;
 
-/// Where the tables of an image begin.
+/// The offsets of the tables of an image.
 pub const STARTS: usize = 36;
 pub const BYTES: usize = STARTS + 512;
 pub const SIZES: usize = BYTES + 65536;
 pub const WIDE: usize = SIZES + 65536;
 
-/// The texts of all codes, and whether the code is the one that an encoder writes for it.
+/// The texts of all codes, and whether an encoder writes the code.
 pub struct Codes(pub Vec<(Vec<u8>, bool)>);
 
 impl Codes {
@@ -28,7 +28,7 @@ impl Codes {
         Self((0..=0xffff).map(decode).collect())
     }
 
-    /// 65,535 texts and the empty one, in any order; with every text, all that it begins with.
+    /// 65,535 texts and the empty one, in any order. They must include all prefixes of each.
     pub fn of_texts(mut texts: Vec<Vec<u8>>) -> Self {
         assert_eq!(texts.len(), 65536);
         texts.sort();
@@ -66,7 +66,7 @@ impl Codes {
     }
 }
 
-/// Makes length, id and checksum agree with the content.
+/// Sets the length, the id and the checksum according to the content.
 pub fn seal(image: &mut [u8]) {
     let length = image.len() as u32;
     image[4..8].copy_from_slice(&length.to_le_bytes());

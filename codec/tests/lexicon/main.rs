@@ -1,4 +1,4 @@
-//! The lexicon against the window code that it replaces, and `.lex` images and streams against every kind of damage.
+//! Lexicons agree with the window code that they replace, and withstand every kind of damage to images and streams.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,13 +1,14 @@
-//! A window-code lexicon is the window code with 16 bits: the same text for every code, the same code for every text,
-//! the same streams.
+//! A window-code lexicon agrees with the window code of 16 bits: it has the same text for every code, the same code for
+//! every text, and the same streams.
 
 use std::sync::OnceLock;
 
-use equalinfo_codec::container::{Decoder, Header, Method, ModelIdentity, encode_block};
-use equalinfo_codec::error::{DecodeError, PayloadError};
+use equalinfo_codec::container::DecodeError;
+use equalinfo_codec::container::{Decoder, Header, Method, ModelIdentity, ModelName, encode_block};
 use equalinfo_codec::lexicon::LexiconKind;
 use equalinfo_codec::lexicon::payload::METHOD;
-use equalinfo_codec::raw::{self, Layout};
+use equalinfo_codec::raw::PayloadError;
+use equalinfo_codec::raw::{self, PayloadLayout};
 use equalinfo_codec::{Uniform, Window, WindowBits, WindowCode, encode_window};
 use proptest::prelude::*;
 
@@ -15,7 +16,9 @@ use crate::common::{HashModel, Random, write_stream};
 use crate::images::{Codes, WINDOW_CODE};
 use crate::load;
 
-const MODEL: ModelIdentity = ModelIdentity { id: 0x1122_3344_5566_7788, context: 64 };
+const MODEL: ModelIdentity = ModelIdentity { id: 0x1122_3344, context: 64 };
+/// The lower half of the id is not named.
+const MODEL_ID: u64 = 0x1122_3344_5566_7788;
 const SHARPNESS: u32 = 40;
 
 fn model() -> HashModel {
@@ -24,17 +27,17 @@ fn model() -> HashModel {
 
 pub fn image() -> &'static [u8] {
     static IMAGE: OnceLock<Vec<u8>> = OnceLock::new();
-    IMAGE.get_or_init(|| Codes::of_windows(&mut model(), 64).image(WINDOW_CODE, MODEL.context, MODEL.id))
+    IMAGE.get_or_init(|| Codes::of_windows(&mut model(), 64).image(WINDOW_CODE, MODEL.context, MODEL_ID))
 }
 
 fn header(method: Method) -> Header {
-    Header { method, model: MODEL, block_size: 300 }
+    Header::new(method, MODEL, ModelName::NONE, 300)
 }
 
 /// A stream with blocks of both kinds.
 pub fn stream() -> (Vec<u8>, Vec<u8>) {
     let noise: Vec<u8> = (0..300).map(|byte| (byte * 151) as u8).collect();
-    let mut random = Random(5);
+    let mut random = Random::new(5);
     let text = [model().sample(&mut random, 600), noise, model().sample(&mut random, 100)].concat();
     (write_stream(&mut model(), &header(METHOD), &text), text)
 }
@@ -76,7 +79,7 @@ fn a_model_that_knows_nothing_has_a_lexicon() {
 #[test]
 fn a_lexicon_says_where_it_comes_from() {
     let lexicon = load(image());
-    assert_eq!((lexicon.kind(), lexicon.model_id(), lexicon.context()), (LexiconKind::WindowCode, MODEL.id, 64));
+    assert_eq!((lexicon.kind(), lexicon.model_id(), lexicon.context()), (LexiconKind::WindowCode, MODEL_ID, 64));
     assert_eq!(lexicon.identity(), MODEL);
     // Flash behind the image is not looked at.
     let longer = [image(), b"and more"].concat();
@@ -89,7 +92,7 @@ fn a_lexicon_says_where_it_comes_from() {
 proptest! {
     #[test]
     fn every_text_has_the_code_of_the_window_code(seed in any::<u64>(), sampled in any::<bool>(), length in 0usize..300) {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let text = if sampled {
             model().sample(&mut random, length)
         } else {
@@ -100,7 +103,7 @@ proptest! {
         let (code, taken) = lexicon.encode(&text);
         prop_assert_eq!(window, Window { value: code.into(), consumed: taken });
 
-        let layout = Layout::Independent { bits: WindowBits::B16, code: WindowCode::Default, context: 64 };
+        let layout = PayloadLayout::Independent { bits: WindowBits::B16, code: WindowCode::Default, context: 64 };
         let (mut ours, mut theirs, mut back) = (vec![0; 2 * length], vec![0; 2 * length], vec![0; length]);
         let size = lexicon.encode_payload(&text, &mut ours).expect("room");
         prop_assert_eq!(raw::encode(&mut model(), layout, &text, &mut theirs), Ok(size));
@@ -111,7 +114,7 @@ proptest! {
 
     #[test]
     fn any_payload_means_the_same_to_both(payload in proptest::collection::vec(any::<u8>(), 0..64)) {
-        let layout = Layout::Independent { bits: WindowBits::B16, code: WindowCode::Default, context: 64 };
+        let layout = PayloadLayout::Independent { bits: WindowBits::B16, code: WindowCode::Default, context: 64 };
         let (mut ours, mut theirs) = (vec![0; 4096], vec![0; 4096]);
         let found = load(image()).decode_payload(&payload, &mut ours);
         prop_assert_eq!(found, raw::decode(&mut model(), layout, &payload, &mut theirs));
@@ -131,17 +134,19 @@ fn streams_are_those_of_the_model() {
     assert_eq!(decoder.next(), None);
 
     let (mut ours, mut theirs, mut back) = ([0; 400], [0; 400], [0; 300]);
+    let (mut our_header, mut their_header) = (header(METHOD), header(METHOD));
     for (number, text) in (0..).zip(text.chunks(300)) {
-        let block = lexicon.encode_block(&header(METHOD), number, text, &mut ours).expect("room");
-        assert_eq!(encode_block(&mut model(), &header(METHOD), number, text, &mut theirs), Ok(block));
-        assert_eq!(ours, theirs);
+        let block = lexicon.encode_block(&mut our_header, number, text, &mut ours).expect("room");
+        assert_eq!(encode_block(&mut model(), &mut their_header, number, text, &mut theirs), Ok(block));
+        assert_eq!((ours, our_header), (theirs, their_header));
         let payload = &ours[24..];
         assert_eq!(lexicon.decode_block(&block, payload, &mut back), Ok(()));
         assert_eq!(&back[..text.len()], text);
     }
-    assert!(lexicon.encode_block(&header(METHOD), 0, &[], &mut ours).is_err());
-    assert!(lexicon.encode_block(&header(METHOD), 0, &[7; 301], &mut ours).is_err());
-    assert!(lexicon.encode_block(&header(METHOD), 0, &[7; 100], &mut ours[..100]).is_err());
+    assert_eq!(our_header, Header::parse(&stream).expect("intact"));
+    assert!(lexicon.encode_block(&mut our_header, 0, &[], &mut ours).is_err());
+    assert!(lexicon.encode_block(&mut our_header, 0, &[7; 301], &mut ours).is_err());
+    assert!(lexicon.encode_block(&mut our_header, 0, &[7; 100], &mut ours[..100]).is_err());
 
     // And the model reads what the lexicon wrote.
     let mut model_decoder = Decoder::new(model(), MODEL);
@@ -153,8 +158,10 @@ fn streams_are_those_of_the_model() {
 #[test]
 fn streams_of_something_else_are_refused() {
     let lexicon = load(image());
-    let refused = |header: Header| lexicon.stream(&write_stream(&mut model(), &header, b"text")).err();
+    let text = model().sample(&mut Random::new(9), 400);
+    let refused = |header: Header| lexicon.stream(&write_stream(&mut model(), &header, &text)).err();
     assert_eq!(refused(header(METHOD)), None);
+    assert_eq!(refused(Header::new(Method::Stored, Default::default(), ModelName::NONE, 300)), None);
     for method in [
         Method::Ac,
         Method::EqualInfo { bits: WindowBits::B24, code: WindowCode::Default },
@@ -163,15 +170,37 @@ fn streams_of_something_else_are_refused() {
         assert_eq!(refused(header(method)), Some(DecodeError::WrongMethod { expected: METHOD, found: method }));
     }
     let other = Header { model: ModelIdentity { id: 8, ..MODEL }, ..header(METHOD) };
-    assert_eq!(refused(other), Some(DecodeError::WrongModel { expected: 8, found: MODEL.id }));
+    assert_eq!(refused(other), Some(DecodeError::WrongModel { expected: 8, name: ModelName::NONE, found: MODEL.id }));
     let other = Header { model: ModelIdentity { context: 63, ..MODEL }, ..header(METHOD) };
     assert_eq!(refused(other), Some(DecodeError::WrongContext { expected: 63, found: 64 }));
 }
 
 #[test]
+fn a_block_may_be_all() {
+    let lexicon = load(image());
+    let noise: Vec<u8> = (0..300).map(|byte| (byte * 151) as u8).collect();
+    for text in [model().sample(&mut Random::new(7), 250), noise, Vec::new()] {
+        let stream = write_stream(&mut model(), &header(METHOD), &text);
+        let followed = [&stream[..], b"and more"].concat();
+        let mut decoder = lexicon.stream(&followed).expect("a stream");
+        assert_eq!((&mut decoder).collect::<Result<Vec<u8>, _>>(), Ok(text));
+        assert_eq!(decoder.rest(), b"and more");
+    }
+}
+
+#[test]
+fn codes_hold_text() {
+    let lexicon = load(image());
+    let (code, _) = lexicon.encode(b"");
+    let payload = [7u16, code, 9].map(u16::to_be_bytes).concat();
+    let refused = lexicon.decode_payload(&payload, &mut [0; 100]);
+    assert_eq!(refused, Err(PayloadError::NotCanonical { window: 1 }));
+}
+
+#[test]
 fn buffers_that_are_too_small_are_errors() {
     let lexicon = load(image());
-    let text = model().sample(&mut Random(3), 50);
+    let text = model().sample(&mut Random::new(3), 50);
     let mut payload = [0; 100];
     let size = lexicon.encode_payload(&text, &mut payload).expect("room");
     assert!(lexicon.encode_payload(&text, &mut [0; 100][..size - 1]).is_err());

@@ -1,8 +1,8 @@
-//! Every image that differs from the format is refused with an error that says why.
+//! Every image that violates the format is refused, with an error that says why.
 
-use equalinfo_codec::m1::{Config, Model, ModelError};
+use equalinfo_codec::m1::{Config, Extent, Model, ModelError};
 
-use super::images::{Built, build};
+use super::images::{Built, ROWS, build, build_with};
 
 const SMALL: Config = Config { d: 64, ff: 64, context: 20, layers: 1, heads: 1 };
 
@@ -15,10 +15,69 @@ fn an_intact_image_loads() {
         assert_eq!(model.name(), "random");
         assert_eq!(model.id().to_le_bytes(), image.bytes[8..16]);
         assert_eq!(model.layers().count(), config.layers);
-        assert_eq!(config.image_len(), image.bytes.len());
-        // Flash goes on after the image.
+        let extent = Extent { ngram_rows: ROWS, mixer: 12 };
+        assert_eq!(model.extent(), extent);
+        assert_eq!(config.image_len() + extent.tables_len(config.d) + 12, image.bytes.len());
+        assert_eq!(build_with(config, [0; 5], 0, 1).bytes.len(), config.image_len());
+        assert_eq!(model.image(), image.bytes);
+        assert_eq!(model.mixer(), &image.bytes[image.offsets["mixer"]..]);
+        let orders: Vec<usize> = model.ngrams().tables().map(|table| table.order).collect();
+        assert_eq!(orders, [2, 4, 6]);
+        for table in model.ngrams().tables() {
+            let start = |section: &str| image.offsets[&format!("{} {section}", table.order)];
+            let values = image.bytes[start("values")..start("factors")].as_ptr_range();
+            assert_eq!(table.values.as_ptr_range(), values);
+            assert_eq!(table.factors.len(), usize::from(ROWS[table.order - 2]));
+        }
+        // More bytes of flash follow the image.
         let longer = [&image.bytes[..], &[0xff; 9]].concat();
         assert_eq!(Model::load(&longer).map(|model| model.id()), Ok(model.id()));
+    }
+}
+
+#[test]
+fn an_image_is_verified_in_steps() {
+    let mut image = build(SMALL, 1);
+    let verify = |bytes: &[u8], step: usize| {
+        let mut verification = Model::load_trusting(bytes)?.verification();
+        let mut steps = 1;
+        while !verification.step(step)? {
+            steps += 1;
+        }
+        Ok(steps)
+    };
+    let length = image.bytes.len() - 68;
+    assert_eq!(verify(&image.bytes, usize::MAX), Ok(1));
+    assert_eq!(verify(&image.bytes, length), Ok(1));
+    assert_eq!(verify(&image.bytes, 1000), Ok(length.div_ceil(1000)));
+    // What is trusted is not looked at until then.
+    let last = image.bytes.len() - 1;
+    image.bytes[last] ^= 1;
+    assert_eq!(Model::load_trusting(&image.bytes).map(|model| model.id()), Ok(id_of(&image)));
+    assert!(matches!(verify(&image.bytes, 1000), Err(ModelError::Checksum { .. })));
+    assert!(matches!(Model::load(&image.bytes), Err(ModelError::Checksum { .. })));
+    // The header is, whatever else.
+    for offset in (8..68).filter(|offset| !(20..24).contains(offset)) {
+        let mut image = build(SMALL, 1);
+        image.bytes[offset] ^= 4;
+        assert!(matches!(Model::load_trusting(&image.bytes), Err(ModelError::HeaderChecksum { .. })), "{offset}");
+    }
+}
+
+fn id_of(image: &Built) -> u64 {
+    u64::from_le_bytes(image.bytes[8..16].try_into().unwrap())
+}
+
+#[test]
+fn alignment_is_told() {
+    let image = build(SMALL, 1).bytes;
+    let mut moved = vec![0; image.len() + 8];
+    let aligned = moved.as_ptr().align_offset(4);
+    for shift in 0..4 {
+        moved[aligned + shift..][..image.len()].copy_from_slice(&image);
+        let loaded = Model::load(&moved[aligned + shift..]).map(|_| ());
+        let expected = if shift == 0 { Ok(()) } else { Err(ModelError::Alignment { expected: 4, found: shift }) };
+        assert_eq!(loaded, expected);
     }
 }
 
@@ -53,19 +112,25 @@ fn checksums_that_do_not_match_are_named() {
         change(&mut image);
         Model::load(&image.bytes).unwrap_err()
     };
-    assert_eq!(with(&|image| image.bytes[0] = b'X'), ModelError::Magic { found: *b"X1Q2" });
-    assert_eq!(with(&|image| image.bytes[3] = b'1'), ModelError::Version { expected: b'2', found: b'1' });
+    assert_eq!(with(&|image| image.bytes[0] = b'X'), ModelError::Magic { found: *b"X1Q3" });
+    assert_eq!(with(&|image| image.bytes[3] = b'2'), ModelError::Version { expected: b'3', found: b'2' });
     assert!(matches!(with(&|image| image.bytes[900] ^= 1), ModelError::Checksum { .. }));
-    // A wrong id under a right checksum: seal, change the id, and correct the checksum alone.
+    // A wrong id with right checksums.
     let mut other = build(SMALL, 1);
     other.bytes[8] ^= 1;
-    let checksum = equalinfo_codec::m1::image::checksum_of(&other.bytes[..16], &other.bytes[20..]);
-    other.bytes[16..20].copy_from_slice(&checksum.to_le_bytes());
-    let id = |image: &Built| u64::from_le_bytes(image.bytes[8..16].try_into().unwrap());
-    assert_eq!(Model::load(&other.bytes).err(), Some(ModelError::Identity { expected: id(&image), found: id(&other) }));
+    other.seal_parts();
+    assert_eq!(
+        Model::load(&other.bytes).err(),
+        Some(ModelError::Identity { expected: id_of(&image), found: id_of(&other) })
+    );
+    // The library seals as this file does.
+    let mut sealed = image.bytes.clone();
+    sealed[4..24].fill(0);
+    equalinfo_codec::m1::image::seal(&mut sealed);
+    assert_eq!(sealed, image.bytes);
 }
 
-/// The error after a change at `offset` of `section` that length, id and checksum agree with.
+/// The error after a change at `offset` of `section`, with a matching length, id and checksum.
 fn error_with(section: &str, offset: usize, bytes: &[u8]) -> ModelError {
     let mut image = build(SMALL, 1);
     let at = image.offsets[section] + offset;
@@ -111,6 +176,22 @@ fn tables_and_weights_outside_the_format_are_named() {
     {
         for (at, lowest) in [(70, 0), (71, 0x80)] {
             assert_eq!(error_with(section, at, &[lowest]), ModelError::Weight { offset: offset_of(section) + at });
+        }
+    }
+}
+
+#[test]
+fn sections_outside_the_format_are_named() {
+    assert!(matches!(error_with("rows", 2, &[1, 0]), ModelError::Length { .. }));
+    assert!(matches!(error_with("mixer length", 0, &[16]), ModelError::Length { .. }));
+    let mixer = |length: u32| match error_with("mixer length", 0, &length.to_le_bytes()) {
+        ModelError::Dimension { name: "mixer weights", expected, .. } => expected,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!([mixer(14), mixer(1 << 21)], [12, 1 << 20]);
+    for section in ["reserved", "2 fill", "6 fill"] {
+        for at in [0, 1] {
+            assert_eq!(error_with(section, at, &[1]), ModelError::Reserved { offset: offset_of(section) });
         }
     }
 }

@@ -84,11 +84,14 @@ impl<'a> Restatement<'a> {
 
     /// The lower bounds of all bytes ahead of each byte of `text` and after the last.
     pub fn trace(mut self, text: &[u8], context: usize) -> Vec<Vec<i64>> {
-        self.at = 20;
+        self.at = 24;
         let [d, ff, _context] = [(); 3].map(|()| self.number(2) as usize);
         let (layers, heads) = (self.number(1), self.number(1) as usize);
         self.take(16);
         let output_norm = self.number(4);
+        let rows: Vec<usize> = (0..5).map(|_| self.number(2) as usize).collect();
+        assert_eq!(self.number(2), 0);
+        let mixer = self.number(4) as usize;
         let powers: Vec<i64> = (0..256).map(|_| self.number(2)).collect();
         let buckets = self.take(128);
         let embedding = self.weights(257, d);
@@ -109,14 +112,28 @@ impl<'a> Restatement<'a> {
                 Layer { attention_norm, qkv, score, output, bias, out, feed_forward_norm, gate, linear, reglu, down }
             })
             .collect();
+        // Of each order its rows, multiplied out.
+        let tables: Vec<Vec<Vec<i64>>> = (rows.iter())
+            .map(|&rows| {
+                let values = self.take(rows * d / 2);
+                let factors: Vec<i64> = (0..rows).map(|_| self.number(2)).collect();
+                self.take(rows % 2 * 2);
+                let halves = values.iter().flat_map(|byte| [byte % 16, byte / 16]).map(|half| i64::from(half) - 8);
+                let halves: Vec<i64> = halves.collect();
+                halves.chunks(d).zip(factors).map(|(row, factor)| row.iter().map(|v| v * factor).collect()).collect()
+            })
+            .collect();
+        self.take(mixer);
         assert_eq!(self.at, self.image.len());
 
         let exp2_neg = |t: i64| if t >> 8 >= 16 { 0 } else { powers[(t & 255) as usize] >> (t >> 8) };
         let mut cache: Vec<Vec<(Vec<i64>, Vec<i64>)>> = layers.iter().map(|_| Vec::new()).collect();
         let mut trace = Vec::new();
+        let mut symbols = vec![256; 6];
         for symbol in [256].into_iter().chain(text.iter().map(|&byte| usize::from(byte))) {
             let mut x: Vec<i64> = embedding[symbol].iter().map(|e| requantize(e << 16, input[symbol])).collect();
-            for (layer, cache) in layers.iter().zip(&mut cache) {
+            symbols.push(symbol);
+            for (index, (layer, cache)) in layers.iter().zip(&mut cache).enumerate() {
                 let qkv: Vec<i64> =
                     layer.qkv.apply(&norm(&x, layer.attention_norm), 0).iter().map(|x| (*x).clamp(-127, 127)).collect();
                 cache.push((qkv[d..2 * d].to_vec(), qkv[2 * d..].to_vec()));
@@ -144,6 +161,16 @@ impl<'a> Restatement<'a> {
                     }
                 }
                 x.iter_mut().zip(layer.out.apply(&o, 4)).for_each(|(x, add)| *x += add);
+                let looked_up = tables.iter().zip(2..).filter(|(table, _)| index == 0 && !table.is_empty());
+                for (table, order) in looked_up {
+                    let mut hash = 0;
+                    for symbol in symbols.iter().rev().take(order) {
+                        hash = (hash ^ *symbol as u64) * 0x9e37_79b1 % (1 << 32);
+                        hash ^= hash / 32768;
+                    }
+                    let row = &table[(hash / 65536 * table.len() as u64 / 65536) as usize];
+                    x.iter_mut().zip(row).for_each(|(x, add)| *x += add);
+                }
                 let a = norm(&x, layer.feed_forward_norm);
                 let clamp16 = |x: i64| x.clamp(-32767, 32767);
                 let halves = layer.gate.apply(&a, 0).into_iter().zip(layer.linear.apply(&a, 0));

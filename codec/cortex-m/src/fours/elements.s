@@ -1,6 +1,6 @@
 @ Loops over numbers: attention, norm and requantization.
 
-@ r3 and r7 where two values are, r4 and r5 their sums, r12 the end.
+@ r3 and r7: offsets of two values, r4 and r5 their sums, r12 the end.
 function equalinfo_accumulate
     mov r12, r3
     movs r3, #0
@@ -84,7 +84,8 @@ function equalinfo_clamp
     bne 1b
 return equalinfo_clamp
 
-@ r2 the shift to the left, r3 to the right, r4 the inverse, r5 the half that rounding adds, r6 a number, r7 the largest activation, r12 the end.
+@ r2 the shift to the left, r3 that to the right, r4 the inverse, r5 the half that rounding adds, r6 a number, r7 the
+@ largest activation, r12 the end.
 function equalinfo_normalize
     ldm r2, {r2, r3, r4, r5}
     mov r12, r5
@@ -146,7 +147,8 @@ function equalinfo_requantize_positive
 3:
 return equalinfo_requantize_positive
 
-@ r2 a number of the first vector, r3 one of the second and then their product, r4 and r5 where two columns are, r7 the sum, r12 the end.
+@ r2 a number of the first vector, r3 one of the second and then their product, r4 and r5 offsets of two columns, r7 the
+@ sum, r12 the end.
 function equalinfo_dot
     mov r12, r2
     movs r4, #0

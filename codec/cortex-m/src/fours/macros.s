@@ -1,4 +1,4 @@
-@ What the functions have in common. MLA is 1 where products are added to sums in one instruction, as on Cortex-M3.
+@ Common parts of the functions. MLA is 1 where one instruction adds a product to a sum, as on Cortex-M3.
 .syntax unified
 
 .macro function name
@@ -15,7 +15,7 @@
     .size \name, . - \name
 .endm
 
-@ Adds the product of two registers to a third; the first may be lost.
+@ Adds the product of two registers to a third. The first register may be overwritten.
 .macro add_product factor, other, sum
     .if MLA
     mla \sum, \factor, \other, \sum
@@ -25,7 +25,8 @@
     .endif
 .endm
 
-@ A sum, with zero in r1; the requantizer becomes its shift. What that moves out last is the half that rounding adds.
+@ Requantizes a sum, with zero in r1. The requantizer becomes its shift, and the last bit that it moves out is the half
+@ that rounding adds.
 .macro requantized sum, requantizer, multiplier, low
     .if MLA
     lsl \multiplier, \requantizer, #16

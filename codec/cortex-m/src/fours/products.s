@@ -1,7 +1,9 @@
 @ Rows times activations, and the forms of activations.
 
-@ Registers with a list: r0 a column, r1 where the list is, r2 an activation, r3 a weight, r4 to r7 where the four rows are, r8 to r11 their sums, lr the end of a part of
-@ the list. Otherwise: r0 the first row, r1 where the activations are, r2 and r3 a word and what is split off, r4 and r5 its activations. The job's address lies on the stack.
+@ Registers with a list: r0 a column, r1 the address in the list, r2 an activation, r3 a weight, r4 to r7 the addresses
+@ of the four rows, r8 to r11 their sums, lr the end of a part of the list. Otherwise: r0 the first row, r1 the address
+@ of the activations, r2 and r3 a word and the part split off, r4 and r5 its activations. The job's address is on the
+@ stack.
 
 .macro begin name
 function \name
@@ -23,7 +25,7 @@ function \name
 return \name
 .endm
 
-@ Of a job in r3: where the rows are whose first is in r4.
+@ For a job in r3: the addresses of four rows, the first of which is in r4.
 .macro four_rows
     ldr r2, [r3, #16]
     adds r5, r4, r2
@@ -31,7 +33,7 @@ return \name
     adds r7, r6, r2
 .endm
 
-@ Of a job in r3: what sums begin with, and the activations in r1.
+@ For a job in r3: the initial value of the sums, and the activations in r1.
 .macro first_sums
     ldm r3!, {r1, r2}
     mov r8, r2
@@ -53,7 +55,7 @@ return \name
     weight \load, r7, \column, \activation, r11
 .endm
 
-@ Four weights of a row, at a column from r0 on, to r2 and r3.
+@ Four weights of the row at r0, from a column on, to r2 and r3.
 .macro split column
     ldr r2, [r0, #\column]
     eors r2, r6
@@ -72,7 +74,7 @@ return \name
     add_product r3, r5, \chunk
 .endm
 
-@ The second word, and the chunk to the sum.
+@ The second word, after which the chunk is added to the sum.
 .macro second column, chunk, sum, add
     .if MLA
     first \column, \chunk
@@ -92,7 +94,7 @@ return \name
     .endif
 .endm
 
-@ An entry of what is left of an activation, for one or two rows and their sums.
+@ An entry of the list of parts cut off, for one or two rows and their sums.
 .macro excess load, row, sum, second, second_sum
     ldm r1!, {r4, r5}
     \load r2, [\row, r4]
@@ -103,7 +105,7 @@ return \name
     .endif
 .endm
 
-@ Of a job in r0, to r5: what does not change from row to row, and the first row in r0.
+@ For a job in r0, which moves to r5: all that is the same for every row, and the first row in r0.
 .macro split_rows
     mov r5, r0
     ldr r0, [r5, #20]
@@ -115,7 +117,7 @@ return \name
     ldr r7, =0x00ff00ff
 .endm
 
-@ Stores the sums, with the job in r3, and leaves the comparison of the place with the last.
+@ Stores the sums, with the job in r3, and compares the place after them with the end of the output.
 .macro store
     ldr r2, [r3, #36]
     mov r1, r8
@@ -131,7 +133,8 @@ return \name
     cmp r2, r1
 .endm
 
-@ r8 and r9 two rows' chunks, r10 and r11 their sums, r12 the end of the excess of odd columns, lr that of all, r6 and r7 what splits a word.
+@ r8 and r9: the chunks of two rows, r10 and r11 their sums, r12 the end of the parts cut off from odd columns, lr that
+@ of all parts, r6 and r7 the masks that split a word.
 .macro two_chunks column, add
     ldm r1!, {r3, r4, r5}
     mov r8, r3
@@ -195,7 +198,7 @@ end equalinfo_sums
     second \column+4, r8, r9, add
 .endm
 
-@ r10: where the row's gate is, r11 its place, r12 the end of the chunks.
+@ r10: the address of the row's gate, r11 its place in the output, r12 the end of the chunks.
 begin equalinfo_project_rows
     split_rows
     ldr r1, [r5]
@@ -225,7 +228,7 @@ begin equalinfo_project_rows
     bne 1b
     cmp r1, lr
     beq 5f
-@ r3: the row, r8 the end of the excess of odd columns.
+@ r3: the row, r8 the end of the parts cut off from odd columns.
     ldr r2, [sp]
     ldr r3, [r2, #16]
     subs r3, r0, r3
@@ -279,7 +282,7 @@ begin equalinfo_project_rows
 end equalinfo_project_rows
 .ltorg
 
-@ The listed activations up to lr, in columns whose bytes `load` widens: r0 the column, r2 an entry and then its activation.
+@ Listed activations up to lr, in columns whose bytes `load` widens: r0 the column, r2 an entry, then its activation.
 .macro listed load
     cmp r1, lr
     beq 2f
@@ -324,7 +327,8 @@ end equalinfo_sums_listed
     add r12, r6
 .endm
 
-@ r0 activations, r1 words, r2 and r3 where two columns are, r4 and r5 activations of four columns, r12 the absolute values, lr the sum of r4 and r5.
+@ r0: activations, r1 words, r2 and r3 offsets of two columns, r4 and r5 activations of four columns, r12 the sum of the
+@ absolute values, lr the sum of r4 and r5.
 function equalinfo_chunk
     movs r2, #0
     movs r3, #1
