@@ -1,19 +1,19 @@
 /* Decodes a stream in flash through small buffers, then a message, with the model `nano`. The same file runs on a
- * microcontroller (cortex-m/) and on a host; only `print` and what calls `decode` differ. */
+ * microcontroller (cortex-m/) and on a host; only `print` and the caller of `decode` differ. */
 #include "decode.h"
 
 #include "equalinfo.h"
 #include "nano.h" /* equalinfo export --format c --model nano */
 
-/* What streams.S includes. */
+/* Defined by streams.S. */
 extern const uint8_t stream_begin[], stream_end[];
 extern const uint8_t message_begin[], message_end[];
 
-/* The contexts that they were compressed with: equalinfo compress --context. */
+/* The contexts that stream and message were compressed with: equalinfo compress --context. */
 #define STREAM_CONTEXT 64
 #define MESSAGE_CONTEXT 32
 
-/* All the memory that decoding takes, but for a few KiB of stack. */
+/* All the memory that decoding takes, besides a few KiB of stack. */
 #if defined(__GNUC__)
 __attribute__((aligned(EQUALINFO_ALIGNMENT)))
 #endif
@@ -30,7 +30,7 @@ static EqualinfoStatus decode_stream(void)
     size_t consumed, written;
 
     while (status == EQUALINFO_STATUS_OK) {
-        /* Sixteen bytes at a time, as from a serial flash. */
+        /* Sixteen bytes at a time, as if from serial flash. */
         size_t left = (size_t)(stream_end - input);
         status = equalinfo_stream_decode(stream, input, left < 16 ? left : 16, &consumed, text, sizeof text, &written);
         if (status != EQUALINFO_STATUS_OK) {

@@ -1,4 +1,4 @@
-/* What the example takes from its surroundings, and gives them. */
+/* The interface between the example and its surroundings. */
 #ifndef DECODE_H
 #define DECODE_H
 
@@ -8,7 +8,7 @@
 /* Prints text. */
 void print(const uint8_t *text, size_t length);
 
-/* Decodes and prints everything. Returns null, or the name of what went wrong. */
+/* Decodes and prints everything. Returns null, or the name of the step that failed. */
 const char *decode(void);
 
 #endif

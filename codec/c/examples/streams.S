@@ -1,4 +1,4 @@
-/* The compressed texts, as they are: the assembler's search path has the directory that they lie in. */
+/* The compressed texts. The assembler's search path contains their directory. */
         .section .rodata.streams, "a"
         .global stream_begin, stream_end, message_begin, message_end
 stream_begin:
@@ -8,9 +8,8 @@ message_begin:
         .incbin "string-7.eqm"
 message_end:
 
+/* No executable stack. */
 #if defined(__ELF__)
         .section .note.GNU-stack, "", %progbits
 #endif
 
-/* No executable stack. */
-.section .note.GNU-stack, "", %progbits

@@ -1,8 +1,8 @@
 /* EqualInfo: decoding short texts and streams of text on any device.
  *
- * Nothing here allocates, blocks or uses floating point; all memory is the caller's. Images of models and lexicons are
- * used where they are, in flash for example, and must stay there; so must the memory of a decoder while it is in use.
- * No function may be given memory that another one is using at the same time; otherwise all are re-entrant.
+ * Nothing here allocates, blocks or uses floating point; the caller provides all memory. Images of models and lexicons
+ * are used in place, for example in flash, and must stay there; so must the memory of a decoder while it is in use. All
+ * functions are re-entrant as long as no two of them use the same memory at the same time.
  *
  * Generated from codec/c/src by `UPDATE_HEADER=1 cargo test -p equalinfo-codec-c`; change the sources instead. */
 
@@ -13,33 +13,41 @@
 #include <stdint.h>
 #include <stdbool.h>
 
-/* What the memory of a decoder is aligned to. */
+/* The alignment of a decoder's memory. */
 #define EQUALINFO_ALIGNMENT 16
 
-/* What equalinfo_memory returns, as a constant: for a model with these dimensions (an exported header has them as
- * M1_NANO_D and so on) and `context` positions. */
+/* The value of equalinfo_memory as a constant, for a model with these dimensions, which an exported header defines as
+ * M1_NANO_D and so on, and `context` positions. */
 #define EQUALINFO_MEMORY(d, ff, layers, context) \
   (2048 + 4 * ((d) + ((d) / 8 * 7 > 64 ? (d) / 8 * 7 : 64) + 256) + (2 * (layers) * (d) + 1) * (context) + 6 * (d) + (ff))
 
-// What a function has to say. Numbers keep their meaning from one version to the next.
+/* What the tables of a class add to it; the memory of a decoder with tables alone is 2048 more. */
+#define EQUALINFO_TABLES_4K 4672
+#define EQUALINFO_TABLES_16K 15296
+#define EQUALINFO_TABLES_64K 64512
+#define EQUALINFO_TABLES_256K 257344
+#define EQUALINFO_TABLES_1M 999744
+#define EQUALINFO_TABLES_16M 16591296
+
+// The result of a function. Numbers keep their meaning from one version to the next.
 typedef enum EqualinfoStatus {
-  // Everything that was asked for has been done.
+  // The function did all that was asked.
   EQUALINFO_STATUS_OK = 0,
-  // A pointer is null whose length is not 0.
+  // A pointer is null although its length is not 0.
   EQUALINFO_STATUS_NULL_POINTER = 1,
-  // The memory does not begin at a multiple of 16 bytes.
+  // The address of the memory is not a multiple of 16.
   EQUALINFO_STATUS_MISALIGNED = 2,
-  // The memory is smaller than the function for its size says.
+  // The memory is smaller than `equalinfo_memory` requires.
   EQUALINFO_STATUS_MEMORY_TOO_SMALL = 3,
   // The text does not fit the output.
   EQUALINFO_STATUS_OUTPUT_TOO_SMALL = 4,
   // The model or lexicon has not been loaded.
   EQUALINFO_STATUS_NOT_LOADED = 5,
-  // A context of 0 positions, or of more than the model has.
+  // The context is 0, or longer than the model allows.
   EQUALINFO_STATUS_BAD_CONTEXT = 6,
-  // A width that no window has: not a multiple of 8 in 16 to 128.
+  // The width of windows is not a multiple of 8 from 16 to 128.
   EQUALINFO_STATUS_BAD_WINDOW_BITS = 7,
-  // The image is not one of a model or lexicon, or of another version.
+  // The image is not that of a model or lexicon, or has a different format version.
   EQUALINFO_STATUS_NOT_AN_IMAGE = 16,
   // The image is cut short.
   EQUALINFO_STATUS_IMAGE_TRUNCATED = 17,
@@ -47,15 +55,15 @@ typedef enum EqualinfoStatus {
   EQUALINFO_STATUS_IMAGE_DAMAGED = 18,
   // The image is intact but outside the numeric contract.
   EQUALINFO_STATUS_IMAGE_INVALID = 19,
-  // The bytes are not those of a stream, or of another version.
+  // The input is not a stream, or has a different format version.
   EQUALINFO_STATUS_NOT_A_STREAM = 32,
-  // The stream's header has no meaning.
+  // The header of the stream is intact but has a value that the format does not allow.
   EQUALINFO_STATUS_HEADER_INVALID = 33,
-  // The stream was written with another model or lexicon.
+  // The stream was written with a different model or lexicon.
   EQUALINFO_STATUS_WRONG_MODEL = 34,
-  // The stream was written with another context.
+  // The stream was written with a different context.
   EQUALINFO_STATUS_WRONG_CONTEXT = 35,
-  // The stream is of a method that cannot be decoded so.
+  // The decoder does not support the method of the stream, or does not have its tables.
   EQUALINFO_STATUS_WRONG_METHOD = 36,
   // The input ends before the stream or message does.
   EQUALINFO_STATUS_TRUNCATED = 37,
@@ -63,26 +71,32 @@ typedef enum EqualinfoStatus {
   EQUALINFO_STATUS_DAMAGED = 38,
 } EqualinfoStatus;
 
-// The decoder of a stream. It lives in the caller's memory.
+// The tables of a class behind a model, for streams of method `mix`, and of `tables` and `ac` with the same.
+typedef struct EqualinfoMix EqualinfoMix;
+
+// The decoder of a stream, which lives in the caller's memory.
 typedef struct EqualinfoStream EqualinfoStream;
 
-// A model that has been checked. Its image stays where it is.
+// The tables of a class, for streams of method `tables`, which need no model.
+typedef struct EqualinfoTables EqualinfoTables;
+
+// A model whose image has been checked. The image stays where it is.
 typedef struct EqualinfoModel {
-  // The id that streams name.
+  // The id that streams refer to.
   uint64_t id;
   // The longest context in positions.
   uint16_t context;
-  // Bytes that decoding with this model takes for every position of context.
+  // Bytes of memory that each position of context takes when decoding.
   uint32_t bytes_per_position;
   // Internal.
   uint32_t loaded;
   // Internal.
-  uint64_t space[24];
+  uint64_t space[32];
 } EqualinfoModel;
 
-// A lexicon that has been checked. Its image stays where it is.
+// A lexicon whose image has been checked. The image stays where it is.
 typedef struct EqualinfoLexicon {
-  // The id that streams name.
+  // The id of its image.
   uint64_t id;
   // Internal.
   uint32_t loaded;
@@ -94,42 +108,86 @@ typedef struct EqualinfoLexicon {
 extern "C" {
 #endif // __cplusplus
 
-// The name of a status, for people. It is never null, whatever the number.
+// Tables of 4 KiB.
+extern const struct EqualinfoTables equalinfo_tables_4k;
+
+// Tables of 4 KiB behind a model.
+extern const struct EqualinfoMix equalinfo_mix_4k;
+
+// Tables of 16 KiB.
+extern const struct EqualinfoTables equalinfo_tables_16k;
+
+// Tables of 16 KiB behind a model.
+extern const struct EqualinfoMix equalinfo_mix_16k;
+
+// Tables of 64 KiB.
+extern const struct EqualinfoTables equalinfo_tables_64k;
+
+// Tables of 64 KiB behind a model.
+extern const struct EqualinfoMix equalinfo_mix_64k;
+
+// Tables of 256 KiB.
+extern const struct EqualinfoTables equalinfo_tables_256k;
+
+// Tables of 256 KiB behind a model.
+extern const struct EqualinfoMix equalinfo_mix_256k;
+
+// Tables of 1 MiB.
+extern const struct EqualinfoTables equalinfo_tables_1m;
+
+// Tables of 1 MiB behind a model.
+extern const struct EqualinfoMix equalinfo_mix_1m;
+
+// Tables of 16 MiB.
+extern const struct EqualinfoTables equalinfo_tables_16m;
+
+// Tables of 16 MiB behind a model.
+extern const struct EqualinfoMix equalinfo_mix_16m;
+
+// The name of a status for people. Never null, whatever the number.
 const char *equalinfo_status_name(int32_t status);
 
-// Checks the image of a model, which may be longer than the model is, and prepares it for use.
+// Checks the image of a model, after which more bytes may follow, and prepares it for use. The image begins at a
+// multiple of 4 in memory.
 //
 // # Safety
 // `length` bytes at `image` stay readable and unchanged, and `model` is not moved, while the model is in use.
 enum EqualinfoStatus equalinfo_model_load(struct EqualinfoModel *model, const uint8_t *image, size_t length);
 
-// How many bytes of memory decoding with this model takes, with so many positions of context. 0: the model is not
-// loaded, or has no such context.
+// As `equalinfo_model_load`, but checks only the header and dimensions, in a few thousand instructions: for an image
+// that is known to be as it was written. Whatever any other image decodes has no meaning, but nothing worse happens.
 //
 // # Safety
-// `model` is null or has been loaded, or holds zeros.
+// As for `equalinfo_model_load`.
+enum EqualinfoStatus equalinfo_model_load_trusting(struct EqualinfoModel *model, const uint8_t *image, size_t length);
+
+// The number of bytes of memory that decoding takes with this model and `context` positions of context. 0 if the model
+// is not loaded, or does not allow this context.
+//
+// # Safety
+// `model` is null, or loaded, or holds zeros.
 size_t equalinfo_memory(const struct EqualinfoModel *model, uint16_t context);
 
-// Prepares decoding a stream in `length` bytes of memory, of which `equalinfo_memory` says how many there must be. The
-// context is the one that the stream was compressed with. `stream` is where the decoder is to be found: it is part of
-// the memory, and gone when the memory is used for something else.
+// Prepares to decode a stream, in `length` bytes of memory: `equalinfo_memory` returns how many are needed. The
+// context is the one that the stream was compressed with. `stream` is set to the decoder, which is part of the memory,
+// and is gone when the memory is used for something else.
 //
 // # Safety
-// `model` is null, or loaded, or holds zeros; its image stays readable, and `length` bytes at `memory` are not used for
-// anything else, while the decoder is in use.
+// `model` is null, or loaded, or holds zeros. While the decoder is in use, the image of the model stays readable, and
+// `length` bytes at `memory` can be read and written and are not used for anything else.
 enum EqualinfoStatus equalinfo_stream_begin(struct EqualinfoStream **stream,
                                             const struct EqualinfoModel *model,
                                             uint16_t context,
                                             uint8_t *memory,
                                             size_t length);
 
-// Decodes as far as the buffers allow. `consumed` and `written` are always set: bytes that were taken from the input
-// and bytes of text that were put into the output. Neither grows when more input is needed, or more room. After an
-// error the text of the damaged block that was delivered is not to be trusted, all before it is.
+// Decodes as far as the buffers allow. Sets `consumed` to the number of bytes taken from the input, and `written` to
+// the number of bytes of text in the output. If both are 0, more input is needed, or more room, or the stream is
+// complete. After an error, the text delivered from the damaged block may be wrong; all text before it is intact.
 //
 // # Safety
-// `stream` comes from `equalinfo_stream_begin`; as many bytes as said can be read at `input` and written at `output`,
-// which do not overlap.
+// `stream` is null, or comes from one of the functions that begin a stream. `input_length` bytes can be read at
+// `input`, and `output_length` bytes written at `output`; the two do not overlap.
 enum EqualinfoStatus equalinfo_stream_decode(struct EqualinfoStream *stream,
                                              const uint8_t *input,
                                              size_t input_length,
@@ -138,17 +196,62 @@ enum EqualinfoStatus equalinfo_stream_decode(struct EqualinfoStream *stream,
                                              size_t output_length,
                                              size_t *written);
 
-// To be called at the end of the input: `EQUALINFO_STATUS_OK` if the stream is complete and every block intact.
+// Goes on with another stream, which follows one that is complete: its text follows too. To be called only if there is
+// more input. False if no stream is complete; then nothing has changed.
 //
 // # Safety
-// `stream` comes from `equalinfo_stream_begin`.
+// `stream` is null, or comes from one of the functions that begin a stream.
+bool equalinfo_stream_next(struct EqualinfoStream *stream);
+
+// Checks that the stream is complete and every block intact. To be called at the end of the input.
+//
+// # Safety
+// `stream` is null, or comes from one of the functions that begin a stream.
 enum EqualinfoStatus equalinfo_stream_finish(const struct EqualinfoStream *stream);
 
-// Decodes a message of `equalinfo compress --raw`: windows and nothing around them, not even a checksum. The memory is
-// as for a stream.
+// The number of bytes of memory that decoding takes with these tables alone. 0 if `tables` is null.
 //
 // # Safety
-// As `equalinfo_stream_begin`, during the call; as many bytes as said can be read at `payload` and written at `text`.
+// `tables` is null, or points to one of the constants.
+size_t equalinfo_tables_memory(const struct EqualinfoTables *tables);
+
+// The number of bytes of memory that decoding takes with these tables behind this model with `context` positions of
+// context. 0 if `mix` is null, the model is not loaded, or it does not allow this context.
+//
+// # Safety
+// `mix` is null, or points to one of the constants. `model` is null, or loaded, or holds zeros.
+size_t equalinfo_mix_memory(const struct EqualinfoMix *mix, const struct EqualinfoModel *model, uint16_t context);
+
+// Prepares to decode a stream of method `tables`, or `static-ac`, in `length` bytes of memory:
+// `equalinfo_tables_memory` returns how many are needed. `stream` is set to the decoder, which is part of the memory,
+// and is gone when the memory is used for something else.
+//
+// # Safety
+// `tables` is null, or points to one of the constants. While the decoder is in use, `length` bytes at `memory` can be
+// read and written and are not used for anything else.
+enum EqualinfoStatus equalinfo_tables_begin(struct EqualinfoStream **stream,
+                                            const struct EqualinfoTables *tables,
+                                            uint8_t *memory,
+                                            size_t length);
+
+// Prepares to decode a stream of method `mix`, or of the model or the tables alone, in `length` bytes of memory:
+// `equalinfo_mix_memory` returns how many are needed. All else is as for `equalinfo_stream_begin`.
+//
+// # Safety
+// `mix` is null, or points to one of the constants. The promises of `equalinfo_stream_begin`.
+enum EqualinfoStatus equalinfo_mix_begin(struct EqualinfoStream **stream,
+                                         const struct EqualinfoMix *mix,
+                                         const struct EqualinfoModel *model,
+                                         uint16_t context,
+                                         uint8_t *memory,
+                                         size_t length);
+
+// Decodes a message that `equalinfo compress --raw` wrote: windows with nothing around them, not even a checksum.
+// Memory is needed as for a stream.
+//
+// # Safety
+// The promises of `equalinfo_stream_begin`, during the call; `payload_length` bytes can be read at `payload`, and
+// `text_length` bytes written at `text`.
 enum EqualinfoStatus equalinfo_message_decode(const struct EqualinfoModel *model,
                                               uint16_t context,
                                               uint8_t *memory,
@@ -159,12 +262,12 @@ enum EqualinfoStatus equalinfo_message_decode(const struct EqualinfoModel *model
                                               size_t text_length,
                                               size_t *written);
 
-// Decodes one Equal-Info window of `window_bits` bits, that many bits from `window` on, in the default code. Windows
-// decode alone, in any order. The memory is as for a stream.
+// Decodes one Equal-Info window of `window_bits` bits at `window`, in the default code. Windows decode alone and in
+// any order. Memory is needed as for a stream.
 //
 // # Safety
-// As `equalinfo_stream_begin`, during the call; `window_bits / 8` bytes can be read at `window`, and as many as said
-// written at `text`.
+// The promises of `equalinfo_stream_begin`, during the call; `window_bits / 8` bytes can be read at `window`, and
+// `text_length` bytes written at `text`.
 enum EqualinfoStatus equalinfo_window_decode(const struct EqualinfoModel *model,
                                              uint16_t context,
                                              uint8_t *memory,
@@ -175,28 +278,29 @@ enum EqualinfoStatus equalinfo_window_decode(const struct EqualinfoModel *model,
                                              size_t text_length,
                                              size_t *written);
 
-// Checks the image of a lexicon, which may be longer than the lexicon is, and prepares it for use.
+// Checks the image of a lexicon, after which more bytes may follow, and prepares it for use.
 //
 // # Safety
 // `length` bytes at `image` stay readable and unchanged while the lexicon is in use.
 enum EqualinfoStatus equalinfo_lexicon_load(struct EqualinfoLexicon *lexicon, const uint8_t *image, size_t length);
 
-// The text of one code; every code has one, of at most 256 bytes.
+// Decodes one code. Every code has a text, no longer than the context of the model: at most 256 bytes.
 //
 // # Safety
-// `lexicon` is null, or loaded, or holds zeros, and its image stays; as many bytes as said can be written at `text`.
+// `lexicon` is null, or loaded, or holds zeros, and its image stays readable; `text_length` bytes can be written at
+// `text`.
 enum EqualinfoStatus equalinfo_lexicon_decode(const struct EqualinfoLexicon *lexicon,
                                               uint16_t code,
                                               uint8_t *text,
                                               size_t text_length,
                                               size_t *written);
 
-// Decodes a stream that lies in memory as a whole, and hands its text to `print` byte by byte, with `user` as it came.
-// After an error the text of the damaged block that was delivered is not to be trusted, all before it is.
+// Decodes a whole stream in memory, and passes its text to `print` byte by byte, together with `user`. After an error,
+// the text delivered from the damaged block may be wrong; all text before it is intact.
 //
 // # Safety
-// `lexicon` is null, or loaded, or holds zeros, and its image stays; `length` bytes can be read at `stream`; `print`
-// returns.
+// `lexicon` is null, or loaded, or holds zeros, and its image stays readable; `length` bytes can be read at `stream`;
+// `print` returns normally.
 enum EqualinfoStatus equalinfo_lexicon_decode_stream(const struct EqualinfoLexicon *lexicon,
                                                      const uint8_t *stream,
                                                      size_t length,

@@ -1,19 +1,20 @@
-//! Lexicons: codes of 16 bits and streams of them, without a model and without memory.
+//! Lexicons: codes of 16 bits and streams of them, without a model and without working memory.
+//!
+//! Invariant: a structure marked as loaded holds a view of an image that was checked completely.
 
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
 
 use equalinfo_codec::lexicon::Lexicon;
 
-use crate::memory::{get, input, output, put, value};
-use crate::model::LOADED;
+use crate::memory::{LOADED, get, input, output, put, value};
 use crate::status::{EqualinfoStatus, status};
 
-/// A lexicon that has been checked. Its image stays where it is.
+/// A lexicon whose image has been checked. The image stays where it is.
 #[repr(C)]
 #[derive(Debug)]
 pub struct EqualinfoLexicon {
-    /// The id that streams name.
+    /// The id of its image.
     pub id: u64,
     /// Internal.
     pub loaded: u32,
@@ -26,12 +27,12 @@ impl EqualinfoLexicon {
         if self.loaded != LOADED {
             return Err(EqualinfoStatus::NotLoaded);
         }
-        // SAFETY: `equalinfo_lexicon_load`, which alone sets the mark, puts it there.
+        // SAFETY: only `equalinfo_lexicon_load` sets the mark, after writing the lexicon there.
         Ok(unsafe { get(&self.space) })
     }
 }
 
-/// Checks the image of a lexicon, which may be longer than the lexicon is, and prepares it for use.
+/// Checks the image of a lexicon, after which more bytes may follow, and prepares it for use.
 ///
 /// # Safety
 /// `length` bytes at `image` stay readable and unchanged while the lexicon is in use.
@@ -49,8 +50,8 @@ unsafe fn load(lexicon: *mut EqualinfoLexicon, image: *const u8, length: usize) 
     if lexicon.is_null() {
         return Err(EqualinfoStatus::NullPointer);
     }
-    // SAFETY: any bytes are an `EqualinfoLexicon`, so it may not have been initialised by C either; the image is as
-    // promised by the caller.
+    // SAFETY: zeros are an `EqualinfoLexicon`, so C need not have initialised it; the image is as promised by the
+    // caller.
     let (place, image) = unsafe {
         lexicon.cast::<u8>().write_bytes(0, size_of::<EqualinfoLexicon>());
         (value(lexicon)?, input(image, length)?)
@@ -62,10 +63,11 @@ unsafe fn load(lexicon: *mut EqualinfoLexicon, image: *const u8, length: usize) 
     Ok(())
 }
 
-/// The text of one code; every code has one, of at most 256 bytes.
+/// Decodes one code. Every code has a text, no longer than the context of the model: at most 256 bytes.
 ///
 /// # Safety
-/// `lexicon` is null, or loaded, or holds zeros, and its image stays; as many bytes as said can be written at `text`.
+/// `lexicon` is null, or loaded, or holds zeros, and its image stays readable; `text_length` bytes can be written at
+/// `text`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn equalinfo_lexicon_decode(
     lexicon: *const EqualinfoLexicon,
@@ -97,12 +99,12 @@ unsafe fn decode(
     Ok(())
 }
 
-/// Decodes a stream that lies in memory as a whole, and hands its text to `print` byte by byte, with `user` as it came.
-/// After an error the text of the damaged block that was delivered is not to be trusted, all before it is.
+/// Decodes a whole stream in memory, and passes its text to `print` byte by byte, together with `user`. After an error,
+/// the text delivered from the damaged block may be wrong; all text before it is intact.
 ///
 /// # Safety
-/// `lexicon` is null, or loaded, or holds zeros, and its image stays; `length` bytes can be read at `stream`; `print`
-/// returns.
+/// `lexicon` is null, or loaded, or holds zeros, and its image stays readable; `length` bytes can be read at `stream`;
+/// `print` returns normally.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn equalinfo_lexicon_decode_stream(
     lexicon: *const EqualinfoLexicon,
@@ -127,7 +129,7 @@ unsafe fn decode_stream(
     let (lexicon, stream) =
         unsafe { (lexicon.as_ref().ok_or(EqualinfoStatus::NullPointer)?.view()?, input(stream, length)?) };
     for byte in lexicon.stream(stream)? {
-        // SAFETY: a function of the caller's, with the pointer that it came with.
+        // SAFETY: the function and the pointer belong to the caller.
         unsafe { print(byte?, user) };
     }
     Ok(())

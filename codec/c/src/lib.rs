@@ -1,8 +1,8 @@
-//! The C interface of the decoder; `include/equalinfo.h` is generated from it and documents every function for C.
+//! The C interface of the decoder. `include/equalinfo.h` is generated from it and documents every function for C.
 //!
-//! Invariants: no function allocates or panics; every pointer is checked for null before it is used, and used within
-//! the length that came with it; a status other than [`EqualinfoStatus::Ok`] says why nothing more was done. `unsafe`
-//! is confined to this crate, and is all about what the caller promises.
+//! Invariants: no function allocates or panics; every pointer is checked for null before use, and used only within the
+//! length that came with it; a status other than [`EqualinfoStatus::Ok`] says why a function stopped. All `unsafe` code
+//! relies on promises of the caller, which the documentation of each function states.
 #![cfg_attr(not(feature = "std"), no_std)]
 
 mod lexicon;
@@ -13,9 +13,11 @@ mod model;
 mod panic;
 mod status;
 mod stream;
+mod tables;
 
 pub use lexicon::*;
 pub use message::*;
 pub use model::*;
 pub use status::*;
 pub use stream::*;
+pub use tables::*;

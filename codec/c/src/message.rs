@@ -1,17 +1,20 @@
-//! Messages and single windows with a model, in one piece.
+//! Messages and single windows, decoded with a model in one call.
+//!
+//! Invariant: `written` is 0 unless the whole text has been decoded.
 
-use equalinfo_codec::raw::{self, Layout};
+use equalinfo_codec::raw::{self, PayloadLayout};
 use equalinfo_codec::{WindowBits, WindowCode};
 
-use crate::memory::{input, output, value};
+use crate::memory::{STATE, input, output, value};
 use crate::model::{EqualinfoModel, set_up};
 use crate::status::{EqualinfoStatus, status};
 
-/// Decodes a message of `equalinfo compress --raw`: windows and nothing around them, not even a checksum. The memory is
-/// as for a stream.
+/// Decodes a message that `equalinfo compress --raw` wrote: windows with nothing around them, not even a checksum.
+/// Memory is needed as for a stream.
 ///
 /// # Safety
-/// As `equalinfo_stream_begin`, during the call; as many bytes as said can be read at `payload` and written at `text`.
+/// The promises of `equalinfo_stream_begin`, during the call; `payload_length` bytes can be read at `payload`, and
+/// `text_length` bytes written at `text`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn equalinfo_message_decode(
     model: *const EqualinfoModel,
@@ -43,17 +46,17 @@ unsafe fn decode_message(
         unsafe { (value(written)?, input(payload, payload_length)?, output(text, text_length)?) };
     *written = 0;
     // SAFETY: as promised by the caller.
-    let (mut m1, _) = unsafe { set_up(model, context, memory, memory_length)? };
-    *written = raw::decode(&mut m1, Layout::Message, payload, text)?;
+    let (mut m1, ..) = unsafe { set_up::<STATE>(model, context, 0, memory, memory_length)? };
+    *written = raw::decode(&mut m1, PayloadLayout::Message, payload, text)?;
     Ok(())
 }
 
-/// Decodes one Equal-Info window of `window_bits` bits, that many bits from `window` on, in the default code. Windows
-/// decode alone, in any order. The memory is as for a stream.
+/// Decodes one Equal-Info window of `window_bits` bits at `window`, in the default code. Windows decode alone and in
+/// any order. Memory is needed as for a stream.
 ///
 /// # Safety
-/// As `equalinfo_stream_begin`, during the call; `window_bits / 8` bytes can be read at `window`, and as many as said
-/// written at `text`.
+/// The promises of `equalinfo_stream_begin`, during the call; `window_bits / 8` bytes can be read at `window`, and
+/// `text_length` bytes written at `text`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn equalinfo_window_decode(
     model: *const EqualinfoModel,
@@ -86,8 +89,8 @@ unsafe fn decode_window(
         unsafe { (value(written)?, input(window, bits.bytes())?, output(text, text_length)?) };
     *written = 0;
     // SAFETY: as promised by the caller.
-    let (mut m1, _) = unsafe { set_up(model, context, memory, memory_length)? };
-    let layout = Layout::Independent { bits, code: WindowCode::Default, context: context.into() };
+    let (mut m1, ..) = unsafe { set_up::<STATE>(model, context, 0, memory, memory_length)? };
+    let layout = PayloadLayout::Independent { bits, code: WindowCode::Default, context: context.into() };
     *written = raw::decode(&mut m1, layout, window, text)?;
     Ok(())
 }

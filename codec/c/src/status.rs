@@ -1,32 +1,36 @@
-//! [`EqualinfoStatus`]: what a function has to say, as one number with a name.
+//! [`EqualinfoStatus`]: the result of a function, as one number with a name.
+//!
+//! Invariant: a number keeps its meaning from one version to the next.
 
 use core::ffi::{CStr, c_char};
 
-use equalinfo_codec::error::{DecodeError, PayloadError};
+use equalinfo_codec::container::DecodeError;
 use equalinfo_codec::lexicon::LexiconError;
 use equalinfo_codec::m1::ModelError;
+use equalinfo_codec::mix::MixError;
+use equalinfo_codec::raw::PayloadError;
 
-/// What a function has to say. Numbers keep their meaning from one version to the next.
+/// The result of a function. Numbers keep their meaning from one version to the next.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EqualinfoStatus {
-    /// Everything that was asked for has been done.
+    /// The function did all that was asked.
     Ok = 0,
-    /// A pointer is null whose length is not 0.
+    /// A pointer is null although its length is not 0.
     NullPointer = 1,
-    /// The memory does not begin at a multiple of 16 bytes.
+    /// The address of the memory is not a multiple of 16.
     Misaligned = 2,
-    /// The memory is smaller than the function for its size says.
+    /// The memory is smaller than `equalinfo_memory` requires.
     MemoryTooSmall = 3,
     /// The text does not fit the output.
     OutputTooSmall = 4,
     /// The model or lexicon has not been loaded.
     NotLoaded = 5,
-    /// A context of 0 positions, or of more than the model has.
+    /// The context is 0, or longer than the model allows.
     BadContext = 6,
-    /// A width that no window has: not a multiple of 8 in 16 to 128.
+    /// The width of windows is not a multiple of 8 from 16 to 128.
     BadWindowBits = 7,
-    /// The image is not one of a model or lexicon, or of another version.
+    /// The image is not that of a model or lexicon, or has a different format version.
     NotAnImage = 16,
     /// The image is cut short.
     ImageTruncated = 17,
@@ -34,15 +38,15 @@ pub enum EqualinfoStatus {
     ImageDamaged = 18,
     /// The image is intact but outside the numeric contract.
     ImageInvalid = 19,
-    /// The bytes are not those of a stream, or of another version.
+    /// The input is not a stream, or has a different format version.
     NotAStream = 32,
-    /// The stream's header has no meaning.
+    /// The header of the stream is intact but has a value that the format does not allow.
     HeaderInvalid = 33,
-    /// The stream was written with another model or lexicon.
+    /// The stream was written with a different model or lexicon.
     WrongModel = 34,
-    /// The stream was written with another context.
+    /// The stream was written with a different context.
     WrongContext = 35,
-    /// The stream is of a method that cannot be decoded so.
+    /// The decoder does not support the method of the stream, or does not have its tables.
     WrongMethod = 36,
     /// The input ends before the stream or message does.
     Truncated = 37,
@@ -55,11 +59,11 @@ impl EqualinfoStatus {
     const NAMES: [(Self, &'static CStr); 19] = [
         (Self::Ok, c"ok"),
         (Self::NullPointer, c"null pointer"),
-        (Self::Misaligned, c"memory is not aligned to 16 bytes"),
+        (Self::Misaligned, c"memory is not aligned to 16 bytes, or an image to 4"),
         (Self::MemoryTooSmall, c"memory is too small"),
         (Self::OutputTooSmall, c"output is too small"),
         (Self::NotLoaded, c"not loaded"),
-        (Self::BadContext, c"context is not one of the model's"),
+        (Self::BadContext, c"context is 0 or longer than the model allows"),
         (Self::BadWindowBits, c"window width is not a multiple of 8 from 16 to 128"),
         (Self::NotAnImage, c"not an image of this kind and version"),
         (Self::ImageTruncated, c"image is cut short"),
@@ -67,9 +71,9 @@ impl EqualinfoStatus {
         (Self::ImageInvalid, c"image is outside the numeric contract"),
         (Self::NotAStream, c"not a stream of this version"),
         (Self::HeaderInvalid, c"header is invalid"),
-        (Self::WrongModel, c"written with another model"),
-        (Self::WrongContext, c"written with another context"),
-        (Self::WrongMethod, c"written with another method"),
+        (Self::WrongModel, c"written with a different model"),
+        (Self::WrongContext, c"written with a different context"),
+        (Self::WrongMethod, c"method or class of tables is not supported"),
         (Self::Truncated, c"input is cut short"),
         (Self::Damaged, c"input is damaged"),
     ];
@@ -80,7 +84,7 @@ impl EqualinfoStatus {
     }
 }
 
-/// The name of a status, for people. It is never null, whatever the number.
+/// The name of a status for people. Never null, whatever the number.
 #[unsafe(no_mangle)]
 pub extern "C" fn equalinfo_status_name(status: i32) -> *const c_char {
     EqualinfoStatus::name(status).as_ptr()
@@ -91,7 +95,11 @@ impl From<ModelError> for EqualinfoStatus {
         match error {
             ModelError::Magic { .. } | ModelError::Version { .. } => Self::NotAnImage,
             ModelError::Truncated { .. } => Self::ImageTruncated,
-            ModelError::Length { .. } | ModelError::Checksum { .. } | ModelError::Identity { .. } => Self::ImageDamaged,
+            ModelError::Length { .. }
+            | ModelError::HeaderChecksum { .. }
+            | ModelError::Checksum { .. }
+            | ModelError::Identity { .. } => Self::ImageDamaged,
+            ModelError::Alignment { .. } => Self::Misaligned,
             ModelError::Context { .. } => Self::BadContext,
             ModelError::ByteBuffer { .. } | ModelError::WordBuffer { .. } => Self::MemoryTooSmall,
             _ => Self::ImageInvalid,
@@ -113,8 +121,8 @@ impl From<LexiconError> for EqualinfoStatus {
 impl From<DecodeError> for EqualinfoStatus {
     fn from(error: DecodeError) -> Self {
         match error {
-            DecodeError::NotAStream { .. } | DecodeError::UnsupportedVersion { .. } => Self::NotAStream,
-            DecodeError::InvalidHeader { .. } => Self::HeaderInvalid,
+            DecodeError::Magic { .. } | DecodeError::Version { .. } => Self::NotAStream,
+            DecodeError::Header { .. } => Self::HeaderInvalid,
             DecodeError::WrongModel { .. } => Self::WrongModel,
             DecodeError::WrongContext { .. } => Self::WrongContext,
             DecodeError::WrongMethod { .. } => Self::WrongMethod,
@@ -129,7 +137,9 @@ impl From<PayloadError> for EqualinfoStatus {
     fn from(error: PayloadError) -> Self {
         match error {
             PayloadError::OutputTooSmall { .. } => Self::OutputTooSmall,
-            PayloadError::Truncated | PayloadError::PartialWindow { .. } => Self::Truncated,
+            PayloadError::PartialWindow { .. } => Self::Truncated,
+            PayloadError::Tables { cause: MixError::Class { .. } } => Self::WrongMethod,
+            PayloadError::Tables { cause: MixError::Memory { .. } } => Self::MemoryTooSmall,
             _ => Self::Damaged,
         }
     }

@@ -1,4 +1,4 @@
-//! The memory that the header states as a constant is what the library asks for.
+//! The header's constant for the size of memory agrees with the library.
 
 use std::fmt::Write;
 use std::mem::MaybeUninit;
@@ -9,11 +9,11 @@ use std::{env, fs};
 use equalinfo::{EqualinfoStatus, equalinfo_memory, equalinfo_model_load};
 use equalinfo_codec::m1::Model;
 
-/// Fails with what was expected and found as C's exit status and output.
+/// A program that prints each constant that differs, and then fails.
 const PROGRAM: &str = "#include <stdio.h>\n#include \"equalinfo.h\"\nint main(void) {\n    int wrong = 0;\n";
 
 #[test]
-fn the_constant_is_what_the_library_asks_for() {
+fn the_constant_agrees_with_the_library() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut program = PROGRAM.to_owned();
     for name in ["nano", "micro", "3m"] {

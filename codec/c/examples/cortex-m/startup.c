@@ -37,7 +37,7 @@ static _Noreturn void reset(void)
         *to++ = 0;
     }
     static const char console[] = ":tt";
-    const uintptr_t parameters[] = {(uintptr_t)console, 4, sizeof console - 1}; /* for writing: standard output */
+    const uintptr_t parameters[] = {(uintptr_t)console, 4, sizeof console - 1}; /* mode 4, write: standard output */
     output = semihosting(0x01, parameters);                                      /* SYS_OPEN */
 
     const char *error = decode();
