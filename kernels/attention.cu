@@ -1,28 +1,30 @@
-// Causal attention over sliding or restarting contexts, forward: o = softmax(q k^T / 8 + bias[bucket(distance)]) v for each head, in
-// flash style (Dao 2022, 2023: online softmax, no scores in memory).
+// Forward pass of causal attention over sliding or restarting contexts, per head: o = softmax(q k^T / 8 +
+// bias[bucket(distance)]) v, in flash style (Dao 2022, 2023: online softmax, no scores in memory).
 //
-// A block takes 64 queries of one head, four warps with 16 rows each, and walks over the blocks of 64 keys that they see, from the
-// diagonal backwards. So every row meets its own position in the first block: its maximum is finite from then on, and rows that a later
-// block hides entirely need no special case. Scores stay in registers, and since accumulators lie as left operands do, so do
-// the probabilities on their way into p v.
+// A block takes 64 queries of one head in four warps of 16 rows and walks over the blocks of 64 keys that they see,
+// from the diagonal backwards. Every row thus meets its own position in the first block: its maximum is finite from
+// then on, and rows that a later block hides entirely need no special case. Scores stay in registers. Accumulators have
+// the layout of left operands, so the probabilities also stay in registers on their way into p v.
 //
-// Memory traffic: q, o and lse once; k and v once for each block of queries that sees them, mostly from the L2: 16 KiB for 64 x 64 x 64 x 4
-// operations, 64 operations a byte. Blocks of 64 rather than 128 because contexts are short: at 256 sliding positions 64 queries touch
-// 319 keys for the 256 that each sees, 128 would touch 383; restarting contexts of some dozen positions gain more.
-// Shared memory, 33 KiB: two slots for k and v, so that a block's tiles arrive while the one before is computed; q passes through
-// the second slot into registers. Three blocks a multiprocessor, which the
-// registers limit (about 150 a thread; at 128 for four blocks the compiler spills).
+// Memory traffic: q, o and lse once; k and v once per block of queries that sees them, mostly from the L2: 16 KiB for
+// 64 x 64 x 64 x 4 operations, or 64 operations per byte. Blocks hold 64 rather than 128 queries because contexts are
+// short: at 256 sliding positions 64 queries touch 319 keys for the 256 that each sees, 128 would touch 383; restarting
+// contexts of a few dozen positions gain more.
 //
-// Padding rows behind the last token see key rows of zeros and are not stored.
+// Shared memory, 33 KiB: two slots for k and v, so that one block's tiles arrive while the previous one is computed; q
+// passes through the second slot into registers. Registers limit occupancy to three blocks per multiprocessor (about
+// 150 per thread; at 128, for four blocks, the compiler spills).
+//
+// Padding rows after the last token see key rows of zeros and are not stored.
 //
 // launch: grid (ceil(tokens / 64), heads), 128 threads.
 #include "attention_tile.cuh"
 #include "store_rows.cuh"
 
-// One block of keys: updates maxima, sums and outputs of the warp's rows.
+// Processes one block of keys: updates the maxima, sums and outputs of the warp's rows.
 struct OnlineSoftmax {
     float maximum[2];
-    // Of this lane's columns alone; lanes are added up at the end.
+    // Covers this lane's columns only; the lanes are added up at the end.
     float sum[2];
     WarpBlock out;
 
@@ -64,12 +66,13 @@ extern "C" __global__ void __launch_bounds__(ATTENTION_THREADS, 3)
     copy_async_commit();
     fill_bias_table(table, bias + head * BUCKETS);
 
-    // The queries of this warp and of this lane. Rows behind the last token get the start of the last: it hides no more than theirs would.
+    // The queries of this warp and of this lane. Rows after the last token get the start of the last token, which hides
+    // no more than theirs would.
     const int warp_first = first + warp_index() * WARP_ROWS, warp_last = warp_first + WARP_ROWS - 1;
     const int rows[2] = {warp_first + lane_index() / 4, warp_first + lane_index() / 4 + 8};
     const int row_starts[2] = {starts[min(rows[0], tokens - 1)], starts[min(rows[1], tokens - 1)]};
     const int first_start = starts[min(warp_first, tokens - 1)], last_start = starts[min(warp_last, tokens - 1)];
-    // Clamped, so that no `starts` whatever leads outside.
+    // Clamped, so that no value in `starts` leads out of bounds.
     const int lowest_block = min(max(starts[first], 0) / ATTENTION_BLOCK, block);
 
     copy_async_wait<0>();
@@ -85,7 +88,7 @@ extern "C" __global__ void __launch_bounds__(ATTENTION_THREADS, 3)
     for (int key_block = block; key_block >= lowest_block; key_block--) {
         const int slot = (block - key_block) % 2, first_key = key_block * ATTENTION_BLOCK;
         copy_async_wait<0>();
-        // This block's tiles are there, and everybody is done with the other slot (at first: with the queries in it).
+        // This block's tiles have arrived, and no thread still reads the other slot (at first: the queries in it).
         __syncthreads();
         if (key_block > lowest_block) {
             copy_tile(tiles[1 - slot][0], k, stride, first_key - ATTENTION_BLOCK, tokens);

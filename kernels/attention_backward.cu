@@ -1,42 +1,45 @@
-// Gradients of causal attention (attention.cu), deterministic: no sum is shared by blocks that run at the same time.
+// Gradients of causal attention (attention.cu), deterministic: blocks that run at the same time never share a sum.
 //
 //   p = exp(s - lse), dp = do v^T, delta_t = do_t . o_t, ds = p (dp - delta)
 //   dq = ds k / 8, dk = ds^T q / 8, dv = p^T do, dbias[bucket(distance)] += ds
 //
 //   attention_backward_query   a block has 64 queries and walks over their keys: delta, dq and its share of dbias
 //   attention_backward_key     a block has 64 keys and walks over the queries that see them: dk and dv
-//   attention_backward_bias    adds the shares of dbias in the order of the blocks
+//   attention_backward_bias    adds the shares of dbias in block order
 //
-// Scores and dp are computed in both passes: seven products in place of the five that a single pass needs. The single pass adds dq
-// (or dk and dv) of several blocks into the same memory, with atomics in any order or through a workspace of f32 for each block of
-// keys; the contexts here are short, so that attention is a twentieth of the operations of a layer and the two more products are cheap, while
-// nothing but the gradients themselves and delta is written. In the pass over keys everything is transposed (rows are keys), so
-// that p and ds are left operands as they come out of the accumulators, in both passes without a detour through shared memory.
+// Both passes compute scores and dp: seven products instead of the five of a single pass. But a single pass adds dq (or
+// dk and dv) of several blocks into the same memory, either with atomics in any order or through an f32 workspace per
+// block of keys. Contexts here are short: attention is a twentieth of a layer's operations, the two extra products are
+// cheap, and nothing is written but the gradients themselves and delta. The pass over keys transposes everything (rows
+// are keys), so that in both passes p and ds leave the accumulators as left operands, without a detour through shared
+// memory.
 //
-// dbias needs sums over diagonals of ds. Near the diagonal (three blocks of keys at most) a warp lays its block of ds into a small
-// array of its own, rows g and g + 8 added first because they share their diagonals, and each lane adds up whole diagonals from
-// there; farther away all distances are in the last bucket and one sum a lane is enough.
+// dbias needs sums over the diagonals of ds. Near the diagonal (at most three blocks of keys) a warp writes its block
+// of ds to a small array of its own, having added rows g and g + 8, which share their diagonals; each lane then adds up
+// whole diagonals. Farther away all distances are in the last bucket, and one sum per lane is enough.
 //
-// Memory traffic, a block of 64 x 64 and head: 16 KiB from the L2 for 64 x 64 x 64 x 6 (queries) or x 8 operations (keys).
+// Memory traffic per 64 x 64 block and head: 16 KiB from the L2 for 64 x 64 x 64 x 6 (queries) or x 8 (keys)
+// operations.
 //
-// launch: _query and _key grid (ceil(tokens / 64), heads), 128 threads; _bias a block of 1024 threads a head.
-// `delta` is tokens x heads, `partials` blocks x heads x 32, both f32 and written by _query, which runs first. `out` is what the
-// forward kernel wrote, not rounded further.
+// launch: _query and _key grid (ceil(tokens / 64), heads), 128 threads; _bias one block of 1024 threads per head.
+// `delta` is tokens x heads, `partials` blocks x heads x 32; both are f32 and written by _query, which runs first.
+// `out` is the forward kernel's output, not rounded further.
 #include "attention_tile.cuh"
 #include "store_rows.cuh"
 
-// A warp's ds by diagonal: 8 rows of 72, so that rows start 8 banks apart; column c stands for key c - 8 relative to the upper
-// row of a pair of rows 8 apart.
+// A warp's ds by diagonal: 8 rows of 72, so that rows start 8 banks apart; column c stands for key c - 8 relative to
+// the upper row of a pair of rows 8 apart.
 constexpr int DIAGONAL_STRIDE = HEAD + 8;
 constexpr int DIAGONALS = DIAGONAL_STRIDE + 7;
 
 struct BiasGradient {
-    // Sums by distance, a lane at a time.
+    // Sums by distance; each distance belongs to one lane.
     float near[BIAS_TABLE];
     float rows[8][DIAGONAL_STRIDE];
 };
 
-// Adds ds of a warp, whose first query lies `ahead` positions after the first key, to the sums. `far` is this lane's.
+// Adds a warp's ds, whose first query lies `ahead` positions after the first key, to the sums. `far` is this lane's
+// sum.
 DEVICE void add_bias_gradient(BiasGradient &sums, float &far, const WarpBlock &ds, Sight seen, int ahead) {
     if (seen == Sight::far) {
 #pragma unroll
@@ -64,11 +67,12 @@ DEVICE void add_bias_gradient(BiasGradient &sums, float &far, const WarpBlock &d
         if (distance >= FAR_DISTANCE) far += sum;
         else if (distance >= 0) sums.near[distance] += sum;
     }
-    // Before the array is written again, and before another lane adds to the same distance.
+    // Before the array is overwritten, and before another lane adds to the same distance.
     __syncwarp();
 }
 
-// Sums the warps' shares and writes the block's gradient by bucket. `total` holds a value a distance, `far_sums` one a warp.
+// Sums the warps' shares and writes the block's gradient by bucket. `total` holds one value per distance, `far_sums`
+// one per warp.
 DEVICE void write_bias_gradient(const BiasGradient (&sums)[ATTENTION_WARPS], float far, float (&far_sums)[ATTENTION_WARPS],
                                 float (&total)[BIAS_TABLE], float *out) {
     far = warp_sum(far);
@@ -90,7 +94,7 @@ extern "C" __global__ void __launch_bounds__(ATTENTION_THREADS, 2)
     attention_backward_query(const bf16 *qkv, const float *bias, const int *starts, const bf16 *out, const float *lse,
                              const bf16 *dout, bf16 *dqkv, float *delta, float *partials, int tokens, int heads) {
     alignas(128) __shared__ unsigned char tiles[2][2][ATTENTION_TILE_BYTES];
-    // First the tile of `out`, then the sums of dbias.
+    // Holds the tile of `out`, then the sums of dbias.
     alignas(128) __shared__ unsigned char shared_sums[ATTENTION_WARPS * sizeof(BiasGradient)];
     __shared__ float table[BIAS_TABLE];
     __shared__ float far_sums[ATTENTION_WARPS];
@@ -119,7 +123,7 @@ extern "C" __global__ void __launch_bounds__(ATTENTION_THREADS, 2)
         row_lse[half] = lse[static_cast<i64>(row) * heads + head] * LOG2_E;
     }
     const int first_start = starts[min(warp_first, tokens - 1)], last_start = starts[min(warp_last, tokens - 1)];
-    // Clamped, so that no `starts` whatever leads outside.
+    // Clamped, so that no value in `starts` leads out of bounds.
     const int lowest_block = min(max(starts[first], 0) / ATTENTION_BLOCK, block);
 
     copy_async_wait<0>();
@@ -184,12 +188,12 @@ extern "C" __global__ void __launch_bounds__(ATTENTION_THREADS, 2)
             words[i] = to_bf16x2(dq[i][2 * half] * SCORE_SCALE, dq[i][2 * half + 1] * SCORE_SCALE);
         store_row_bf16(words, dqkv + static_cast<i64>(rows[half]) * stride + head * HEAD, 0, HEAD, rows[half] < tokens);
     }
-    // The table of biases has been read for the last time once everybody is past the barrier within.
+    // No thread reads the table of biases after the barrier inside this call.
     write_bias_gradient(sums, far, far_sums, table, partials + (static_cast<i64>(block) * heads + head) * BUCKETS);
 }
 REGISTER_KERNEL(attention_backward_query);
 
-// What a block of queries brings besides its tiles.
+// The data of a block of queries besides its tiles.
 struct QueryRows {
     float lse[ATTENTION_BLOCK];
     float delta[ATTENTION_BLOCK];
@@ -260,7 +264,7 @@ extern "C" __global__ void __launch_bounds__(ATTENTION_THREADS, 2)
         Sight seen = sight(first_query, last_query, columns.starts[0], columns.starts[last_query - first_query], warp_first,
                            warp_last);
         if (seen == Sight::none) continue;
-        // Columns behind the last token are hidden by their own condition.
+        // Columns after the last token are hidden by their own condition.
         if (next > tokens) seen = Sight::edge;
         WarpBlock p, ds;
         multiply_by_rows(p, keys, tiles[slot][0]);
@@ -297,7 +301,8 @@ extern "C" __global__ void __launch_bounds__(ATTENTION_THREADS, 2)
 }
 REGISTER_KERNEL(attention_backward_key);
 
-// dbias[head][bucket] += the blocks' shares, each of 32 slices of the blocks in order and then the slices in order.
+// dbias[head][bucket] += the blocks' shares: first within each of 32 slices of the blocks, in order, then over the
+// slices, in order.
 extern "C" __global__ void __launch_bounds__(1024) attention_backward_bias(const float *partials, float *dbias, int blocks, int heads) {
     __shared__ float slices[WARP][BUCKETS];
     const int head = static_cast<int>(blockIdx.x), bucket = lane_index(), slice = warp_index();

@@ -1,16 +1,17 @@
-// What the attention kernels share: tiles of 64 positions of one head, fragments from them, scores with the position bias and
-// the mask.
+// Shared by the attention kernels: tiles of 64 positions of one head, fragments from them, and scores with position
+// bias and mask.
 //
-// Position t sees keys starts[t] ..= t. `starts` never decreases and begins contexts anew or slides, so the keys of 64 queries are
-// one range, and so are the queries that see 64 keys: both loops run over whole blocks of 64 and only the blocks at their ends need a mask.
+// Position t sees keys starts[t] ..= t. `starts` never decreases; it either restarts contexts or slides. So the keys
+// seen by 64 queries form one range, and so do the queries that see 64 keys: both loops run over whole blocks of 64,
+// and only the blocks at their ends need a mask.
 //
-// Scores are kept in units of log2: s = (q.k / 8 + bias[bucket(t - key)]) * log2 e, so that a probability is one ex2. The
-// buckets of T5 are exact up to 15 and logarithmic up to 112; from 113 on all distances share the last one. A table in shared memory
-// holds the bias by distance: neighbouring lanes read neighbouring distances, without bank conflicts. Blocks that lie 113 or more back
-// take the last bucket's bias as a constant.
+// Scores are in units of log2: s = (q.k / 8 + bias[bucket(t - key)]) * log2 e, so that a probability is one ex2. The
+// buckets of T5 are exact up to 15 and logarithmic up to 112; from 113 on all distances share the last one. A table in
+// shared memory holds the bias by distance: neighbouring lanes read neighbouring distances, without bank conflicts.
+// Blocks at least 113 positions back use the last bucket's bias as a constant.
 //
-// A tile is 64 rows of 128 bytes; piece c (16 bytes) of row r lies at c ^ (r % 8), so that the eight rows which `ldmatrix` reads
-// at once, plain or transposed, lie in different banks.
+// A tile is 64 rows of 128 bytes; piece c (16 bytes) of row r lies at c ^ (r % 8), so that the eight rows which
+// `ldmatrix` reads at once, plain or transposed, lie in different banks.
 #pragma once
 
 #include "device.cuh"
@@ -29,7 +30,7 @@ constexpr float LOG2_E = 1.4426950408889634f;
 constexpr float LN_2 = 0.6931471805599453f;
 // 1 / sqrt(HEAD).
 constexpr float SCORE_SCALE = 0.125f;
-// The score of a pair that isn't visible: its probability is 0, and differences of such scores are no NaN.
+// The score of an invisible pair: its probability is 0, and differences of such scores are not NaN.
 constexpr float HIDDEN = -1e30f;
 
 // The T5 bucket of a distance: bucket 16 + k begins at the least n with n^16 >= 16^16 * 8^k.
@@ -48,8 +49,8 @@ DEVICE void fill_bias_table(float (&table)[BIAS_TABLE], const float *bias) {
         table[distance] = bias[bucket_of(distance)] * LOG2_E;
 }
 
-// Begins to copy rows `first` .. + 63 of one head; `source` points to its first value in row 0, rows are `stride` values
-// apart, zeros stand behind the last token.
+// Starts copying rows `first` .. + 63 of one head. `source` points to its first value in row 0 and rows are `stride`
+// values apart; rows after the last token are zero.
 DEVICE void copy_tile(unsigned char *tile, const bf16 *source, int stride, int first, int tokens) {
     const int thread = static_cast<int>(threadIdx.x), piece = thread % 8;
     constexpr int rows_at_once = ATTENTION_THREADS / 8;
@@ -68,7 +69,8 @@ DEVICE void load_left(u32 (&fragment)[4], const unsigned char *tile, int row, in
     load_matrix_4(fragment, tile + 128 * own + 16 * (piece ^ (own % 8)));
 }
 
-// The right operand of a product over the head's values, such as q.k: columns of the result are the tile's rows, 16 from `row`.
+// The right operand of a product over the head's values, such as q.k: the result's columns are the tile's rows, 16 from
+// `row`.
 DEVICE void load_right_by_rows(u32 (&fragments)[2][2], const unsigned char *tile, int row, int step) {
     const int lane = lane_index(), own = row + lane % 8 + lane / 16 * 8, piece = 2 * step + lane / 8 % 2;
     u32 loaded[4];
@@ -77,7 +79,8 @@ DEVICE void load_right_by_rows(u32 (&fragments)[2][2], const unsigned char *tile
     fragments[1][0] = loaded[2], fragments[1][1] = loaded[3];
 }
 
-// The right operand of a product over positions, such as p v: rows 16 step ... of the tile, 16 columns of the result from `column`.
+// The right operand of a product over positions, such as p v: rows 16 step ... of the tile, 16 result columns from
+// `column`.
 DEVICE void load_right_by_columns(u32 (&fragments)[2][2], const unsigned char *tile, int step, int column) {
     const int lane = lane_index(), own = 16 * step + lane % 16, piece = column / 8 + lane / 16;
     u32 loaded[4];
@@ -86,7 +89,7 @@ DEVICE void load_right_by_columns(u32 (&fragments)[2][2], const unsigned char *t
     fragments[1][0] = loaded[2], fragments[1][1] = loaded[3];
 }
 
-// A warp's 16 rows by 64 columns, as mma.sync leaves them.
+// A warp's 16 rows by 64 columns, in the layout of mma.sync.
 typedef float WarpBlock[HEAD / 8][4];
 
 DEVICE void clear(WarpBlock &block) {
@@ -110,8 +113,8 @@ DEVICE void multiply_by_rows(WarpBlock &d, const u32 (&left)[HEAD / 16][4], cons
         }
 }
 
-// d += left * tile over positions; `left`, 16 rows by 64 positions, comes from accumulators, whose layout is that of a left operand
-// once rounded.
+// d += left * tile over positions; `left`, 16 rows by 64 positions, comes from accumulators, which once rounded have
+// the layout of a left operand.
 DEVICE void multiply_add_by_columns(WarpBlock &d, const WarpBlock &left, const unsigned char *tile) {
 #pragma unroll
     for (int step = 0; step < ATTENTION_BLOCK / 16; step++) {
@@ -128,19 +131,21 @@ DEVICE void multiply_add_by_columns(WarpBlock &d, const WarpBlock &left, const u
     }
 }
 
-// How a warp's 16 positions stand to a block of 64 on the other side. `edge`: some pairs are invisible; `near`: all are visible,
-// distances differ in bucket; `far`: all are visible and in the last bucket.
+// How a warp's 16 positions relate to a block of 64 on the other side. `edge`: some pairs are invisible; `near`: all
+// are visible and their distances differ in bucket; `far`: all are visible and in the last bucket.
 enum class Sight { none, edge, near, far };
 
-// Of queries `first_query` .. `last_query`, whose context starts run from `first_start` to `last_start`, and keys in between.
+// For queries `first_query` .. `last_query`, whose context starts run from `first_start` to `last_start`, and the keys
+// from `first_key` to `last_key`.
 DEVICE Sight sight(int first_query, int last_query, int first_start, int last_start, int first_key, int last_key) {
     if (first_key > last_query || last_key < first_start) return Sight::none;
     if (last_key > first_query || first_key < last_start) return Sight::edge;
     return first_query - last_key >= FAR_DISTANCE ? Sight::far : Sight::near;
 }
 
-// Products q.k to scores in units of log2. Rows are queries (or keys if not ROWS_ARE_QUERIES) at positions `rows[0]` and `rows[1]`,
-// columns the others from `first_column`. `start_of(row half, column)` tells where the query of a pair begins to see.
+// Turns products q.k into scores in units of log2. Rows are queries (or keys if not ROWS_ARE_QUERIES) at positions
+// `rows[0]` and `rows[1]`, columns the others from `first_column`. `start_of(row half, column)` gives the first
+// position that the pair's query sees.
 template <bool ROWS_ARE_QUERIES, class StartOf>
 DEVICE void to_scores(WarpBlock &s, Sight sight, const int (&rows)[2], int first_column, const float (&table)[BIAS_TABLE],
                       const StartOf &start_of) {

@@ -1,12 +1,12 @@
-// bfloat16: the upper half of an f32. Rounding is to nearest, ties to even; every NaN becomes 0x7fff, as the GPU's own
-// conversion has it, so both compilers give the same bits.
+// bfloat16: the upper half of an f32. Rounds to nearest, ties to even; every NaN becomes 0x7fff, as in the GPU's own
+// conversion, so that both compilers give the same bits.
 #pragma once
 
 struct bf16 {
     u16 bits;
 };
 
-// Two values as tensor-core registers hold them: the first in the low half.
+// Two values as tensor-core registers hold them, the first in the low half.
 typedef u32 bf16x2;
 
 DEVICE float to_float(bf16 value) { return __uint_as_float(static_cast<u32>(value.bits) << 16); }

@@ -1,11 +1,11 @@
-//! Lists the kernel files for the crate to carry. With the feature `shim`, also compiles them and the CPU's stand-in for CUDA with
-//! the C++ compiler.
+//! Lists the kernel files for the crate to embed. With the feature `shim`, also compiles them, and the CPU's stand-in
+//! for CUDA, with the C++ compiler.
 
 use std::path::PathBuf;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    // A folder among these has cargo look at the files in it, new ones too.
+    // A folder among these makes cargo watch the files in it, including new ones.
     println!("cargo::rerun-if-changed=.");
     let folder = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
     let out = std::env::var("OUT_DIR").expect("cargo sets OUT_DIR");
@@ -22,7 +22,7 @@ fn main() {
     build_for_cpu();
 }
 
-/// Files of `folder` with one of the extensions, in the order of their names.
+/// The files in `folder` with one of the extensions, sorted by name.
 fn files(folder: &str, extensions: &[&str]) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{folder}: {error}"));
     let mut files: Vec<PathBuf> = entries
@@ -38,20 +38,20 @@ fn build_for_cpu() {
     cc::Build::new()
         .cpp(true)
         .std("c++20")
-        // Sums stay as written, so that results agree with plain code bit by bit where the order of sums does.
+        // Keeps sums as written, so that results agree bit by bit with plain code that adds in the same order.
         .flag("-ffp-contract=off")
         .flag("-Wno-unknown-pragmas")
         .flag("-pthread")
-        // Kernels are too slow to test unoptimised.
+        // Unoptimised kernels are too slow to test.
         .opt_level(2)
         .debug(false)
-        // Compilers know .cu as another language or not at all.
+        // Compilers take .cu for another language or don't know it.
         .flag("-xc++")
         .include(".")
         .files(files(".", &["cu"]))
         .files(files("cpu", &["cpp"]))
         .files(files("tests/faults", &["cu"]))
-        // Kernels register themselves before `main`; nothing names them, so the linker would leave them out.
+        // Kernels register themselves before `main` and nothing refers to them, so the linker would drop them.
         .link_lib_modifier("+whole-archive")
         .compile("equalinfo_kernels_on_cpu");
 }

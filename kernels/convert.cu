@@ -1,9 +1,9 @@
-// Between f32 and bf16: parameters and activations as they enter and leave the device.
+// Converts between f32 and bf16: parameters and activations entering and leaving the device.
 //
-// y[i] = round(x[i]). Six bytes move per value and nothing is computed, so memory bandwidth is the limit; a thread moves one
-// value, neighbouring threads neighbouring ones, which already fills whole sectors.
+// y[i] = round(x[i]). Six bytes move per value and nothing is computed, so memory bandwidth is the limit; each thread
+// moves one value and neighbouring threads move neighbouring values, which already fills whole sectors.
 //
-// launch: blocks of 256 threads, ceil(length / 256) of them, at most 2^31 - 1.
+// launch: ceil(length / 256) blocks of 256 threads, at most 2^31 - 1 blocks.
 #include "device.cuh"
 
 extern "C" __global__ void __launch_bounds__(256) convert_to_bf16(const float *x, bf16 *y, int length) {

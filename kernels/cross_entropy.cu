@@ -1,19 +1,22 @@
-// Cross-entropy of softmax(x W^T) against one target a position, fused with the product: logits exist in registers alone.
+// Cross-entropy of softmax(x W^T) against one target per position, fused with the product: logits exist only in
+// registers.
 //
-// For a position with logits l, target t, the floor p0 that each output's probability has in any case, and z-loss z:
-//   lse = log sum_o exp(l_o),  share = (1 - outputs p0) exp(l_t - lse),  nats = -log(share + p0)          (p0 = 0: lse - l_t)
+// For a position with logits l, target t, the floor p0 under each output's probability, and z-loss z:
+//   lse = log sum_o exp(l_o),  share = (1 - outputs p0) exp(l_t - lse),  nats = -log(share + p0)  (p0 = 0: lse - l_t)
 //   dl_o = scale (weight + 2 z lse) exp(l_o - lse) - scale weight [o = t],  weight = share / (share + p0)
 //
-// The host walks over chunks of positions, for each of them:
-//   cross_entropy_statistics  the product; a warp's 64 columns of a row end as {largest, sum of exp(l - largest)}, 8 bytes for 64 logits
-//   cross_entropy_combine     adds these up in order: lse, nats, and the coefficients of dl, 16 bytes a position
-//   cross_entropy_gradient    the product again; dl leaves in bf16
-// then dx = dl W and dW += dl^T x are the products of gemm.cu. So 2 of 8 operations are spent a second time, which at width 1024
-// takes as long as storing and reading f32 logits would, and needs a third of the memory; chunks keep dl, which is read twice, at
-// 512 MiB for 65,536 outputs. cross_entropy_add_losses adds the nats of all positions to the caller's sums, on the device.
-// Both products have a version on wgmma (cross_entropy_hopper.cu).
+// The host walks over chunks of positions and runs for each:
+//   cross_entropy_statistics  the product; each warp reduces 64 columns of a row to {largest, sum of exp(l - largest)}
+//                             in 8 bytes
+//   cross_entropy_combine     combines these in order: lse, nats, and the coefficients of dl, 16 bytes per position
+//   cross_entropy_gradient    the product again; writes dl in bf16
+// then dx = dl W and dW += dl^T x are the products of gemm.cu. Thus 2 of 8 operations are repeated, which at width 1024
+// takes as long as storing and reading f32 logits would, and needs a third of the memory; chunks limit dl, which is
+// read twice, to 512 MiB at 65,536 outputs. cross_entropy_add_losses adds the nats of all positions to the caller's
+// sums, on the device. Both products also have a wgmma version (cross_entropy_hopper.cu).
 //
-// launch: statistics and gradient as gemm.cu's products. combine: a block of 256 threads has 32 positions, each warp every eighth part of the outputs.
+// launch: statistics and gradient as gemm.cu's products. combine: a block of 256 threads per 32 positions; each warp
+//         takes every eighth part of the outputs.
 //         add_losses: one block of 256. `inputs` and `outputs` are multiples of 8.
 #include "cross_entropy_epilogue.cuh"
 #include "gemm_tile.cuh"
@@ -26,7 +29,7 @@ DEVICE Exponentials join(Exponentials a, Exponentials b) {
     return {largest, a.sum * fast_exp2(LOG2_E * (a.largest - largest)) + b.sum * fast_exp2(LOG2_E * (b.largest - largest))};
 }
 
-// A tile of the logits and what becomes of it.
+// A tile of the logits and its epilogue.
 template <class Epilogue>
 DEVICE void logits(const bf16 *x, const bf16 *w, int tokens, int inputs, int outputs, const Epilogue &epilogue) {
     DYNAMIC_SHARED(unsigned char, shared);
@@ -55,7 +58,8 @@ extern "C" __global__ void __launch_bounds__(TILE_THREADS, 2)
 }
 REGISTER_KERNEL(cross_entropy_gradient);
 
-// `nats` may be null, and so may `behind`, by how much the target's logit is below the largest; losses[block] = {nats, positions counted} of the block.
+// `nats` may be null, and so may `behind`, the target's distance below the largest logit; losses[block] = {nats,
+// positions counted} of the block.
 extern "C" __global__ void __launch_bounds__(256)
     cross_entropy_combine(const Exponentials *parts, const float *wanted, const u32 *targets, Coefficients *coefficients, float *nats,
                           float *behind, double *losses, int tokens, int outputs, float z_loss, float floor, float scale) {

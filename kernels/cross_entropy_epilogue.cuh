@@ -1,4 +1,4 @@
-// What becomes of logits in the registers that they are computed in, for both kinds of products (see cross_entropy.cu).
+// Consumes logits in the registers that they are computed in, for both kinds of products (see cross_entropy.cu).
 #pragma once
 
 #include "gemm_epilogue.cuh"
@@ -6,10 +6,10 @@
 constexpr u32 IGNORED = 0xffffffffu;
 constexpr float LOG2_E = 1.44269504088896341f;
 constexpr float LN_2 = 0.693147180559945309f;
-// Columns whose logits end as one maximum and one sum.
+// Columns whose logits are reduced to one maximum and one sum.
 constexpr int PART = 64;
 
-// How logits become gradients, for one position: dl = factor 2^(log2(e) l - log2_sum) - weight [o = t].
+// Coefficients that turn one position's logits into gradients: dl = factor 2^(log2(e) l - log2_sum) - weight [o = t].
 struct alignas(16) Coefficients {
     float log2_sum, factor, weight;
     float unused;
@@ -20,7 +20,7 @@ struct alignas(8) Exponentials {
     float largest, sum;
 };
 
-// Leaves parts[column / 64][row], and wanted[row] = the target's logit.
+// Writes parts[column / 64][row], and wanted[row] = the target's logit.
 struct StoreStatistics {
     const u32 *targets;
     Exponentials *parts;
@@ -41,7 +41,7 @@ struct StoreStatistics {
     }
 
 private:
-    // Blocks first .. first + 7 of one half, whose first column exists; columns come in eights.
+    // Blocks first .. first + 7 of one half, whose first column exists; columns come in groups of eight.
     template <int BLOCKS>
     __device__ __forceinline__ void part(const float (&d)[BLOCKS][4], int first, int half, int own, int column, u32 target) const {
         const int member = lane_index() % 4;
@@ -67,7 +67,7 @@ private:
     }
 };
 
-// dl in bf16, the operand of both products that follow.
+// Writes dl in bf16, the operand of the two following products.
 struct StoreLogitGradients {
     const u32 *targets;
     const Coefficients *coefficients;
@@ -82,7 +82,7 @@ struct StoreLogitGradients {
             const bool inside = own < rows;
             const Coefficients c = inside ? coefficients[own] : Coefficients{0.0f, 0.0f, 0.0f, 0.0f};
             const u32 target = inside ? targets[own] : IGNORED;
-            // Four blocks at a time need few registers besides the sums.
+            // Processing four blocks at a time needs few registers besides the sums.
 #pragma unroll
             for (int first = 0; first < BLOCKS; first += 4) {
                 bf16x2 words[4];

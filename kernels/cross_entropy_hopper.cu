@@ -1,6 +1,6 @@
 // The two products of cross_entropy.cu on wgmma, for sm_90a (gemm_hopper_tile.cuh), with the same epilogues.
 //
-// launch: as gemm_hopper_tile.cuh says. kernels/src/cross_entropy.rs.
+// launch: see gemm_hopper_tile.cuh and kernels/src/cross_entropy.rs.
 #include "cross_entropy_epilogue.cuh"
 #include "gemm_hopper_tile.cuh"
 

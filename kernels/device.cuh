@@ -1,13 +1,15 @@
-// The header of every kernel file: one spelling of types, launches, warp exchange and tensor-core instructions for the two
-// compilers that read these files. NVRTC compiles them for the GPU found, without any header of the toolkit; a C++ compiler
-// builds the very same text for the CPU (cpu/), where a block's threads are fibers, so that tests need no GPU.
+// The header of every kernel file: one spelling of types, launches, warp exchange and tensor-core instructions for both
+// compilers that read these files. NVRTC compiles them for the GPU it finds, without any toolkit header; a C++ compiler
+// builds exactly the same text for the CPU (cpu/), where a block's threads are fibers, so that tests need no GPU.
 //
 // Conventions of all kernels:
-// - row-major; `tokens` counts positions of all sequences end to end; pointers come first, then sizes (`int`), then scalars;
-// - no floating-point atomics: sums across blocks pass through a workspace and are finished in fixed order, so that the same
-//   input gives the same bits whatever the schedule;
-// - a kernel is `extern "C" __global__ void name(...)`, its name its own among all files, followed by `REGISTER_KERNEL(name);`
-// - device functions are `DEVICE`, templates included: each file is its own world.
+// - row-major; `tokens` counts positions of all sequences end to end; pointers come first, then sizes (`int`), then
+//   scalars;
+// - no floating-point atomics: sums across blocks pass through a workspace and are completed in a fixed order, so that
+//   the same input gives the same bits whatever the schedule;
+// - a kernel is `extern "C" __global__ void name(...)`, its name unique among all files, followed by
+//   `REGISTER_KERNEL(name);`
+// - device functions, templates included, are `DEVICE`: every file is self-contained.
 #pragma once
 
 #if defined(__CUDACC_RTC__) || defined(__CUDACC__)
@@ -32,7 +34,7 @@ typedef unsigned long long u64;
 constexpr int WARP = 32;
 constexpr u32 ALL_LANES = 0xffffffffu;
 
-// Dynamic shared memory of the launch as an array named `name`, aligned as TMA and swizzled tiles want it.
+// Declares the launch's dynamic shared memory as an array `name`, aligned as TMA and swizzled tiles require.
 #if ON_GPU
 #define DYNAMIC_SHARED(type, name)                                  \
     extern __shared__ __align__(1024) unsigned char dynamic_shared[]; \

@@ -1,18 +1,19 @@
-// Embedding rows to the residual stream, and the gradient back to the rows.
+// Copies embedding rows to the residual stream, and sums gradients back into the rows.
 //
-//   x[t] = scale * table[symbols[t]]            dtable[s] += scale * sum of dx[t] over all t with symbols[t] = s, t rising
+//   x[t] (+)= scale * table[symbols[t]]     dtable[s] += scale * sum of dx[t] over all t with symbols[t] = s, t rising
 //
-// Forward is a copy: 8 bytes a value. Backward is a sum whose terms lie scattered, and a handful of symbols (the space, in
-// bytes) have most of the positions. Atomics would add in any order, so the host sorts the positions by symbol when it makes
-// the batch (a counting sort, stable) and cuts each symbol's positions into pieces of at most 64. A block adds one piece, in
-// order, a thread a column or several; a symbol with one piece is done, others leave sums in a workspace, which a second
-// launch adds in order. So dx is read once, and long symbols spread over many blocks.
+// Forward is a copy: 8 bytes per value, or 12 where it adds, as n-gram tables do. Backward is a sum over scattered
+// terms, and a handful of symbols (such as the space byte) have most of the positions. Atomics would add in any order,
+// so the host sorts the positions by symbol when it makes the batch (a stable counting sort) and cuts each symbol's
+// positions into pieces of at most 64. A block adds one piece in order, with one or several columns per thread. That
+// completes a symbol of one piece; the others leave sums in a workspace, which a second launch adds in order. So dx is
+// read once, and frequent symbols spread over many blocks.
 //
 // A piece is 4 ints: symbol, first and end of its places in `order`, and its row in the workspace or -1.
 // A joined symbol is 4 ints: symbol, first and end of its rows in the workspace, 0.
 //
-// launch: embedding: blocks of 256 threads, a thread 4 values: ceil(tokens * width / 1024) blocks.
-//         embedding_backward_pieces: a block of 256 threads a piece; embedding_backward_joins: one a joined symbol.
+// launch: embedding: ceil(tokens * width / 1024) blocks of 256 threads, 4 values per thread.
+//         embedding_backward_pieces: a block of 256 threads per piece; embedding_backward_joins: one per joined symbol.
 // Widths are multiples of 4.
 #include "device.cuh"
 
@@ -21,12 +22,15 @@ DEVICE float4 scaled(float4 v, float scale) { return make_float4(scale * v.x, sc
 DEVICE float4 plus(float4 a, float4 b) { return make_float4(a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w); }
 
 extern "C" __global__ void __launch_bounds__(256)
-    embedding(const u32 *symbols, const float *table, float *x, int tokens, int width, float scale) {
+    embedding(const u32 *symbols, const float *table, float *x, int tokens, int width, float scale,
+              int accumulate) {
     const i64 i = 4 * (static_cast<i64>(blockIdx.x) * blockDim.x + threadIdx.x);
     if (i >= static_cast<i64>(tokens) * width) return;
     const i64 row = i / width;
     const i64 from = static_cast<i64>(symbols[row]) * width + (i - row * width);
-    *reinterpret_cast<float4 *>(x + i) = scaled(*reinterpret_cast<const float4 *>(table + from), scale);
+    const float4 value = scaled(*reinterpret_cast<const float4 *>(table + from), scale);
+    float4 *const to = reinterpret_cast<float4 *>(x + i);
+    *to = accumulate ? plus(*to, value) : value;
 }
 REGISTER_KERNEL(embedding);
 

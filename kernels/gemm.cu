@@ -1,26 +1,30 @@
-// Linear layers and their gradients on mma.sync: bf16 operands, f32 sums (gemm_tile.cuh says how a tile is computed).
+// Linear layers and their gradients on mma.sync: bf16 operands, f32 sums (see gemm_tile.cuh for how a tile is
+// computed).
 //
 //   linear_forward                 y[t][o]   = sum_i x[t][i] W[o][i]            bf16
 //   linear_forward_f32             the same, f32
 //   linear_forward_residual        y         = residual + x W^T                 f32; y may be the residual itself
 //   linear_forward_reglu           [g | l]   = x W^T, h = max(g, 0) * l         bf16; [g | l] is kept unless null
 //   linear_backward_input          dx[t][i]  = sum_o dy[t][o] W[o][i]           bf16
-//   linear_backward_input_reglu    dh = dy W, [dg | dl] by the kept [g | l]     bf16; dh itself is never stored
+//   linear_backward_input_reglu    dh = dy W, [dg | dl] from the kept [g | l]   bf16; dh itself is never stored
 //   linear_backward_weight         dW[o][i] += sum_t dy[t][o] x[t][i]           f32
-//   linear_backward_weight_partial the same over one part of the tokens each    f32, to a workspace
+//   linear_backward_weight_partial the same, each over one part of the tokens   f32, to a workspace
 //   add_partials                   dW       += the parts in order               f32
 //
-// Memory traffic: each block reads 128 rows and 128 columns over the whole depth, from the L2 when neighbours run at the same time
-// (`tile_position`); outputs are written once. The fused epilogues save whole passes over the activations: the residual one a read and
-// a write of the product, ReGLU a read of 2 ff values a token of the 5 ff that product and kernel would move, its gradient a write
-// and a read of ff. At width 1024 and ff 4096 that is 16 of 40 KiB a token, next to 17 MFLOP.
+// Memory traffic: each block reads 128 rows and 128 columns over the whole depth, from the L2 when neighbours run at
+// the same time (`tile_position`); outputs are written once. The fused epilogues save whole passes over the
+// activations: the residual one saves a read and a write of the product; ReGLU a read of 2 ff values per token, of the
+// 5 ff that product and kernel would move; its gradient a write and a read of ff. At width 1024 and ff 4096 that is 16
+// of 40 KiB per token, beside 17 MFLOP.
 //
-// The weight gradient sums over all tokens, while its result may have fewer tiles than the GPU has multiprocessors. So the tokens are cut
-// into parts, one a block, and `add_partials` adds them in order: the same bits at every run, without atomics.
+// The weight gradient sums over all tokens, but its result may have fewer tiles than the GPU has multiprocessors. So
+// the tokens are cut into parts, one per block, and `add_partials` adds them in order: the same bits in every run,
+// without atomics.
 //
-// launch: blocks of 128 threads with 64 KiB of dynamic shared memory; ceil(rows / 128) * ceil(columns / 128) blocks of the result, times
-// the parts for `_partial`; for reglu 64 columns of h a tile. add_partials: 256 threads, four values each. kernels/src/gemm.rs holds the rules.
-// `inputs` and `outputs` are multiples of 8, pointers aligned to 16 bytes.
+// launch: blocks of 128 threads with 64 KiB of dynamic shared memory; ceil(rows / 128) * ceil(columns / 128) blocks for
+// the result, times the parts for `_partial`; for reglu 64 columns of h per tile. add_partials: 256 threads, four
+// values each. kernels/src/gemm.rs has the rules. `inputs` and `outputs` are multiples of 8, pointers aligned to 16
+// bytes.
 #include "gemm_epilogue.cuh"
 #include "gemm_tile.cuh"
 
@@ -96,8 +100,8 @@ extern "C" __global__ void __launch_bounds__(TILE_THREADS, 2)
 }
 REGISTER_KERNEL(linear_backward_weight);
 
-// Part p covers tokens p * part_tokens .. (p + 1) * part_tokens, a multiple of 32, and writes partials[p]. Tiles of one part stand
-// together in the grid, so that blocks that run at the same time read the same tokens.
+// Part p covers tokens p * part_tokens .. (p + 1) * part_tokens, a multiple of 32, and writes partials[p]. Tiles of one
+// part are adjacent in the grid, so that blocks that run at the same time read the same tokens.
 extern "C" __global__ void __launch_bounds__(TILE_THREADS, 2)
     linear_backward_weight_partial(const bf16 *dy, const bf16 *x, float *partials, int tokens, int inputs, int outputs,
                                    int part_tokens) {
@@ -110,7 +114,7 @@ extern "C" __global__ void __launch_bounds__(TILE_THREADS, 2)
 }
 REGISTER_KERNEL(linear_backward_weight_partial);
 
-// Four values a thread; `length` is a multiple of 4.
+// Four values per thread; `length` is a multiple of 4.
 extern "C" __global__ void __launch_bounds__(256) add_partials(const float *partials, float *sum, i64 length, int parts) {
     const i64 at = 4 * (static_cast<i64>(blockIdx.x) * 256 + threadIdx.x);
     if (at >= length) return;

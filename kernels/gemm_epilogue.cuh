@@ -1,9 +1,9 @@
-// What becomes of a product's sums, for every kernel whose accumulators lie as mma.sync leaves them: a warp holds 16 rows of
-// blocks of 8 columns, `d[block][0..1]` of row lane / 4 and columns 2 (lane % 4)..+1, `d[block][2..3]` of the row 8 below.
-// wgmma's accumulators of each warp have the same layout, so both paths end here.
+// Consumes a product's sums, for every kernel whose accumulators have the layout of mma.sync: a warp holds 16 rows of
+// blocks of 8 columns, with `d[block][0..1]` in row lane / 4, columns 2 (lane % 4)..+1, and `d[block][2..3]` in the row
+// 8 below. wgmma's accumulators have the same layout within each warp, so both paths end here.
 //
-// An f32 output leaves as it lies: the four lanes of a group write 32 bytes of a row, a whole sector. A bf16 output takes the way of
-// store_rows.cuh. Columns come in multiples of 8, rows as they like.
+// f32 outputs are stored directly: the four lanes of a group write 32 bytes of a row, a whole sector. bf16 outputs go
+// through store_rows.cuh. The number of columns is a multiple of 8; the number of rows is arbitrary.
 #pragma once
 
 #include "store_rows.cuh"
@@ -26,7 +26,7 @@ struct StoreBf16 {
     }
 };
 
-// out = d, or with ADD out = added + d; `added` may be `out` itself, since each value is read and written by one thread.
+// out = d, or with ADD out = added + d; `added` may be `out` itself, since one thread reads and writes each value.
 template <bool ADD>
 struct StoreF32 {
     const float *added;
@@ -56,9 +56,9 @@ struct StoreF32 {
     }
 };
 
-// ReGLU within the product: the first half of the blocks holds gates, the second the linear factors of the same columns.
-// `gate_linear` (rows of [gate | linear], for the backward pass) is written unless null, and h = max(gate, 0) * linear, both
-// factors rounded first, as the separate kernel finds them.
+// ReGLU within the product: the first half of the blocks holds gates, the second the linear factors of the same
+// columns. Writes h = max(gate, 0) * linear and, unless null, `gate_linear` (rows of [gate | linear], for the backward
+// pass). Both factors are rounded first, so that they match the separate kernel's input.
 struct StoreReglu {
     bf16 *gate_linear;
     bf16 *h;
@@ -72,7 +72,7 @@ struct StoreReglu {
             const int own = row + 8 * half + lane_index() / 4;
             const bool inside = own < rows;
             bf16 *const both = gate_linear + static_cast<i64>(own) * 2 * columns;
-            // Four blocks at a time need few registers besides the sums.
+            // Processing four blocks at a time needs few registers besides the sums.
 #pragma unroll
             for (int first = 0; first < HALF; first += 4) {
                 bf16x2 gate[4], linear[4], product[4];
@@ -95,7 +95,8 @@ struct StoreReglu {
     }
 };
 
-// The gradient of ReGLU within the product that makes dh: dgate = dh * linear and dlinear = dh * gate where the gate is open.
+// The gradient of ReGLU within the product that computes dh: dgate = dh * linear and dlinear = dh * gate where the gate
+// is open.
 struct StoreRegluBackward {
     const bf16 *gate_linear;
     bf16 *dgate_linear;
@@ -119,7 +120,7 @@ struct StoreRegluBackward {
                         gate = *reinterpret_cast<const bf16x2 *>(gate_linear + start + at);
                         linear = *reinterpret_cast<const bf16x2 *>(gate_linear + start + columns + at);
                     }
-                    // A closed gate lets nothing through, whatever dh is.
+                    // A closed gate lets nothing through, whatever the value of dh.
                     const float low = low_float(gate) > 0.0f ? d[first + i][2 * half] : 0.0f;
                     const float high = high_float(gate) > 0.0f ? d[first + i][2 * half + 1] : 0.0f;
                     dgate[i] = to_bf16x2(low * low_float(linear), high * high_float(linear));

@@ -1,10 +1,10 @@
-// Linear layers and their gradients on wgmma, for sm_90a: the kernels of gemm.cu by other means (gemm_hopper_tile.cuh), with the
-// same epilogues.
+// Linear layers and their gradients on wgmma, for sm_90a: the kernels of gemm.cu on other instructions
+// (gemm_hopper_tile.cuh), with the same epilogues.
 //
-// The file is compiled for sm_90a alone, and for the CPU, where copies, barriers and products are carried out in the same layouts
-// (cpu/hopper.h).
+// This file is compiled for sm_90a only, and for the CPU, which performs copies, barriers and products in the same
+// layouts (cpu/hopper.h).
 //
-// launch: as gemm_hopper_tile.cuh says. kernels/src/gemm.rs.
+// launch: see gemm_hopper_tile.cuh and kernels/src/gemm.rs.
 #include "gemm_epilogue.cuh"
 #include "gemm_hopper_tile.cuh"
 
@@ -68,7 +68,7 @@ extern "C" __global__ void __launch_bounds__(hopper::THREADS, 1)
 }
 REGISTER_KERNEL(linear_backward_weight_hopper);
 
-// `part_tokens` is a multiple of 64. add_partials of gemm.cu adds the parts.
+// `part_tokens` is a multiple of 64. gemm.cu's add_partials adds the parts.
 extern "C" __global__ void __launch_bounds__(hopper::THREADS, 1)
     linear_backward_weight_partial_hopper(const __grid_constant__ TensorMap dy, const __grid_constant__ TensorMap x,
                                           float *partials, int tokens, int inputs, int outputs, int part_tokens) {

@@ -1,29 +1,36 @@
-// Matrix products on wgmma, for sm_90a: what gemm_tile.cuh is for mma.sync, with the same epilogues (gemm_epilogue.cuh).
+// Matrix products on wgmma, for sm_90a: the counterpart of gemm_tile.cuh for mma.sync, with the same epilogues
+// (gemm_epilogue.cuh).
 //
-// A block stays on its multiprocessor and works through tiles of 128 x 256 results (persistent). One thread of the first
-// warpgroup does nothing but start tensor copies (TMA) into a ring of four stages of 48 KiB; the other two warpgroups take 64 rows of
-// the tile each and do nothing but products, m64n256k16 from shared memory, and epilogues. Barriers in shared memory tell them about each
-// other: `full` counts the bytes of a stage, `empty` the eight warps that are done with it. The copies of the next tile go on during the
-// epilogue, and the two warpgroups may drift apart by up to four stages, so that one's epilogue lies over the other's products.
+// A block stays on its multiprocessor and works through tiles of 128 x 256 results (persistent). One thread of the
+// first warpgroup only starts tensor copies (TMA) into a ring of four stages of 48 KiB; the other two warpgroups take
+// 64 rows of the tile each and only compute products, m64n256k16 from shared memory, and epilogues. They synchronize
+// through barriers in shared memory: `full` counts the bytes of a stage, `empty` the eight warps that are done with it.
+// The copies of the next tile continue during the epilogue, and the two warpgroups may drift apart by up to four
+// stages, so that one's epilogue overlaps the other's products.
 //
-// Why this shape. 64 of depth take 8 instructions of 128 cycles for 48 KiB from the L2: 48 bytes a cycle, where 128 x 128 tiles would
-// need 64. Sums fill 128 registers of each thread of the two warpgroups; these take 232 registers a thread and the copying warpgroup gives up
-// all but 40 (40 * 128 + 232 * 256 <= 65,536). The stages fill shared memory, so the epilogue stores from registers (store_rows.cuh).
-// Copies bring the layout that the products read (swizzle of 128 bytes on both sides), whichever dimension runs fastest in memory:
-// - `Major::depth`: boxes of 64 of depth by 128 rows; 8 rows are 1024 bytes (`stride`), 16 further of depth 32 bytes;
-// - `Major::outer`: boxes of 64 rows by 64 of depth, 8 KiB each; 64 rows to the next box (`leading`), 8 of depth 1024 bytes (`stride`),
-//   16 further of depth 2048 bytes.
+// Why this shape. A depth of 64 takes 8 instructions of 128 cycles for 48 KiB from the L2: 48 bytes per cycle, where
+// 128 x 128 tiles would need 64. Sums fill 128 registers of each thread of the two warpgroups; these take 232 registers
+// per thread and the copying warpgroup gives up all but 40 (40 * 128 + 232 * 256 <= 65,536). The stages fill shared
+// memory, so the epilogue stores from registers (store_rows.cuh). Copies bring the layout that the products read (a
+// 128-byte swizzle on both sides), whichever dimension runs fastest in memory:
+// - `Major::depth`: boxes of 64 of depth by 128 rows; 8 rows are 1024 bytes (`stride`), the next 16 of depth 32 bytes
+//   on;
+// - `Major::outer`: boxes of 64 rows by 64 of depth, 8 KiB each; 64 rows to the next box (`leading`), 8 of depth are
+//   1024 bytes (`stride`), the next 16 of depth 2048 bytes on.
+//
 // Edges need no code: the copy engine fills in zeros outside the matrix and counts their bytes.
 //
-// Gated columns (ReGLU) are two boxes of 128 rows, one from each half of W; rows beyond the first half that the gate's box brings along
-// belong to columns that the epilogue leaves out.
+// Gated columns (ReGLU) are two boxes of 128 rows, one from each half of W; rows beyond the first half that the gate's
+// box brings along belong to columns that the epilogue skips.
 //
-// Counted in the code, not timed: a consumer's loop has 4 wgmma, 1024 cycles of the tensor cores for both warpgroups, among 100
-// instructions; nothing spills and the products aren't serialised (the compiler would say so).
-// Expected, not measured, for want of a GPU of this kind: published kernels of this shape (DeepGEMM; CUTLASS's cooperative schedule)
-// run at 600 to 700 TFLOP/s on an H100 at sizes of 4096 and more. Clusters that share a stage's copies would save a third of the L2's traffic.
+// Counted in the code, not timed: a consumer's loop has 4 wgmma, 1024 cycles of the tensor cores for both warpgroups,
+// among 100 instructions; nothing spills and the products aren't serialised (the compiler would say so). Expected, not
+// measured, for want of a GPU of this kind: published kernels of this shape (DeepGEMM; CUTLASS's cooperative schedule)
+// run at 600 to 700 TFLOP/s on an H100 at sizes of 4096 and more. Clusters that share a stage's copies would save a
+// third of the L2's traffic.
 //
-// launch: as many blocks as multiprocessors (or tiles, if fewer), 384 threads, 193 KiB of dynamic shared memory. kernels/src/gemm.rs.
+// launch: one block per multiprocessor (or per tile, if fewer), 384 threads, 193 KiB of dynamic shared memory; see
+// kernels/src/gemm.rs.
 #pragma once
 
 #include "gemm_order.cuh"
@@ -52,7 +59,7 @@ struct Stages {
     u64 *empty;
 };
 
-// What there is to compute: tiles of the result, each over `parts` parts of the depth; one part of one tile is an item.
+// The work to do: tiles of the result, each over `parts` parts of the depth; one part of one tile is an item.
 struct Work {
     int rows_of_tiles, columns_of_tiles, parts, part_depth, depth;
 
@@ -69,7 +76,7 @@ struct Work {
     }
 };
 
-// Starts the copies of one operand's part of a stage: `outer` rows from `first`, 64 of depth from `depth`.
+// Starts copying one operand's part of a stage: `outer` rows from `first`, 64 of depth from `depth`.
 template <Major MAJOR>
 DEVICE void copy_operand(unsigned char *shared, const TensorMap &map, int outer, int first, int depth, u64 *full) {
     if (MAJOR == Major::depth) {
@@ -83,7 +90,7 @@ DEVICE void copy_operand(unsigned char *shared, const TensorMap &map, int outer,
     }
 }
 
-// The descriptor of an operand from row `outer` (a multiple of 64) of a stage, 16 `step` of depth on.
+// The descriptor of an operand from row `outer` (a multiple of 64) of a stage, at a depth of 16 `step`.
 template <Major MAJOR>
 DEVICE u64 operand_descriptor(const unsigned char *shared, int outer, int step) {
     return MAJOR == Major::depth ? matrix_descriptor(shared + outer * BOX_ROW_BYTES + 32 * step, 16, SWIZZLE_BYTES)
@@ -91,7 +98,8 @@ DEVICE u64 operand_descriptor(const unsigned char *shared, int outer, int step) 
                                                      OUTER_BOX_BYTES, SWIZZLE_BYTES);
 }
 
-// One thread: fills the ring for all items of this block in order. `half_rows` is where the second half of gated columns begins.
+// Runs in one thread: fills the ring for all items of this block in order. The second half of gated columns starts at
+// `half_rows`.
 template <Major A, Major B, bool GATED>
 DEVICE void produce(const Stages &stages, const TensorMap &a, const TensorMap &b, const Work &work, int half_rows) {
     int filled = 0;
@@ -115,7 +123,8 @@ DEVICE void produce(const Stages &stages, const TensorMap &a, const TensorMap &b
     }
 }
 
-// A warpgroup: 64 rows of each item. One group of products stays in flight; the stage before it is handed back.
+// Runs in a warpgroup: computes 64 rows of each item. One group of products stays in flight; the stage before it is
+// released.
 template <Major A, Major B, bool GATED, class EpilogueOf>
 DEVICE void consume(const Stages &stages, const Work &work, const EpilogueOf &epilogue_of) {
     const int warpgroup_row = (static_cast<int>(threadIdx.x) / WARPGROUP - 1) * 64;

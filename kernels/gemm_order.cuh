@@ -1,9 +1,11 @@
-// What both paths of products agree on: how operands lie in memory, and in which order the tiles of a result are computed.
+// Shared by both paths of products: the layout of operands in memory, and the order in which a result's tiles are
+// computed.
 #pragma once
 
 #include "device.cuh"
 
-// Which dimension of an operand runs fastest in memory: the depth that is summed over, or the rows (columns) of the result.
+// The dimension of an operand that runs fastest in memory: the depth that is summed over, or the result's rows
+// (columns).
 enum class Major { depth, outer };
 
 struct TilePosition {
@@ -11,8 +13,8 @@ struct TilePosition {
     int column;
 };
 
-// Tiles in bands of eight rows of tiles, column by column within a band: blocks that run at the same time share rows of A and columns
-// of B in the L2.
+// Orders tiles in bands of eight rows of tiles, column by column within a band: blocks that run at the same time share
+// rows of A and columns of B in the L2.
 DEVICE TilePosition tile_position(int tile, int rows_of_tiles, int columns_of_tiles) {
     constexpr int band_rows = 8;
     const int band = tile / (band_rows * columns_of_tiles), within = tile % (band_rows * columns_of_tiles);

@@ -1,21 +1,22 @@
-// A block's tile of a matrix product on tensor cores (mma.sync, sm_80 and later): 128 x 128 sums in registers, operands through
-// a ring of four stages in shared memory that cp.async fills ahead.
+// A block's tile of a matrix product on tensor cores (mma.sync, sm_80 and later): 128 x 128 sums in registers, operands
+// through a ring of four stages in shared memory that cp.async fills ahead.
 //
-// C[m][n] = sum_k A(m, k) B(n, k). Each operand lies in memory either with k running fastest (`Major::depth`: x and W of
-// x W^T) or with m or n running fastest (`Major::outer`: W of dy W, both operands of dy^T x). Shared memory keeps the layout it
-// came in; `ldmatrix` reads the one as it is and the other transposed, so no product needs a transposed copy.
+// C[m][n] = sum_k A(m, k) B(n, k). Each operand is stored either with k running fastest (`Major::depth`: x and W of x
+// W^T) or with m or n running fastest (`Major::outer`: W of dy W, both operands of dy^T x). Shared memory keeps the
+// layout; `ldmatrix` reads the former as it is and the latter transposed, so no product needs a transposed copy.
 //
-// Why this shape. A warp owns 64 x 64 sums: for each 16 of depth it issues 32 mma (256 cycles of its tensor core on sm_80) for
-// 8 ldmatrix.x4 (4 KiB, 32 cycles of the multiprocessor's shared memory), so four warps keep shared memory half busy;
-// 64 x 32 a warp would need 6 for 16. 128 sums a thread leave room for the fragments of a whole stage within 255 registers,
-// and two blocks of 64 KiB a multiprocessor cover each other's barriers. Per stage 16 KiB arrive for 2 * 128 * 128 * 32
-// operations: 64 operations a byte of L2 traffic.
-// Counted in the code for sm_80, not timed: the loop over stages has 64 mma (512 cycles of a tensor core) among 180 instructions;
-// the kernels take 212 to 226 registers and spill none, so the two blocks fit.
+// Why this shape. A warp owns 64 x 64 sums: for each 16 of depth it issues 32 mma (256 cycles of its tensor core on
+// sm_80) and 8 ldmatrix.x4 (4 KiB, 32 cycles of the multiprocessor's shared memory), so four warps keep shared memory
+// half busy; 64 x 32 per warp would need 6 for 16. 128 sums per thread leave room for the fragments of a whole stage
+// within 255 registers, and two blocks of 64 KiB per multiprocessor cover each other's barriers. Per stage 16 KiB
+// arrive for 2 * 128 * 128 * 32 operations: 64 operations per byte of L2 traffic. Counted in the code for sm_80, not
+// timed: the loop over stages has 64 mma (512 cycles of a tensor core) among 180 instructions; the kernels take 212 to
+// 226 registers and spill none, so the two blocks fit.
 //
-// Swizzles. `ldmatrix` reads eight 16-byte pieces at once, one of each of eight rows; they must fall into the eight different
-// 16-byte columns of the 128-byte bank line. Rows of 64 bytes (Major::depth, 32 values): two rows a line, so piece c of row r
-// lies at c ^ (r / 2 % 4). Rows of 256 bytes (Major::outer, 128 values): piece c of row r lies at c ^ (r % 8).
+// Swizzles. `ldmatrix` reads eight 16-byte pieces at once, one from each of eight rows; they must fall into the eight
+// different 16-byte columns of the 128-byte bank line. Rows of 64 bytes (Major::depth, 32 values) are two per line, so
+// piece c of row r lies at c ^ (r / 2 % 4). Rows of 256 bytes (Major::outer, 128 values): piece c of row r lies at c ^
+// (r % 8).
 #pragma once
 
 #include "gemm_order.cuh"
@@ -29,13 +30,13 @@ constexpr int WARP_TILE = 64;
 constexpr int OPERAND_BYTES = TILE * TILE_DEPTH * static_cast<int>(sizeof(bf16));
 constexpr int TILE_SHARED_BYTES = 2 * TILE_STAGES * OPERAND_BYTES;
 
-// The sums of a warp: [16 rows][8 columns][as mma.sync has them].
+// The sums of a warp: [16 rows][8 columns][in the layout of mma.sync].
 struct WarpSums {
     float values[WARP_TILE / 16][WARP_TILE / 8][4];
 };
 
-// A matrix in memory: `outer` rows or columns of the product, `depth` values each; `stride` values from one row in memory to the
-// next. Rows start at multiples of 16 bytes.
+// A matrix in memory: `outer` rows or columns of the product with `depth` values each; `stride` values from one row in
+// memory to the next. Rows start at multiples of 16 bytes.
 struct Operand {
     const bf16 *data;
     int outer;
@@ -43,9 +44,9 @@ struct Operand {
     int stride;
 };
 
-// What a thread copies of one operand: four pieces of 16 bytes a stage. GATED (Major::depth alone): the first half of the
-// columns of each warp comes from the upper half of the rows of a matrix [gate; linear], the second half from the lower, so
-// that a thread's sums hold both factors of its outputs; `first` then counts columns of one half.
+// The pieces that a thread copies of one operand: four of 16 bytes per stage. GATED (Major::depth only): the first half
+// of each warp's columns comes from the upper half of the rows of a matrix [gate; linear], the second half from the
+// lower, so that a thread's sums hold both factors of its outputs; `first` then counts columns of one half.
 template <Major MAJOR, bool GATED = false>
 class TileCopier {
 public:
@@ -80,7 +81,8 @@ public:
         }
     }
 
-    // Begins the copies of depths `stage_depth` .. + 31 to an operand's part of a stage; zeros stand outside the matrix.
+    // Starts copying depths `stage_depth` .. + 31 to an operand's part of a stage; outside the matrix it fills in
+    // zeros.
     __device__ __forceinline__ void copy(unsigned char *shared, int stage_depth) const {
         const i64 at = source + static_cast<i64>(stage_depth / TILE_DEPTH) * depth_step;
 #pragma unroll
@@ -101,7 +103,7 @@ private:
     u32 valid;
 };
 
-// 16 rows of A from row `outer`, depths 16 `step` ..: one operand of mma.sync.
+// 16 rows of A from row `outer`, at depths 16 `step` ..: one operand of mma.sync.
 template <Major MAJOR>
 DEVICE void load_rows(u32 (&fragment)[4], const unsigned char *tile, int outer, int step) {
     const int lane = lane_index();
@@ -130,7 +132,7 @@ DEVICE void load_columns(u32 (&fragments)[2][2], const unsigned char *tile, int 
     fragments[1][0] = loaded[2], fragments[1][1] = loaded[3];
 }
 
-// First row and column of the calling warp within the tile: the four warps stand two by two.
+// The first row and column of the calling warp within the tile: the four warps are arranged two by two.
 DEVICE int warp_row() { return warp_index() / 2 * WARP_TILE; }
 DEVICE int warp_column() { return warp_index() % 2 * WARP_TILE; }
 
@@ -156,8 +158,9 @@ DEVICE void multiply_stage(WarpSums &sums, const unsigned char *a, const unsigne
     }
 }
 
-// The tile of the product whose first row and column are given, over depths `begin` .. `end` (`begin` a multiple of 32). Called by
-// all 128 threads; `shared` holds TILE_SHARED_BYTES and may be used again after the next barrier.
+// Computes the tile of the product with the given first row and column, over depths `begin` .. `end` (`begin` a
+// multiple of 32). Called by all 128 threads; `shared` holds TILE_SHARED_BYTES and may be reused after the next
+// barrier.
 template <Major A, Major B, bool GATED = false>
 DEVICE void multiply_tile(WarpSums &sums, unsigned char *shared, const Operand &a, const Operand &b, int first_row,
                           int first_column, int begin, int end) {
@@ -176,14 +179,15 @@ DEVICE void multiply_tile(WarpSums &sums, unsigned char *shared, const Operand &
             copy_a.copy(slot, begin + stage * TILE_DEPTH);
             copy_b.copy(slot + OPERAND_BYTES, begin + stage * TILE_DEPTH);
         }
-        // An empty group keeps the count of groups in step with the count of stages.
+        // An empty group keeps the number of groups in step with the number of stages.
         copy_async_commit();
     };
 #pragma unroll
     for (int stage = 0; stage < TILE_STAGES - 1; stage++) fill(stage);
     for (int stage = 0; stage < stages; stage++) {
         copy_async_wait<TILE_STAGES - 2>();
-        // Everybody's pieces of this stage have arrived, and everybody has read the previous one, whose slot is filled next.
+        // All threads' pieces of this stage have arrived, and all threads have read the previous one, whose slot is
+        // filled next.
         __syncthreads();
         fill(stage + TILE_STAGES - 1);
         const unsigned char *slot = shared + stage % TILE_STAGES * (2 * OPERAND_BYTES);

@@ -1,30 +1,33 @@
-// Instructions of sm_90a: tensor copies (TMA), barriers in shared memory that count their bytes, and products of a warpgroup
-// (wgmma). Here the GPU's; cpu/hopper.h has the same functions for the CPU, down to the bits of a descriptor and the swizzle of addresses.
+// Instructions of sm_90a: tensor copies (TMA), barriers in shared memory that count their bytes, and warpgroup products
+// (wgmma). This file has the GPU's; cpu/hopper.h has the same functions for the CPU, down to the bits of a descriptor
+// and the swizzle of addresses.
 //
-// Sources: PTX ISA 8.x, sections "Asynchronous Warpgroup Level Matrix Instructions" (descriptor, canonical layouts, fragments)
-// and "Data Movement: Tensor copy"; the same layouts are written out in CUTLASS, include/cute/atom/mma_traits_sm90_gmma.hpp
-// (make_gmma_desc) and include/cute/arch/mma_sm90_desc.hpp (fields of the descriptor).
+// Sources: PTX ISA 8.x, sections "Asynchronous Warpgroup Level Matrix Instructions" (descriptor, canonical layouts,
+// fragments) and "Data Movement: Tensor copy"; the same layouts are written out in CUTLASS,
+// include/cute/atom/mma_traits_sm90_gmma.hpp (make_gmma_desc) and include/cute/arch/mma_sm90_desc.hpp (fields of the
+// descriptor).
 #pragma once
 
 #include "device.cuh"
 
-// wgmma exists in code for sm_90a alone: other architectures see none of its kernels.
+// wgmma exists in code for sm_90a only: other architectures see none of its kernels.
 #if !ON_GPU || defined(__CUDA_ARCH_FEAT_SM90_ALL)
 #define HAS_WARPGROUP_PRODUCTS 1
 #else
 #define HAS_WARPGROUP_PRODUCTS 0
 #endif
 
-// A matrix in memory as the copy engine knows it: made by the host (cuTensorMapEncodeTiled), passed by value as a `__grid_constant__`.
-// Boxes are 64 bf16 values (128 bytes) wide and as high as the host said; shared memory gets rows of 128 bytes, 16-byte
-// piece c of row r at c ^ (r % 8) (CU_TENSOR_MAP_SWIZZLE_128B), and zeros for what lies outside the matrix.
+// A matrix in memory as the copy engine sees it: encoded by the host (cuTensorMapEncodeTiled), passed by value as a
+// `__grid_constant__`. Boxes are 64 bf16 values (128 bytes) wide, and the host sets their height. Shared memory gets
+// rows of 128 bytes, with 16-byte piece c of row r at c ^ (r % 8) (CU_TENSOR_MAP_SWIZZLE_128B), and zeros outside the
+// matrix.
 struct alignas(64) TensorMap {
     u64 words[16];
 };
 
 constexpr int BOX_COLUMNS = 64;
 constexpr int BOX_ROW_BYTES = 128;
-// Rows after which the swizzle repeats, as bytes.
+// The swizzle repeats after eight rows of a box; their size in bytes.
 constexpr int SWIZZLE_BYTES = 8 * BOX_ROW_BYTES;
 constexpr int WARPGROUP = 128;
 
@@ -32,24 +35,24 @@ constexpr int WARPGROUP = 128;
 
 #if ON_GPU
 
-// A barrier's phase ends when `arrivals` threads have arrived and all bytes that were announced have come.
+// A barrier's phase ends when `arrivals` threads have arrived and all announced bytes have come.
 DEVICE void barrier_initialize(u64 *barrier, int arrivals) {
     asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(barrier)), "r"(arrivals) : "memory");
 }
 
-// Makes initialised barriers known to the copy engine; a block barrier must follow.
+// Makes initialised barriers visible to the copy engine; a block barrier must follow.
 DEVICE void barriers_initialized() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
 
 DEVICE void barrier_arrive(u64 *barrier) {
     asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(barrier)) : "memory");
 }
 
-// Arrives and announces bytes that copies will bring.
+// Arrives, and announces the bytes that copies will bring.
 DEVICE void barrier_arrive_expecting(u64 *barrier, int bytes) {
     asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(barrier)), "r"(bytes) : "memory");
 }
 
-// Waits for the end of the phase of this parity; phases count from 0. The phase before the first has ended.
+// Waits for the phase of this parity to end; phases count from 0. The phase before the first has ended.
 DEVICE void barrier_wait(u64 *barrier, int parity) {
     u32 done;
     do {
@@ -65,7 +68,7 @@ DEVICE void barrier_wait(u64 *barrier, int parity) {
     } while (!done);
 }
 
-// Starts to copy the box at this column and row; `shared` is aligned to 1024 bytes. Called by one thread.
+// Starts copying the box at this column and row; `shared` is aligned to 1024 bytes. Called by one thread.
 DEVICE void copy_box(unsigned char *shared, const TensorMap &map, int column, int row, u64 *barrier) {
     asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4}], [%2];" ::"r"(
                      shared_address(shared)),
@@ -75,7 +78,8 @@ DEVICE void copy_box(unsigned char *shared, const TensorMap &map, int column, in
 
 DEVICE void prefetch_map(const TensorMap &map) { asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory"); }
 
-// Registers of a thread from here on, for all warps of a warpgroup. The kernel's launch bounds say what each starts with.
+// Sets the registers per thread from here on, for all warps of a warpgroup. The kernel's launch bounds set the initial
+// number.
 template <int REGISTERS>
 DEVICE void give_registers_up() {
     asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(REGISTERS));
@@ -86,7 +90,7 @@ DEVICE void take_registers() {
     asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(REGISTERS));
 }
 
-// Before the first product that uses registers which ordinary instructions wrote.
+// Required before the first product that uses registers written by ordinary instructions.
 DEVICE void products_begin() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 DEVICE void products_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
 
@@ -99,8 +103,8 @@ DEVICE void products_wait() {
 #define FOUR(i) "+f"(d[i][0]), "+f"(d[i][1]), "+f"(d[i][2]), "+f"(d[i][3])
 #define SIXTEEN(i) FOUR(i), FOUR(i + 1), FOUR(i + 2), FOUR(i + 3)
 
-// d (+)= A B for 64 rows, 256 columns and 16 of depth, by a warpgroup, asynchronously; `d` of warp w holds rows 16 w .. 16 w + 15 as
-// mma.sync has them. OUTER: the operand lies with rows (A) or columns (B) running fastest.
+// d (+)= A B for 64 rows, 256 columns and 16 of depth, by a warpgroup, asynchronously; `d` of warp w holds rows 16 w ..
+// 16 w + 15 in the layout of mma.sync. OUTER: the operand is stored with rows (A) or columns (B) running fastest.
 template <bool A_OUTER, bool B_OUTER>
 DEVICE void multiply_add_async(float (&d)[32][4], u64 a, u64 b, bool accumulate) {
     asm volatile(
@@ -129,13 +133,14 @@ DEVICE void multiply_add_async(float (&d)[32][4], u64 a, u64 b, bool accumulate)
 #include "cpu/hopper.h"
 #endif
 
-// Where an operand of a product lies, with the swizzle of 128 bytes (layout type 1, bits 62..63). Byte offsets are kept without
-// their last four bits: start in bits 0..13, `leading` in 16..29, `stride` in 32..45; the base offset, bits 49..51, is 0
-// because every pattern of the swizzle starts at a multiple of 1024.
-// - depth running fastest ("K-major", ((8, n), 2) : ((8, SBO), 1) in units of 16 bytes): `stride` from 8 rows to the next 8; `leading`
-//   isn't used. 16 further of depth start 32 bytes later, within the pattern, because the hardware swizzles the sum.
-// - rows running fastest ("MN-major", ((8, n), (8, k)) : ((1, LBO), (8, SBO))): `leading` from 64 rows to the next 64, `stride` from 8 of
-//   depth to the next 8. 16 further of depth start two patterns later.
+// Describes where an operand of a product lies, with the 128-byte swizzle (layout type 1, bits 62..63). Byte offsets
+// are stored without their last four bits: start in bits 0..13, `leading` in 16..29, `stride` in 32..45; the base
+// offset, bits 49..51, is 0 because every pattern of the swizzle starts at a multiple of 1024.
+// - depth running fastest ("K-major", ((8, n), 2) : ((8, SBO), 1) in units of 16 bytes): `stride` from 8 rows to the
+//   next 8; `leading` isn't used. The next 16 of depth start 32 bytes later, within the pattern, because the hardware
+//   swizzles the sum.
+// - rows running fastest ("MN-major", ((8, n), (8, k)) : ((1, LBO), (8, SBO))): `leading` from 64 rows to the next 64,
+//   `stride` from 8 of depth to the next 8. The next 16 of depth start two patterns later.
 DEVICE u64 matrix_descriptor(const unsigned char *shared, int leading, int stride) {
     const u64 start = (shared_address(shared) & 0x3ffff) >> 4;
     return start | static_cast<u64>(leading >> 4) << 16 | static_cast<u64>(stride >> 4) << 32 | 1ull << 62;

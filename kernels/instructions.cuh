@@ -1,5 +1,5 @@
-// Instructions that C++ has no word for: asynchronous copies, matrix loads, tensor-core products, the fast exponential.
-// Here the GPU's; cpu/instructions.h has the same functions for the CPU.
+// Instructions that C++ cannot express: asynchronous copies, matrix loads, tensor-core products, the fast exponential.
+// This file has the GPU's; cpu/instructions.h has the same functions for the CPU.
 //
 // Fragments of a warp's product D = A B + D, lane = 4 * group + member:
 //   bf16 m16n8k16   A: a[0] row group, columns 2 member..+1; a[1] row group + 8; a[2], a[3] the same, columns + 8
@@ -7,21 +7,22 @@
 //   s8   m16n8k32   A: a[0] row group, columns 4 member..+3; a[1] row group + 8; a[2], a[3] the same, columns + 16
 //                   B: b[0] rows 4 member..+3, column group; b[1] rows + 16
 //   both            D: d[0], d[1] row group, columns 2 member..+1; d[2], d[3] row group + 8
-// The u32 of a fragment holds the lower column (A) or row (B) in its low bits.
+// Each u32 of a fragment holds the lower column (A) or row (B) in its low bits.
 #pragma once
 
 #if ON_GPU
 
-// The address of shared memory as instructions take it.
+// The address of shared memory in the form that instructions take.
 DEVICE u32 shared_address(const void *pointer) { return static_cast<u32>(__cvta_generic_to_shared(pointer)); }
 
-// Starts copying 16 bytes from global to shared memory, both aligned to 16; zeros where not `valid` (the source is not read).
+// Starts copying 16 bytes from global to shared memory, both aligned to 16; zeros if not `valid` (the source is not
+// read).
 DEVICE void copy_async_16(void *shared, const void *global, bool valid = true) {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)), "l"(global), "r"(valid ? 16 : 0)
                  : "memory");
 }
 
-// The same for 4 or 8 bytes, aligned to as many.
+// The same for 4 or 8 bytes, with the same alignment as the size.
 template <int BYTES>
 DEVICE void copy_async(void *shared, const void *global, bool valid = true) {
     static_assert(BYTES == 4 || BYTES == 8, "copy_async_16 copies 16");
@@ -30,17 +31,17 @@ DEVICE void copy_async(void *shared, const void *global, bool valid = true) {
                  : "memory");
 }
 
-// Closes the group of copies begun since the last one.
+// Closes the group of copies started since the last one.
 DEVICE void copy_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 
-// Waits until at most `PENDING` of this thread's groups are unfinished. Other threads' copies need a barrier besides.
+// Waits until at most `PENDING` of this thread's groups are unfinished. Other threads' copies also need a barrier.
 template <int PENDING>
 DEVICE void copy_async_wait() {
     asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory");
 }
 
-// Loads four 8 x 8 matrices of 16-bit values: lanes 8 i .. 8 i + 7 give the addresses of the rows of matrix i (16 bytes each,
-// aligned); lane l gets of each matrix the values 2 (l % 4) and the next of row l / 4.
+// Loads four 8 x 8 matrices of 16-bit values: lanes 8 i .. 8 i + 7 give the addresses of the rows of matrix i (16 bytes
+// each, aligned); from each matrix, lane l gets values 2 (l % 4) and the next of row l / 4.
 DEVICE void load_matrix_4(u32 (&registers)[4], const void *row) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                  : "=r"(registers[0]), "=r"(registers[1]), "=r"(registers[2]), "=r"(registers[3])

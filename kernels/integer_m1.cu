@@ -1,23 +1,25 @@
-// The integer M1 in batch, bit for bit as the codec computes it: texts to frequencies, to windows and back.
+// The integer M1 in batches, bit for bit as in the codec: texts to frequencies, to windows and back.
 //
-//   m1_trace_*           what the model said about each byte of known texts: {start, count} in 32 bits, for the range encoder, and
-//                        on request all 256 starts. A block has a text and runs 16 or 64 of its positions at once.
-//   m1_encode_windows_*  documents to Equal-Info windows. A block has a document a row; where the next window begins is known
-//                        only when this one is full, so rows advance a byte a pass.
-//   m1_decode_windows_*  windows to texts, a window a row.
-//   m1_range_decode_*    code strings to texts, a string a row, with a context that slides.
-//   range_encode         {start, count} pairs to code strings, a thread a string.
+//   m1_trace_*           the model's prediction of each byte of known texts: {start, count} in 32 bits, for the range
+//                        encoder, and on request all 256 starts. A block has one text and runs 16 or 64 of its
+//                        positions at once.
+//   m1_encode_windows_*  documents to Equal-Info windows. Each row of a block has a document; where the next window
+//                        starts is known only when this one is full, so rows advance one byte per pass.
+//   m1_decode_windows_*  windows to texts, one window per row.
+//   m1_range_decode_*    code strings to texts, one string per row, with a sliding context.
+//   range_encode         {start, count} pairs to code strings, one string per thread.
 //
-// Blocks stay and take texts, documents, windows or strings from a counter until none is left (integer atomics: who codes what
-// changes no bit of it), so one launch does it all and no row waits for the slowest of its batch. Rows that begin a window find
-// the frequencies after the begin symbol ready, and its keys and values in the first place of their cache, which windows never
-// overwrite: a window has at most as many bytes as the context has positions.
-// Per byte and row, a pass costs the model's weights once a tile from the L2 (3.2 MB for the 3m preset: 50 KB a byte at 64 rows),
-// its products on tensor cores, and the cache: 2 layers d bytes for each position of the context.
+// Blocks are persistent and take texts, documents, windows or strings from a counter until none is left (integer
+// atomics: which block codes which item changes no bit), so one launch does it all and no row waits for the slowest of
+// its batch. Rows that start a window find the frequencies after the begin symbol ready, and its keys and values in the
+// first place of their cache, which windows never overwrite: a window has at most as many bytes as the context has
+// positions.
+// A pass reads the model's weights from the L2 once per tile (3.2 MB for the 3m preset: 50 KB per byte at 64 rows). Per
+// byte and row it also takes the products on tensor cores, and the cache: 2 layers d bytes per context position.
 //
 // launch: blocks of 256 threads, 16 or 64 rows by the kernel's name, with the tile's dynamic shared memory
-//         (kernels/src/integer_m1.rs); as many blocks as the caller has caches for, a cache a row (trace: a block). Caches have
-//         `ring` places: the context, or for trace the context and a tile more. `taken` starts at 0.
+//         (kernels/src/integer_m1.rs); as many blocks as the caller has caches for, at one cache per row (trace: per
+//         block). Caches have `ring` places: the context, or for trace the context plus a tile. `taken` starts at 0.
 #include "m1_forward.cuh"
 #include "window_code.cuh"
 
@@ -63,6 +65,10 @@ DEVICE void trace(const TraceArguments &arguments) {
                 const i64 position = first + row;
                 rows.symbol[row] = position >= length ? IDLE : position == 0 ? BEGIN_SYMBOL : arguments.texts[begin + position - 1];
                 rows.position[row] = static_cast<int>(position);
+                u64 history = BEGIN_HISTORY;
+                for (i64 at = position - 6; at < position; at++)
+                    if (at >= 0 && at < length) history = with_symbol(history, arguments.texts[begin + at]);
+                rows.history[row] = history;
                 rows.cache[row] = arguments.cache + blockIdx.x * tile.cache_bytes();
             }
             tile.forward();
@@ -77,17 +83,19 @@ DEVICE void trace(const TraceArguments &arguments) {
             }
             __syncthreads();
         }
-        // Everybody has read `text`.
+        // All threads have read `text`.
         __syncthreads();
     }
 }
 
-// Runs the begin symbol in all rows, which leaves its keys and values in the first place of every cache, and keeps its frequencies.
+// Runs the begin symbol in all rows, which leaves its keys and values in the first place of every cache, and keeps its
+// frequencies.
 template <int ROWS>
 DEVICE void begin_contexts(M1Tile<ROWS> &tile, typename M1Tile<ROWS>::Rows &rows, i8 *cache, u16 *first_starts) {
     for (int row = threadIdx.x; row < ROWS; row += M1_THREADS) {
         rows.symbol[row] = BEGIN_SYMBOL;
         rows.position[row] = 0;
+        rows.history[row] = BEGIN_HISTORY;
         rows.cache[row] = cache + (static_cast<i64>(blockIdx.x) * ROWS + row) * tile.cache_bytes();
     }
     tile.forward();
@@ -96,8 +104,9 @@ DEVICE void begin_contexts(M1Tile<ROWS> &tile, typename M1Tile<ROWS>::Rows &rows
     __syncthreads();
 }
 
-// Lets every row's coder go on, with the frequencies of its last symbol, until it wants those of the next; then runs the model.
-// `advance(row, starts)` returns the symbol to run at which position, or IDLE when nothing is left for the row.
+// Lets every row's coder continue with the frequencies of its last symbol until it needs those of the next, then runs
+// the model. `advance(row, starts)` returns the symbol to run and its position, or IDLE when the row has nothing left
+// to do.
 template <int ROWS, class Advance>
 DEVICE void run_rows(M1Tile<ROWS> &tile, typename M1Tile<ROWS>::Rows &rows, Advance advance) {
     __shared__ int running;
@@ -112,6 +121,8 @@ DEVICE void run_rows(M1Tile<ROWS> &tile, typename M1Tile<ROWS>::Rows &rows, Adva
             if (lane_index() == 0) {
                 rows.symbol[row] = symbol;
                 rows.position[row] = position;
+                // The begin symbol of a window has not been run anew.
+                rows.history[row] = with_symbol(position == 1 ? BEGIN_HISTORY : rows.history[row], symbol);
                 if (symbol != IDLE) atomicOr(&running, 1);
             }
         }
@@ -120,7 +131,7 @@ DEVICE void run_rows(M1Tile<ROWS> &tile, typename M1Tile<ROWS>::Rows &rows, Adva
         tile.forward();
         for (int row = warp_index(); row < ROWS; row += M1_WARPS)
             if (rows.symbol[row] != IDLE) tile.frequencies(row);
-        // `running` is read by all before it is cleared: `forward` has barriers.
+        // All threads read `running` before it is cleared: `forward` has barriers.
     }
 }
 
@@ -145,7 +156,7 @@ struct EncoderRow {
     int consumed;
 };
 
-// Closes a row's window: its value, most significant byte first, and how many bytes it holds.
+// Closes a row's window: writes its value, most significant byte first, and how many bytes it holds.
 DEVICE void write_window(const EncodeArguments &arguments, EncoderRow &row) {
     const int bytes = arguments.bits / 8;
     const i64 window = arguments.first_windows[row.document] + row.windows;
@@ -160,8 +171,8 @@ DEVICE void write_window(const EncodeArguments &arguments, EncoderRow &row) {
     row.node = {wide(0), largest_of(arguments.bits)};
 }
 
-// Document i is texts[ends[i - 1] .. ends[i]]; its windows begin at first_windows[i], of which counts[i] are written. `lengths` (bytes
-// of text a window) may be null.
+// Document i is texts[ends[i - 1] .. ends[i]]; its windows start at first_windows[i], and counts[i] of them are
+// written. `lengths` (bytes of text per window) may be null.
 template <int ROWS>
 DEVICE void encode_windows(const EncodeArguments &arguments) {
     typedef M1Tile<ROWS> Tile;
@@ -200,7 +211,7 @@ DEVICE void encode_windows(const EncodeArguments &arguments) {
             }
             row.cursor++;
             row.consumed++;
-            // The byte's own frequencies matter only if another may follow it.
+            // The byte's own frequencies matter only if another byte may follow it.
             if (row.cursor == row.end || row.consumed >= arguments.context || is_zero(row.node.span)) continue;
             symbol = byte;
             position = row.consumed;
@@ -236,7 +247,8 @@ DEVICE Wide read_window(const u8 *bytes, int count) {
     return value;
 }
 
-// Window i's text goes to texts[i * context ..], its length to lengths[i]; canonical[i] says whether an encoder writes this value.
+// Window i's text goes to texts[i * context ..], its length to lengths[i]; canonical[i] says whether an encoder writes
+// this value.
 template <int ROWS>
 DEVICE void decode_windows(const DecodeArguments &arguments) {
     typedef M1Tile<ROWS> Tile;
@@ -301,8 +313,8 @@ struct RangeRow {
     int position;
 };
 
-// String i is codes[code_ends[i - 1] .. code_ends[i]], its text texts[text_ends[i - 1] .. text_ends[i]]; intact[i] says whether a text
-// has this code.
+// String i is codes[code_ends[i - 1] .. code_ends[i]], its text texts[text_ends[i - 1] .. text_ends[i]]; intact[i] says
+// whether a text has this code.
 template <int ROWS>
 DEVICE void range_decode(const RangeDecodeArguments &arguments) {
     typedef M1Tile<ROWS> Tile;
@@ -439,7 +451,7 @@ struct RangeEncoder {
         const bool beyond = last < low;
         int kept = 0;
         if (beyond || low == 0) {
-            // Nothing at all: zero, or a carry into what is written.
+            // The empty string: zero, or a carry into the bytes already written.
             advance(0 - low);
         } else {
             u64 value, dropped;
@@ -456,8 +468,9 @@ struct RangeEncoder {
     }
 };
 
-// String i codes coded[ends[i - 1] .. ends[i]] into codes[code_begins[i] .. code_begins[i + 1]]; lengths[i] says how far, or -1 if it is
-// too little. A thread walks its string alone: what makes strings many and short enough is the block size of the stream format.
+// String i codes coded[ends[i - 1] .. ends[i]] into codes[code_begins[i] .. code_begins[i + 1]]; lengths[i] is the
+// length written, or -1 if the space is too small. A thread walks its string alone: the stream format's block size
+// makes strings numerous and short enough.
 extern "C" __global__ void __launch_bounds__(128)
     range_encode(const u32 *coded, const i64 *ends, u8 *codes, const i64 *code_begins, i64 *lengths, i64 count) {
     const i64 string = static_cast<i64>(blockIdx.x) * blockDim.x + threadIdx.x;

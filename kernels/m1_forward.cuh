@@ -1,15 +1,16 @@
-// The integer M1 over a tile of rows: a block runs 16 or 64 positions, of one stream or of many, through all layers at once.
+// The integer M1 over a tile of rows: a block runs 16 or 64 positions, of one stream or of many, through all layers at
+// once.
 //
-// A row is a symbol at a position of a context; its keys and values go to a ring in the row's cache, from which attention reads
-// them back, so rows of one stream at consecutive positions see each other within a pass. Everything between the embedding and
-// the frequencies stays in shared memory (2.4 KiB a row for the 3m preset, so 64 rows fit an sm_80 multiprocessor); weights come from
-// the L2 once a tile, straight into registers.
+// A row is a symbol at a position of a context; its keys and values go to a ring in the row's cache, from which
+// attention reads them back, so rows of one stream at consecutive positions see each other within a pass. Everything
+// between the embedding and the frequencies stays in shared memory (2.4 KiB per row for the 3m preset, so 64 rows fit
+// an sm_80 multiprocessor); weights come from the L2 once per tile, straight into registers.
 //
-// Products run on int8 tensor cores. Sums are exact, so their order is free: a lane takes 16 consecutive bytes of a row where
-// mma.sync wants 4 and 4 and so on, the same of both operands, which permutes the depth and turns fragments into single 16-byte
-// loads, whole sectors of the weights and, with rows 64 bytes apart modulo 128, shared memory without bank conflicts.
-// Attention takes a warp a row and head: lanes have positions for the scores (dp4a), channels for the weighted sum (dp2a: weights
-// have 15 bits).
+// Products run on int8 tensor cores. Sums are exact, so their order is free: a lane takes 16 consecutive bytes of a row
+// where mma.sync expects groups of 4. Doing the same for both operands permutes the depth and turns fragments into
+// single 16-byte loads: whole sectors of the weights and, with rows 64 bytes apart modulo 128, shared memory without
+// bank conflicts. Attention uses one warp per row and head: lanes hold positions for the scores (dp4a) and channels for
+// the weighted sum (dp2a: weights have 15 bits).
 #pragma once
 
 #include "m1_numbers.cuh"
@@ -24,26 +25,45 @@ constexpr int LONGEST_CONTEXT = 256;
 // A row without a position to run.
 constexpr int IDLE = -1;
 
-// A model as kernels/src/integer_m1.rs packs it: this header, then sections at multiples of 16 bytes. Offsets are in bytes.
+// N-gram tables, one for each order from 2 on.
+constexpr int TABLES = 5;
+
+// Values, half a byte each and those of even columns in the lower halves, less 8, are multiplied by their row's factor
+// (u16).
+struct M1Table {
+    int rows, values, factors;
+};
+
+// The newest six symbols of a context, 10 bits each, the newest in the lowest ones: nothing but begin symbols at first.
+constexpr u64 BEGIN_HISTORY = 256ull * (1ull | 1ull << 10 | 1ull << 20 | 1ull << 30 | 1ull << 40 | 1ull << 50);
+
+DEVICE u64 with_symbol(u64 history, int symbol) {
+    return symbol == BEGIN_SYMBOL ? BEGIN_HISTORY : (history << 10 | static_cast<u64>(symbol)) & ((1ull << 60) - 1);
+}
+
+// A model as packed by kernels/src/integer_m1.rs: this header, then sections at multiples of 16 bytes. Offsets are in
+// bytes.
 struct M1Header {
     int d, ff, context, layers, heads;
     u32 output_norm;
     int powers, buckets, embedding, input, logit;
     int first_layer, layer_bytes;
-    // Within a layer; norms and single requantizers stand in `attention_norm` .. + 4.
+    // Within a layer; norms and single requantizers are at `attention_norm` .. + 4.
     int scalars, bias;
     int qkv, qkv_requantizers, out, out_requantizers;
     int gate, gate_requantizers, linear, linear_requantizers;
     int down, down_requantizers;
+    // N-gram tables of two, three, ... symbols; no rows where there is none.
+    M1Table tables[TABLES];
 };
 
-// What `scalars` points to.
+// The target of `scalars`.
 struct M1LayerScalars {
     u32 attention_norm, feed_forward_norm;
     Requantizer score, output, reglu;
 };
 
-// Strides of a tile's rows, in values; kernels/src/integer_m1.rs has the same rule for the shared memory they take.
+// Strides of a tile's rows, in values; kernels/src/integer_m1.rs computes their shared memory by the same rule.
 struct M1Strides {
     int x, a, hidden;
 
@@ -54,20 +74,21 @@ struct M1Strides {
 template <int ROWS>
 class M1Tile {
     static_assert(ROWS == 16 || ROWS == 64, "rows of a tile");
-    // A warp's part of a product: so many times 16 rows and 8 outputs; all warps cover 64 outputs.
+    // The shape of a warp's part of a product, in units of 16 rows and 8 outputs; all warps together cover 64 outputs.
     static constexpr int M_TILES = ROWS == 64 ? 2 : 1, N_TILES = ROWS == 64 ? 2 : 1;
     static constexpr int N_WARPS = 64 / (8 * N_TILES);
 
 public:
-    // Shared arrays of the block, one entry a row: set between `forward` and the next.
+    // Shared arrays of the block, one entry per row: set between one `forward` and the next.
     struct Rows {
         int symbol[ROWS];
         int position[ROWS];
+        u64 history[ROWS];
         // Where the row's stream keeps [layer][keys, values][ring][d].
         i8 *cache[ROWS];
     };
 
-    // Places of shared memory beside the dynamic one.
+    // Shared memory in addition to the dynamic one.
     struct Scratch {
         alignas(16) u16 weights[M1_WARPS][LONGEST_CONTEXT + 8];
         u16 powers[256];
@@ -85,7 +106,7 @@ public:
         for (int i = threadIdx.x; i < 128; i += M1_THREADS) scratch.buckets[i] = section<u8>(header.buckets)[i];
     }
 
-    // Runs the rows' symbols and leaves their logits. Begins and ends with a barrier.
+    // Runs the rows' symbols and leaves their logits. Starts and ends with a barrier.
     __device__ void forward() {
         __syncthreads();
         embed();
@@ -101,6 +122,10 @@ public:
             __syncthreads();
             add_to_residual(base + header.out, base + header.out_requantizers, header.d, a, strides.a);
             __syncthreads();
+            if (layer == 0) {
+                add_ngrams();
+                __syncthreads();
+            }
             norm(scalars.feed_forward_norm);
             __syncthreads();
             feed_forward(base, scalars);
@@ -117,7 +142,7 @@ public:
         __syncthreads();
     }
 
-    // The frequencies that follow from a row's logits, by the calling warp: 256 cumulative starts in their place.
+    // Turns a row's logits into frequencies, by the calling warp: 256 cumulative starts in the logits' place.
     __device__ u16 *frequencies(int row) {
         const int lane = lane_index();
         const int4 *const logits = reinterpret_cast<const int4 *>(x + row * strides.x) + 2 * lane;
@@ -154,7 +179,7 @@ public:
 
     __device__ __forceinline__ u16 *starts_of(int row) { return reinterpret_cast<u16 *>(x + row * strides.x); }
 
-    // Bytes of a stream's cache.
+    // The size of a stream's cache in bytes.
     __device__ __forceinline__ i64 cache_bytes() const { return static_cast<i64>(header.layers) * 2 * ring * header.d; }
 
 private:
@@ -164,7 +189,8 @@ private:
     Scratch &scratch;
     Rows &rows;
     int context, ring;
-    // The residual, then logits, then frequencies; norm outputs, then attention outputs; queries, then the feed-forward layer.
+    // `x` holds the residual, then logits, then frequencies; `a` norm outputs, then attention outputs; `hidden` queries,
+    // then the feed-forward layer.
     i32 *x;
     i8 *a, *hidden;
 
@@ -189,7 +215,30 @@ private:
         }
     }
 
-    // x to a, a warp a row.
+    // The rows of the n-gram tables that the newest symbols look up, one warp per row.
+    __device__ void add_ngrams() {
+        for (int row = warp_index(); row < ROWS; row += M1_WARPS) {
+            if (rows.symbol[row] == IDLE) continue;
+            u64 history = rows.history[row];
+            u32 hash = 0;
+            for (int symbols = 1; symbols <= TABLES + 1; symbols++, history >>= 10) {
+                hash = (hash ^ static_cast<u32>(history & 1023)) * 0x9e3779b1u;
+                hash ^= hash >> 15;
+                if (symbols == 1 || header.tables[symbols - 2].rows == 0) continue;
+                const M1Table table = header.tables[symbols - 2];
+                const int looked_up = static_cast<int>((hash >> 16) * static_cast<u32>(table.rows) >> 16);
+                const int factor = section<u16>(table.factors)[looked_up];
+                const u8 *const values = section<u8>(table.values) + static_cast<i64>(looked_up) * (header.d / 2);
+                i32 *const to = x + row * strides.x;
+                for (int i = lane_index(); i < header.d / 2; i += WARP) {
+                    to[2 * i] += factor * ((values[i] & 15) - 8);
+                    to[2 * i + 1] += factor * ((values[i] >> 4) - 8);
+                }
+            }
+        }
+    }
+
+    // Norms x to a, one warp per row.
     __device__ void norm(u32 constant) {
         for (int row = warp_index(); row < ROWS; row += M1_WARPS) {
             if (rows.symbol[row] == IDLE) continue;
@@ -235,7 +284,8 @@ private:
     __device__ __forceinline__ static int warp_first_row() { return warp_index() / N_WARPS * 16 * M_TILES; }
     __device__ __forceinline__ static int warp_first_output() { return warp_index() % N_WARPS * 8 * N_TILES; }
 
-    // Adds the products of the warp's rows of `source` with 8 COLUMNS rows of weights; `weights` point to the lane's own rows.
+    // Adds the products of the warp's rows of `source` with 8 COLUMNS rows of weights; `weights` points to the lane's
+    // own rows.
     template <int COLUMNS>
     __device__ __forceinline__ void multiply(i32 (&sums)[M_TILES][COLUMNS][4], const i8 *const (&weights)[COLUMNS], int width,
                                              const i8 *source, int stride) const {
@@ -266,7 +316,7 @@ private:
         }
     }
 
-    // Hands pairs of neighbouring sums with their requantizers to `store`.
+    // Passes pairs of neighbouring sums with their requantizers to `store`.
     template <class Store>
     __device__ __forceinline__ void product(const i8 *weights, const Requantizer *requantizers, int outputs, int width,
                                             const i8 *source, int stride, Store store) const {
@@ -357,7 +407,7 @@ private:
         return clamp_symmetric(requantize(open * clamp_symmetric(requantize(linear, l), 32767), reglu), 127);
     }
 
-    // A warp a row and head: queries in `hidden`, outputs to `a`.
+    // One warp per row and head: queries in `hidden`, outputs to `a`.
     __device__ void attention(const unsigned char *base, const M1LayerScalars &scalars, int layer) {
         for (int item = warp_index(); item < ROWS * header.heads; item += M1_WARPS) {
             const int row = item / header.heads, head = item - row * header.heads;
@@ -368,13 +418,13 @@ private:
         }
     }
 
-    // The place in the ring of the position `distance` before the newest; `distance` is at most the ring's length.
+    // The ring place of the position `distance` before the newest; `distance` is at most the ring's length.
     __device__ __forceinline__ int place_at(int newest, int distance) const {
         const int place = newest - distance;
         return place < 0 ? place + ring : place;
     }
 
-    // Leaves e_j by distance in the warp's scratch, a zero behind them; returns their sum.
+    // Writes e_j by distance to the warp's scratch, followed by a zero; returns their sum.
     __device__ __forceinline__ u32 attention_weights(const unsigned char *base, const M1LayerScalars &scalars, int row, int head,
                                                      int layer, int visible, int newest) {
         const uint4 *const from = reinterpret_cast<const uint4 *>(hidden + row * strides.hidden + head * HEAD_BYTES);
@@ -415,7 +465,7 @@ private:
         return __reduce_add_sync(ALL_LANES, sum);
     }
 
-    // Eight lanes have eight channels each; the four groups take pairs of positions in turn.
+    // Eight lanes take eight channels each; the four groups of lanes take pairs of positions in turn.
     __device__ __forceinline__ void attention_values(const M1LayerScalars &scalars, int row, int head, int layer, int visible,
                                                      int newest, u32 sum) {
         const int channel = head * HEAD_BYTES + lane_index() % 8 * 8;
@@ -426,7 +476,7 @@ private:
         for (int distance = lane_index() / 8 * 2; distance < visible; distance += 8) {
             const u32 pair = *reinterpret_cast<const u32 *>(weights + distance);
             const uint2 newer = *reinterpret_cast<const uint2 *>(values + place_at(newest, distance) * header.d);
-            // Where there is no older position its weight is zero, and the place is one of the ring all the same.
+            // If there is no older position, its weight is zero; the place is still within the ring.
             const uint2 older = *reinterpret_cast<const uint2 *>(values + place_at(newest, distance + 1) * header.d);
             u32 lower, upper;
             interleave(newer.x, older.x, lower, upper);
@@ -453,7 +503,7 @@ private:
         if (lane_index() < 8)
             *reinterpret_cast<uint2 *>(a + row * strides.a + channel) =
                 make_uint2(pack_i8(mixed[0], mixed[1], mixed[2], mixed[3]), pack_i8(mixed[4], mixed[5], mixed[6], mixed[7]));
-        // The next item of this warp writes the weights anew.
+        // This warp's next item overwrites the weights.
         __syncwarp();
     }
 };

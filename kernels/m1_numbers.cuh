@@ -1,5 +1,5 @@
-// The primitives of the numeric contract (codec/docs/numeric-contract.md) for the GPU: integers alone, every result exact, so the same
-// bits as the codec's whatever the order of sums.
+// The primitives of the numeric contract (codec/docs/numeric-contract.md) for the GPU: integers only, every result
+// exact, so the bits equal the codec's whatever the order of sums.
 //
 // Rounding happens in `requantize` and in the norm's last step, nowhere else.
 #pragma once
@@ -11,7 +11,7 @@ typedef const u16 *PowerTable;
 
 DEVICE int clamp_symmetric(int x, int limit) { return max(min(x, limit), -limit); }
 
-// A multiplier in the low 16 bits and a shift in the next 8, as an image has them.
+// A multiplier in the low 16 bits and a shift in the next 8, as in an image.
 typedef u32 Requantizer;
 
 // (x * m + 2^(s-1)) >> s for 17 <= s <= 46, in 32 bits.
@@ -35,7 +35,7 @@ DEVICE u32 reciprocal(u32 sum, int &n) {
     return (1u << 31) / (n < 0 ? sum << -n : sum >> n);
 }
 
-// floor(sqrt(q)) for q < 2^42: a float's root is at most one off, and integers decide.
+// floor(sqrt(q)) for q < 2^42: a float's root is off by at most one, which integers correct.
 DEVICE u32 integer_root(u64 q) {
     u64 root = static_cast<u64>(__fsqrt_rn(static_cast<float>(q)));
     while (root * root > q) root--;
@@ -43,7 +43,7 @@ DEVICE u32 integer_root(u64 q) {
     return static_cast<u32>(root);
 }
 
-// Two rows of four i8 to (first, second) pairs of the lower and of the upper two columns.
+// Turns two rows of four i8 into (first, second) pairs of the lower and the upper two columns.
 DEVICE void interleave(u32 first, u32 second, u32 &lower, u32 &upper) {
 #if ON_GPU
     lower = __byte_perm(first, second, 0x5140);

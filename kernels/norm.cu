@@ -3,15 +3,15 @@
 //   r = 1 / sqrt(mean(x^2) + 1e-6)        a_i = r x_i
 //   dx_i (+)= r da_i - x_i r^3 (da . x) / width
 //
-// The residual stream and its gradient are f32; `a` and `da`, which meet products, are bf16. A warp has a row: it reads it from
-// memory once (4 bytes a value) and again from L1, where 8 rows of 2,048 values just fit, so neither registers nor shared memory
-// limit the width. Forward moves 6 bytes a value, backward 10 to 16; bandwidth is the limit, sums cost nothing beside it.
-// The backward pass also leaves the new dx in bf16 where the caller gives a place for it: the products of the layer below want
-// it so, and this saves them a pass.
+// The residual stream and its gradient are f32; `a` and `da`, operands of products, are bf16. Each warp reads its row
+// from memory once (4 bytes per value) and again from L1, where 8 rows of 2,048 values just fit, so neither registers
+// nor shared memory limits the width. Forward moves 6 bytes per value, backward 10 to 16; bandwidth is the limit, and
+// the sums cost nothing beside it. The backward pass also writes the new dx in bf16 if the caller provides a buffer:
+// the products of the layer below take it in that form, which saves them a pass.
 //
 // Widths are multiples of 4.
 //
-// launch: blocks of 256 threads, a warp a row: ceil(tokens / 8) blocks.
+// launch: ceil(tokens / 8) blocks of 256 threads, one warp per row.
 #include "device.cuh"
 
 constexpr float NORM_EPSILON = 1e-6f;

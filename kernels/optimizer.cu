@@ -1,34 +1,39 @@
-// Parameter updates: gradient norm, AdamW, Adafactor. Parameters and moments are f32; every update also writes the bf16 copy that
-// products read, so that no pass of its own makes it.
+// Parameter updates: gradient norm, AdamW, Adafactor. Parameters and moments are f32; every update also writes the bf16
+// copy that products read, which saves a separate pass.
 //
-// Gradient norm, in two passes without the host: `sum_of_squares` leaves one f64 a block, `clip_factor` adds them in order and
-// leaves {norm, factor} on the device, which the updates read: factor = min(1, clip / norm). Ranks of a sharded run exchange
-// what `add_squares` makes of theirs in between. f32 sums cover 4,096 values at most, as on the CPU; those of sums are f64.
+// Gradient norm, in two passes without the host: `sum_of_squares` writes one f64 per block; `clip_factor` adds them in
+// order and leaves {norm, factor} on the device for the updates: factor = min(1, clip / norm). In between, the ranks of
+// a sharded run exchange the results of `add_squares`. f32 sums cover at most 4,096 values, as on the CPU; sums of
+// those are f64.
 //
 // AdamW (Loshchilov and Hutter 2019), with the bias corrections folded into `rate` and `inverse_second` by the host:
 //   m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;  p = keep p - rate m / (sqrt(v inverse_second) + epsilon)
-// moves 30 bytes a parameter.
+// moves 30 bytes per parameter.
 //
-// Adafactor as T5X has it (Shazeer and Stern 2018; eps 1e-30 and 1e-3, update clipping at RMS 1, no first moment):
+// Adafactor as in T5X (Shazeer and Stern 2018; eps 1e-30 and 1e-3, update clipping at RMS 1, no first moment):
 //   s_ij = (factor g_ij)^2 + 1e-30;  r_i = decay r_i + (1 - decay) mean_j s_ij;  c_j likewise over i
 //   u_ij = factor g_ij sqrt(mean(r) / r_i) / sqrt(c_j), or factor g / sqrt(v) where the moments are not factored
 //   p -= rate max(rms(p), 1e-3) / max(rms(u), 1) u
-// Both root mean squares need a pass over the tensor before the one that updates it: 30 bytes a parameter as well, but
+// Both root mean squares need a pass over the tensor before the one that updates it: also 30 bytes per parameter, but
 // only rows + columns values of state.
 //
-// launch: sum_of_squares: 256 threads, ceil(length / 4096) blocks, at most 1024; workspace: one f64
-//         a block. add_squares, clip_factor, adafactor_scale: one block of 256. adamw, adafactor_apply: 256 threads,
-//         ceil(length / 1024) blocks (a thread 4 values). adafactor_sizes and adafactor_moments: 256 threads, ceil(length / 4096)
-//         blocks, at most 1024; workspace: two f64 a block. adafactor_rows: a block of 256 a row. adafactor_columns: 256 threads,
-//         ceil(columns / 256) x ceil(rows / 64) blocks; workspace: one f32 for each column and 64 rows.
-//         adafactor_column_moments: 256 threads, ceil(columns / 256) blocks. adafactor_row_mean: one block of 256.
+// launch: sum_of_squares: 256 threads, ceil(length / 4096) blocks, at most 1024; workspace: one f64 per block.
+//         add_squares, clip_factor, adafactor_scale: one block of 256.
+//         adamw, adafactor_apply: 256 threads, ceil(length / 1024) blocks (4 values per thread).
+//         adafactor_sizes, adafactor_moments: 256 threads, ceil(length / 4096) blocks, at most 1024; workspace: two f64
+//         per block.
+//         adafactor_rows: a block of 256 per row.
+//         adafactor_columns: 256 threads, ceil(columns / 256) x ceil(rows / 64) blocks; workspace: one f32 per column
+//         and 64 rows.
+//         adafactor_column_moments: 256 threads, ceil(columns / 256) blocks.
+//         adafactor_row_mean: one block of 256.
 // Lengths of AdamW are multiples of 4.
 #include "device.cuh"
 
 constexpr int PIECE = 4096;
 constexpr float ADAFACTOR_SQUARE = 1e-30f;
 
-// Sum of f64 values in an order that depends on their number alone; all threads of the block get it.
+// Sums f64 values in an order that depends only on their number; all threads of the block get the sum.
 DEVICE double ordered_sum(const double *values, int count, int stride, double *scratch) {
     double sum = 0.0;
     for (int i = threadIdx.x; i < count; i += blockDim.x) sum += values[static_cast<i64>(i) * stride];
@@ -101,7 +106,7 @@ REGISTER_KERNEL(adamw);
 
 DEVICE float adafactor_square(float g, float factor) { return (g * factor) * (g * factor) + ADAFACTOR_SQUARE; }
 
-// Row moments of a factored tensor.
+// The row moments of a factored tensor.
 extern "C" __global__ void __launch_bounds__(256) adafactor_rows(const float *gradients, float *row_moments,
                                                                  const float *norm_and_factor, int columns, float decay) {
     __shared__ float scratch[256 / WARP];
@@ -128,7 +133,7 @@ REGISTER_KERNEL(adafactor_row_mean);
 
 constexpr int ROWS_A_SUM = 64;
 
-// Sums of squares of a column over 64 rows.
+// The sums of squares of each column over 64 rows.
 extern "C" __global__ void __launch_bounds__(256)
     adafactor_columns(const float *gradients, float *workspace, const float *norm_and_factor, int rows, int columns) {
     const int column = blockIdx.x * blockDim.x + threadIdx.x;
@@ -159,7 +164,7 @@ DEVICE float adafactor_step(float g, float factor, const float *state, const flo
     return g * factor * __fsqrt_rn(*row_mean / state[row]) / __fsqrt_rn(state[rows + (i - row * columns)]);
 }
 
-// Leaves each block's sums of squares of the updates and of the parameters.
+// Writes each block's sums of squares of the updates and of the parameters.
 DEVICE void leave_sizes(double steps, double parameters, double *partials, double *scratch) {
     steps = block_sum(steps, scratch);
     parameters = block_sum(parameters, scratch);
@@ -184,7 +189,7 @@ extern "C" __global__ void __launch_bounds__(256)
 }
 REGISTER_KERNEL(adafactor_sizes);
 
-// For a tensor whose moments are not factored: updates them, and does what adafactor_sizes does.
+// For a tensor whose moments are not factored: updates them, and does the work of adafactor_sizes.
 extern "C" __global__ void __launch_bounds__(256)
     adafactor_moments(const float *gradients, const float *parameters, float *moments, double *partials,
                       const float *norm_and_factor, i64 length, float decay) {

@@ -1,5 +1,5 @@
-// Sums and maxima over a warp or a block, in an order that depends on the shape alone. The butterfly adds the same pairs on
-// every lane, and a + b == b + a, so all lanes hold the same bits without a broadcast.
+// Sums and maxima over a warp or a block, in an order that depends only on the shape. The butterfly adds the same pairs
+// on every lane, and a + b == b + a, so all lanes hold the same bits without a broadcast.
 #pragma once
 
 template <class T>
@@ -19,8 +19,8 @@ DEVICE T warp_max(T value) {
     return value;
 }
 
-// Over a block of whole warps, one dimension; `scratch` is shared and holds a value a warp. The block meets twice: before the
-// scratch is read, and after, so that it may be used again at once.
+// Over a one-dimensional block of whole warps; `scratch` is shared and holds one value per warp. The block synchronizes
+// twice: before the scratch is read, and after, so that it may be reused at once.
 template <class T>
 DEVICE T block_sum(T value, T *scratch) {
     value = warp_sum(value);

@@ -3,13 +3,13 @@
 //   h = max(gate, 0) * linear
 //   dgate = dh * linear, dlinear = dh * gate where gate > 0, both 0 elsewhere
 //
-// All bf16. Forward moves 6 bytes a value of h, backward 10; nothing else costs. A thread has 8 neighbouring values, so that
-// every access is 16 bytes wide and a warp's accesses are whole lines. Widths are multiples of 8.
+// All bf16. Forward moves 6 bytes per value of h, backward 10; nothing else matters. A thread has 8 neighbouring
+// values, so that every access is 16 bytes wide and a warp's accesses are whole lines. Widths are multiples of 8.
 //
-// launch: blocks of 256 threads, a thread 8 values of h: ceil(tokens * width / 2048) blocks.
+// launch: ceil(tokens * width / 2048) blocks of 256 threads, 8 values of h per thread.
 #include "device.cuh"
 
-// The place of this thread's 8 values in h and in [gate | linear]; false where there are none.
+// The place of this thread's 8 values in h and in [gate | linear]; false if there are none.
 DEVICE bool reglu_place(int tokens, int width, i64 &in_h, i64 &in_pair) {
     in_h = 8 * (static_cast<i64>(blockIdx.x) * blockDim.x + threadIdx.x);
     if (in_h >= static_cast<i64>(tokens) * width) return false;
@@ -23,7 +23,7 @@ DEVICE bf16x2 reglu_pair(bf16x2 gate, bf16x2 linear) {
     return to_bf16x2(low > 0.0f ? low * low_float(linear) : 0.0f, high > 0.0f ? high * high_float(linear) : 0.0f);
 }
 
-// Gradient of one factor where the gate is open.
+// The gradient of one factor where the gate is open.
 DEVICE bf16x2 reglu_pair_backward(bf16x2 gate, bf16x2 other, bf16x2 dh) {
     return to_bf16x2(low_float(gate) > 0.0f ? low_float(dh) * low_float(other) : 0.0f,
                      high_float(gate) > 0.0f ? high_float(dh) * high_float(other) : 0.0f);

@@ -1,18 +1,21 @@
-// Rounding that the integer model will do, for training that knows of it.
+// Simulates the integer model's rounding, for training that is aware of it.
 //
-//   fake_quantize           x = step * round(clamp(x / step, -127, 127)), ties to even, over columns [first, end) of each row
-//   fake_quantize_backward  dx = 0 where |x| >= 126.5 step, x being the rounded value: straight through, but not where clamped
-//   round_weights           w = scale * round(w / scale) with the row's own scale = max |w| / 127, as the exporter has it
+//   fake_quantize           x = step * round(clamp(x / step, -127, 127)), ties to even, over columns [first, end)
+//                           of each row
+//   fake_quantize_backward  dx = 0 where |x| >= 126.5 step, x being the rounded value: straight through, except where
+//                           clamped
+//   round_weights           w = scale * round(w / scale) with the row's own scale = max |w| / most, as in the exporter
 //
-// Activations are bf16: a multiple of the step is rounded once more to 8 bits of mantissa, which moves it by at most a quarter
-// of a step, so the clamped ones are still told apart from the others. Steps that are powers of two lose nothing.
-// One pass each, 4 bytes a value (backward 6); weights 10 with both copies.
+// Activations are bf16: rounding a multiple of the step once more, to 8 bits of mantissa, moves it by at most a quarter
+// of a step, so clamped values remain distinguishable from the others. Steps that are powers of two lose nothing. One
+// pass each, 4 bytes per value (backward 6); weights 10 with both copies.
 //
-// launch: fake_quantize*: blocks of 256 threads, a thread 2 columns: ceil(rows * (end - first) / 512) blocks; `first`, `end` and
-//         `stride` are even. round_weights: a block of 256 threads a row.
+// launch: fake_quantize*: ceil(rows * (end - first) / 512) blocks of 256 threads, 2 columns per thread; `first`, `end`
+// and
+//         `stride` are even. round_weights: a block of 256 threads per row.
 #include "device.cuh"
 
-// The place of this thread's pair of values; -1 where there is none.
+// The place of this thread's pair of values; -1 if there is none.
 DEVICE i64 rounding_place(int rows, int stride, int first, int end) {
     const i64 pair = static_cast<i64>(blockIdx.x) * blockDim.x + threadIdx.x;
     const int pairs = (end - first) / 2;
@@ -47,17 +50,17 @@ REGISTER_KERNEL(fake_quantize_backward);
 
 // `rounded` (f32, for the embedding) may be null; `product` is the copy that products read.
 extern "C" __global__ void __launch_bounds__(256)
-    round_weights(const float *weights, float *rounded, bf16 *product, int columns) {
+    round_weights(const float *weights, float *rounded, bf16 *product, int columns, float most) {
     __shared__ float scratch[256 / WARP];
     const i64 row = static_cast<i64>(blockIdx.x) * columns;
     float largest = 0.0f;
     for (int column = threadIdx.x; column < columns; column += blockDim.x) largest = fmaxf(largest, fabsf(weights[row + column]));
-    // A row of subnormal numbers would divide by zero; nothing is lost by calling it zeros.
-    const float found = __fdiv_rn(block_max(largest, scratch), 127.0f);
+    // A row of subnormal numbers would divide by zero; treating it as zeros loses nothing.
+    const float found = __fdiv_rn(block_max(largest, scratch), most);
     const float scale = found >= 1.17549435e-38f ? found : 1.0f;
     for (int column = threadIdx.x; column < columns; column += blockDim.x) {
         const float steps = rintf(__fdiv_rn(weights[row + column], scale));
-        const float value = fminf(fmaxf(steps, -127.0f), 127.0f) * scale;
+        const float value = fminf(fmaxf(steps, -most), most) * scale;
         if (rounded) rounded[row + column] = value;
         product[row + column] = to_bf16(value);
     }

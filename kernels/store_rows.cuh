@@ -1,13 +1,15 @@
-// Rows of bf16 from a warp's accumulators to memory, 16 bytes a store.
+// Stores rows of bf16 from a warp's accumulators to memory, 16 bytes per store.
 //
-// mma.sync leaves a lane two columns of each block of 8: four bytes in bf16, of which the four lanes of a group would fill half a
-// sector. So four lanes first exchange words among four blocks; each then holds 8 columns of one, and the group writes 64 bytes of
-// a row. That takes one shuffle a word and no shared memory, which the operands' stages fill.
+// mma.sync leaves each lane two columns of each block of 8: four bytes in bf16, so the four lanes of a group would fill
+// half a sector. Therefore four lanes first exchange words among four blocks; each then holds 8 columns of one, and the
+// group writes 64 bytes of a row. That takes one shuffle per word and no shared memory, which the operands' stages
+// fill.
 #pragma once
 
 #include "device.cuh"
 
-// Lane `member` of four gives word `j` of its part and receives part `member`: words [j] of lane i become words [i] of lane j.
+// Lane `member` of four gives word `j` of its part and receives part `member`: word [j] of lane i becomes word [i] of
+// lane j.
 DEVICE void exchange_among_four(u32 (&words)[4]) {
     const int member = lane_index() % 4;
 #pragma unroll
@@ -23,7 +25,8 @@ DEVICE void exchange_among_four(u32 (&words)[4]) {
     }
 }
 
-// One row of words [block] to a row of the matrix. All lanes of the warp call it; `inside` says whether the row exists.
+// Stores one row of words [block] to a row of the matrix. All lanes of the warp call it; `inside` says whether the row
+// exists.
 template <int BLOCKS>
 DEVICE void store_row_bf16(const bf16x2 (&row)[BLOCKS], bf16 *target, int column, int columns, bool inside) {
     const int member = lane_index() % 4;

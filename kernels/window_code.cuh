@@ -1,14 +1,15 @@
-// Steps of the coders by a warp, under the 256 cumulative starts of a model's frequencies: the window code's tree
-// (codec/docs/window-code.md) and the range decoder (codec/docs/range-coder.md). All lanes hold the same state and get the same answer.
+// Steps of the coders, performed by a warp, under the 256 cumulative starts of a model's frequencies: the window code's
+// tree (codec/docs/window-code.md) and the range decoder (codec/docs/range-coder.md). All lanes hold the same state and
+// get the same answer.
 //
-// A narrow node's multiplier m is the largest with sum_i floor(m f_i / 2^24) <= span. The lanes have 8 counts each, so a probe takes
-// 8 products and one reduction, and 16 halvings of the 2^16 candidates find it; a probe that spends all of the span ends the
-// search early, since equal sums mean equal shares.
+// A narrow node's multiplier m is the largest with sum_i floor(m f_i / 2^24) <= span. Each lane has 8 counts, so a
+// probe takes 8 products and one reduction, and 16 halvings of the 2^16 candidates find it; a probe that spends the
+// whole span ends the search early, since equal sums mean equal shares.
 #pragma once
 
 #include "device.cuh"
 
-// 128 bits, for windows of up to as many.
+// 128 bits, enough for every window.
 struct Wide {
     u64 low, high;
 };
@@ -46,7 +47,7 @@ DEVICE int last_where(const u16 *starts, Predicate holds) {
     return byte;
 }
 
-// How the values of a narrow node are shared; lane l has bytes 8 l .. 8 l + 7.
+// How a narrow node's values are shared out; lane l has bytes 8 l .. 8 l + 7.
 struct Shares {
     u32 counts[8];
     u64 multiplier;
@@ -69,7 +70,7 @@ struct Shares {
             start = next;
         }
         multiplier = static_cast<u64>(span) << 8;
-        // Sums near the solution differ from the span by at most 256, whatever wraps on the way.
+        // Sums near the solution differ from the span by at most 256, even if they wrap on the way.
         bool spent = sum_at(multiplier) == span;
         for (u64 step = 1 << 15; step > 0 && !spent; step /= 2) {
             const int excess = static_cast<int>(sum_at(multiplier + step) - span);
@@ -111,7 +112,7 @@ struct Offset {
     Wide offset, span;
 };
 
-// Moves to the child that holds the value and returns its byte; -1 where the value was left over. The offset isn't 0.
+// Moves to the child that holds the value and returns its byte; -1 if the value was left over. The offset isn't 0.
 DEVICE int descend(Offset &place, const u16 *starts) {
     const Wide offset = subtract(place.offset, wide(1));
     int byte;
@@ -155,7 +156,7 @@ DEVICE int descend(Offset &place, const u16 *starts) {
 
 constexpr u64 SMALLEST_RANGE = static_cast<u64>(1) << 56;
 
-// Reads a code string: `distance` is the code less the interval's low end, of which `missing` bytes are still to come.
+// Reads a code string: `distance` is the code minus the interval's low end, of which `missing` bytes are still to come.
 struct RangeDecoder {
     u64 distance, range;
     int missing;

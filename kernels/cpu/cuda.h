@@ -1,5 +1,5 @@
-// The CUDA C++ language for a C++ compiler: keywords, built-in variables, warp exchange, atomics and arithmetic, as far as the
-// kernels use them. Floating-point atomics are left out on purpose.
+// CUDA C++ for a C++ compiler: keywords, built-in variables, warp exchange, atomics and arithmetic, to the extent that
+// the kernels use them. Floating-point atomics are omitted on purpose.
 #pragma once
 
 #include <cmath>
@@ -17,7 +17,7 @@
 #define __grid_constant__
 #define __align__(n) alignas(n)
 #define __restrict__ __restrict
-// Within a function: one a block in flight, because an OS thread runs one block at a time.
+// Within a function: one per block in flight, because an OS thread runs one block at a time.
 #define __shared__ static thread_local
 
 #define CUDA_CPU_TEXT_OF(x) #x
@@ -31,7 +31,7 @@
 #define __syncthreads() cuda_cpu::barrier(CUDA_CPU_HERE)
 #define __syncwarp(...) cuda_cpu::sync_warp(CUDA_CPU_HERE __VA_OPT__(, ) __VA_ARGS__)
 
-// Vector types, aligned as the GPU's 8- and 16-byte loads are.
+// Vector types, aligned like the GPU's 8- and 16-byte loads.
 #define CUDA_CPU_VECTORS(type, name)                                                                                     \
     struct alignas(2 * sizeof(type)) name##2 {                                                                           \
         type x, y;                                                                                                       \
@@ -100,7 +100,7 @@ T reduce(unsigned mask, T value, const char *where, Combine combine) {
 
 } // namespace cuda_cpu
 
-// The last argument, the width, may be left out.
+// The last argument, the width, is optional.
 #define CUDA_CPU_FOURTH(a, b, c, d, ...) d
 #define CUDA_CPU_SHUFFLE(function, mask, value, other, ...)                                                              \
     cuda_cpu::function(mask, value, other, CUDA_CPU_FOURTH(0, 0, 0, __VA_ARGS__ __VA_OPT__(, ) 32), CUDA_CPU_HERE)

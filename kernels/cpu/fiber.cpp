@@ -20,8 +20,8 @@ void switch_to(Context &from, Context &to) { swapcontext(&from, &to); }
 
 #else
 
-// Only the callee-saved registers of the System V ABI need keeping; swapcontext besides asks the kernel for the signal mask,
-// which makes it ten times slower.
+// Only the callee-saved registers of the System V ABI must be saved; swapcontext also asks the kernel for the signal
+// mask, which makes it ten times slower.
 extern "C" void cuda_cpu_switch(void **from, void *to);
 asm(".text\n"
     ".globl cuda_cpu_switch\n"

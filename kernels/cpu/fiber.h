@@ -1,4 +1,4 @@
-// Switching stacks within one OS thread. A fiber runs until it gives way; nothing preempts it.
+// Switches stacks within one OS thread. A fiber runs until it yields; nothing preempts it.
 #pragma once
 
 #if !defined(__x86_64__)
@@ -15,9 +15,9 @@ using Context = ucontext_t;
 using Context = void *;
 #endif
 
-// Readies `context` to run `entry`, which must never return, on a stack of `bytes` at `stack`.
+// Prepares `context` to run `entry`, which must never return, on a stack of `bytes` at `stack`.
 void prepare(Context &context, void (*entry)(), char *stack, unsigned long bytes);
-// Leaves the running code in `from` and goes on in `to`.
+// Suspends the running code in `from` and resumes `to`.
 void switch_to(Context &from, Context &to);
 
 } // namespace cuda_cpu

@@ -1,8 +1,10 @@
-// The functions of ../hopper.cuh for the CPU. Addresses of shared memory are offsets into the block's dynamic part, so descriptors
-// have the GPU's very bits, and both the copy and the products swizzle addresses as the hardware does: bits 4..6 ^= bits 7..9.
+// The functions of ../hopper.cuh for the CPU. Addresses of shared memory are offsets into the block's dynamic part, so
+// descriptors have exactly the GPU's bits, and both the copy and the products swizzle addresses like the hardware: bits
+// 4..6 ^= bits 7..9.
 //
-// Products are kept back until they are waited for and read their operands only then: a slot that is handed back too early shows.
-// A tensor map holds what the host's encoder would be told: address, rows, columns and rows of a box, in this order.
+// Products are deferred until they are waited for and read their operands only then, so a slot that is released too
+// early shows. A tensor map holds the arguments of the host's encoder: address, rows, columns and rows of a box, in
+// this order.
 #pragma once
 
 DEVICE u32 shared_address(const void *pointer) {

@@ -1,9 +1,9 @@
-// The functions of ../instructions.cuh for the CPU: every lane hands its operands to the others and computes its own part of
-// the result. The order of sums in a tensor core is the hardware's own, so bf16 products agree with it to rounding only;
-// integer products agree exactly.
+// The functions of ../instructions.cuh for the CPU: every lane passes its operands to the others and computes its own
+// part of the result. The order of sums in a tensor core is the hardware's own, so bf16 products agree with it only up
+// to rounding; integer products agree exactly.
 #pragma once
 
-// Copies are kept back until they are waited for: a missing wait leaves stale data, as it may on the GPU.
+// Copies are deferred until they are waited for: a missing wait leaves stale data, as it may on the GPU.
 DEVICE void cuda_cpu_copy_async(void *shared, const void *global, unsigned bytes, bool valid) {
     cuda_cpu::fiber->copies.push_back({shared, global, bytes, valid, cuda_cpu::fiber->copy_group});
 }

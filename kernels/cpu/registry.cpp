@@ -8,7 +8,7 @@
 namespace cuda_cpu {
 
 namespace {
-// Set before any constructor runs; a list, because constructors of different files run in no particular order.
+// Initialised before any constructor runs; a list, because constructors of different files run in no particular order.
 const Registration *first = nullptr;
 
 const Registration *find(const char *name) {
@@ -25,8 +25,8 @@ Registration::Registration(const char *name, void (*trampoline)(void **), const 
 
 } // namespace cuda_cpu
 
-// What the Rust side calls. `kernel_parameters` gives the bytes of each parameter and their number, or -1 for an unknown name;
-// `launch` must then be given as many parameters.
+// The interface to Rust. `kernel_parameters` gives the size of each parameter in bytes and returns their number, or -1
+// for an unknown name; `launch` then takes that number of parameters.
 extern "C" long cuda_cpu_kernel_parameters(const char *name, const size_t **bytes) {
     const cuda_cpu::Registration *kernel = cuda_cpu::find(name);
     if (kernel == nullptr) return -1;

@@ -1,5 +1,5 @@
-// Kernels by name, each behind a trampoline that takes its parameters as the driver's launch function does: an array with the
-// address of every parameter. So one piece of host code launches kernels on a GPU and here.
+// Kernels by name, each behind a trampoline that takes its parameters like the driver's launch function: an array with
+// the address of every parameter. The same host code can therefore launch kernels on a GPU and here.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@ namespace cuda_cpu {
 struct Registration {
     const char *name;
     void (*trampoline)(void **parameters);
-    // Bytes of each parameter, so that the caller's can be checked.
+    // The size of each parameter, to check the caller's arguments.
     const size_t *parameter_bytes;
     size_t parameters;
     const Registration *next;

@@ -17,7 +17,7 @@ namespace {
 
 // An odd multiple of the cache line, so that the tops of a block's stacks fall into different cache sets.
 constexpr size_t STACK_BYTES = 128 * 1024 + 832;
-// Shared memory starts a block as noise: NaN as f32 and as bf16, unlikely as an integer.
+// Shared memory starts as noise in every block: NaN as f32 and as bf16, an unlikely value as an integer.
 constexpr unsigned char SHARED_POISON = 0xff;
 constexpr unsigned char GUARD = 0xaa;
 constexpr size_t GUARD_BYTES = 256;
@@ -81,7 +81,7 @@ Meeting &meeting_of(Warp &warp, unsigned mask, const char *where) {
     fail("too many different masks at once", where);
 }
 
-// Whether the fiber can go on, now that others may have brought about what it waits for.
+// Whether the fiber can continue, now that others may have brought about what it waits for.
 bool is_ready(Fiber &next) {
     if (next.state == State::waiting && next.awaited(next.awaited_argument)) next.state = State::ready;
     return next.state == State::ready;
@@ -204,7 +204,7 @@ void finish_products(unsigned pending) {
 }
 
 void wait_until(bool (*awaited)(const void *argument), const void *argument, const char *where) {
-    // Others run in any case: what they may do meanwhile, they do.
+    // Always yields, so that other threads do everything they may do in the meantime.
     fiber->state = State::waiting;
     fiber->where = where;
     fiber->awaited = awaited;
@@ -247,7 +247,7 @@ void launch(void (*kernel)(void **), void **parameters, dim3 grid, dim3 size, un
         block = &own;
         Order order(seed == 0 ? 0 : seed + worker);
         for (size_t i; (i = next_block++) < blocks;) {
-            // Seeds other than 0 run the blocks from the last to the first.
+            // Seeds other than 0 run the blocks from last to first.
             const size_t index = seed == 0 ? i : blocks - 1 - i;
             own.index = dim3(index % grid.x, index / grid.x % grid.y, index / (static_cast<size_t>(grid.x) * grid.y));
             run_block(static_cast<char *>(stacks), order);

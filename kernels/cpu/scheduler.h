@@ -1,8 +1,8 @@
 // A block's threads as fibers of one OS thread: barriers, warp collectives, shared memory.
 //
-// A fiber runs until it waits at a barrier or a collective. Which one runs next follows from the seed alone, so a failure
-// repeats; other seeds give other orders, and results that differ between them betray a race. Waiting that can never end is
-// reported with the source line and ends the process, as do writes behind the dynamic shared memory.
+// A fiber runs until it waits at a barrier or a collective. The seed alone decides which one runs next, so a failure is
+// repeatable; other seeds give other orders, and results that differ between them reveal a race. A deadlock, or a write
+// past the dynamic shared memory, is reported and ends the process; the report of a deadlock names the source line.
 #pragma once
 
 #include <cstddef>
@@ -21,15 +21,15 @@ struct dim3 {
 namespace cuda_cpu {
 
 constexpr int LANES = 32;
-// What a lane hands to a collective, at most.
+// The most that a lane passes to a collective.
 constexpr int SLOT_BYTES = 32;
 
 struct Slot {
     alignas(16) unsigned char bytes[SLOT_BYTES];
 };
 
-// One set of lanes that meets in collectives. Slots are kept twice: a lane may hurry on to the next meeting while others still
-// read this one, but not to the one after, because that takes everybody.
+// A set of lanes that meets in collectives. Slots are double-buffered: a lane may proceed to the next meeting while
+// others still read this one, but not to the one after, because that requires all lanes.
 struct Meeting {
     unsigned mask = 0;
     unsigned arrived = 0;
@@ -38,7 +38,7 @@ struct Meeting {
     Slot slots[2][LANES];
 };
 
-// Different masks in flight at once in a warp.
+// The number of different masks that may be in flight in a warp.
 constexpr int MEETINGS = 8;
 
 struct Warp {
@@ -57,7 +57,7 @@ struct PendingCopy {
     unsigned group;
 };
 
-// A product of a warpgroup, the part of one thread.
+// One thread's part of a warpgroup product.
 struct PendingProduct {
     void (*run)(void *sums, unsigned long long a, unsigned long long b, bool accumulate);
     void *sums;
@@ -74,13 +74,13 @@ struct Fiber {
     Meeting *meeting = nullptr;
     State state = State::ready;
     const char *where = "";
-    // Asynchronous copies not yet waited for: done at the wait and not before, so that a missing wait shows.
+    // Asynchronous copies not yet waited for: performed at the wait and no earlier, so that a missing wait shows.
     std::vector<PendingCopy> copies;
     unsigned copy_group = 0;
     // Asynchronous products, likewise.
     std::vector<PendingProduct> products;
     unsigned product_group = 0;
-    // What a waiting fiber waits for.
+    // The condition that a waiting fiber waits for.
     bool (*awaited)(const void *argument) = nullptr;
     const void *awaited_argument = nullptr;
 };
@@ -108,7 +108,7 @@ void launch(void (*kernel)(void **), void **parameters, dim3 grid, dim3 block, u
 
 void barrier(const char *where);
 
-// What a collective brought: the slots of the lanes that took part.
+// The result of a collective: the slots of the lanes that took part.
 struct Exchange {
     const Slot *slots;
     unsigned present;
@@ -131,14 +131,14 @@ Exchange exchange(unsigned mask, const T &value, const char *where) {
 
 inline void *dynamic_shared() { return block->shared; }
 
-// Carries out the running fiber's copies, all but those of its last `pending` groups.
+// Performs the running fiber's copies, all but those of its last `pending` groups.
 void finish_copies(unsigned pending);
-// Carries out the running fiber's products, all but those of its last `pending` groups.
+// Performs the running fiber's products, all but those of its last `pending` groups.
 void finish_products(unsigned pending);
-// Waits until `awaited(argument)`, which other threads of the block must bring about.
+// Waits until `awaited(argument)` holds, which other threads of the block must bring about.
 void wait_until(bool (*awaited)(const void *argument), const void *argument, const char *where);
 [[noreturn]] void fail(const char *what, const char *where);
-// Ends the process if an instruction was given an address that the GPU would refuse.
+// Ends the process if an instruction is given an address that the GPU would reject.
 void check_alignment(const void *address, size_t alignment, const char *where);
 
 } // namespace cuda_cpu

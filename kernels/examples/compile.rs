@@ -1,4 +1,4 @@
-//! Compiles every kernel for the architectures named, prints what each takes, and fails if one spills registers.
+//! Compiles every kernel for the named architectures, prints its resources, and fails if one spills registers.
 //!
 //! ```text
 //! cargo run -p equalinfo-kernels --features cuda --example compile -- sm_80 sm_90a sm_100a
@@ -38,7 +38,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let mut spilling = Vec::new();
     for unit in units() {
         let text = source(unit)?;
-        // Files leave kernels out where an architecture lacks their instructions.
+        // Files omit kernels whose instructions an architecture lacks.
         let mut kernels: BTreeMap<String, Vec<Option<Resources>>> = BTreeMap::new();
         let results = std::thread::scope(|scope| {
             let compile = |architecture| nvrtc.compile(&format!("{unit}.cu"), &text, architecture);

@@ -1,8 +1,9 @@
-//! Times the kernels of M2's training step at the shapes of the paper's models, a JSON object a line: `host/benches/kernels_gpu.py` puts PyTorch's beside them.
+//! Times the kernels of M2's training step at the shapes of the paper's models, one JSON object per line;
+//! `host/benches/kernels_gpu.py` adds PyTorch's times.
 //!
 //! ```text
 //! cargo run --release -p equalinfo-kernels --features cuda --example time              # on the first GPU
-//! cargo run --release -p equalinfo-kernels --features cuda,shim --example time -- cpu  # tiny shapes on the CPU, to see that it runs
+//! cargo run --release -p equalinfo-kernels --features cuda,shim --example time -- cpu  # tiny, on the CPU
 //! ```
 
 use std::error::Error;
@@ -17,7 +18,7 @@ use equalinfo_kernels::cuda::CudaDriver;
 use equalinfo_kernels::gemm::{LinearShape, TokenParts, linear_backward_input, linear_backward_weight, linear_forward};
 use equalinfo_kernels::{Driver, View};
 
-/// Width, feed-forward width.
+/// Width and feed-forward width.
 const MODELS: [(&str, usize, usize); 3] = [("25m", 512, 2048), ("113m", 768, 3072), ("403m", 1024, 4096)];
 const SEQUENCE: usize = 512;
 
@@ -55,14 +56,14 @@ struct Times<D: Driver> {
 }
 
 impl<D: Driver> Times<D> {
-    /// Memory of `bytes` small numbers: bf16 of 0.0078 in pairs, f32 of about as much.
+    /// Memory of `bytes` small numbers: pairs of bf16 0.0078, which as f32 have about the same size.
     fn filled(&self, bytes: usize) -> Result<D::Buffer, D::Error> {
         let buffer = self.driver.allocate(bytes)?;
         self.driver.upload(View::new(&buffer), &[0x00, 0x3c].repeat(bytes / 2))?;
         Ok(buffer)
     }
 
-    /// Seconds of one call, after three that warm up.
+    /// Seconds per call, after three warm-up calls.
     fn seconds(&self, call: impl Fn() -> Result<(), D::Error>) -> Result<f64, D::Error> {
         (0..3.min(self.repeats)).try_for_each(|_| call())?;
         self.driver.synchronize()?;
@@ -123,7 +124,7 @@ impl<D: Driver> Times<D> {
         let (workspace, dbias) = (self.filled(4 * shape.backward_workspace())?, self.filled(4 * heads * BUCKETS)?);
         let input = AttentionInput { qkv: View::new(&qkv), bias: View::new(&bias), starts: View::new(&starts_there) };
         let [out, lse, dout, dqkv, workspace, dbias] = [&out, &lse, &dout, &dqkv, &workspace, &dbias].map(View::new);
-        // Two products, each over half of a sequence on the mean.
+        // Two products, each over half of a sequence on average.
         let operations = 2.0 * (2 * tokens * width) as f64 * (SEQUENCE as f64 + 1.0) / 2.0;
         let print = |kernel: &str, seconds: f64, operations: f64| {
             println!(
@@ -142,7 +143,7 @@ impl<D: Driver> Times<D> {
 
     fn cross_entropy(&self, model: &str, shape: LinearShape) -> Result<(), Box<dyn Error>> {
         let LinearShape { tokens, inputs, outputs } = shape;
-        let plan = cross_entropy::Plan::new(shape, self.multiprocessors);
+        let plan = cross_entropy::CrossEntropyPlan::new(shape, self.multiprocessors);
         let (x, w) = (self.filled(2 * tokens * inputs)?, self.filled(2 * outputs * inputs)?);
         let (dx, dw) = (self.filled(2 * tokens * inputs)?, self.filled(4 * outputs * inputs)?);
         let targets: Vec<u8> = (0..tokens).flat_map(|token| ((token * 31 % outputs) as u32).to_le_bytes()).collect();
@@ -156,7 +157,7 @@ impl<D: Driver> Times<D> {
             let objective = Objective { z_loss: 1e-4, floor: 0.0 };
             cross_entropy::cross_entropy(&self.driver, plan, objective, &input, &output, View::new(&workspace))
         };
-        // The product, dx and dW; that ours computes the first of them twice is its own business.
+        // The product, dx and dW; our kernel computes the first twice, which does not count.
         let operations = 6.0 * (tokens * inputs * outputs) as f64;
         let seconds = self.seconds(step)?;
         println!(

@@ -1,5 +1,7 @@
 //! Causal attention over sliding or restarting contexts and its gradients (`attention.cu`, `attention_backward.cu`).
 
+use half::bf16;
+
 use crate::{Driver, Kernel, Launch, View, arguments};
 
 const FORWARD: Kernel = Kernel { unit: "attention", name: "attention_forward" };
@@ -7,17 +9,17 @@ const BACKWARD_QUERY: Kernel = Kernel { unit: "attention_backward", name: "atten
 const BACKWARD_KEY: Kernel = Kernel { unit: "attention_backward", name: "attention_backward_key" };
 const BACKWARD_BIAS: Kernel = Kernel { unit: "attention_backward", name: "attention_backward_bias" };
 
-/// Positions of a block of queries or keys.
+/// Positions per block of queries or keys.
 const BLOCK: usize = 64;
 const THREADS: u32 = 128;
 const BIAS_THREADS: u32 = 1024;
 
-/// Width of a head.
+/// The width of a head.
 pub const HEAD: usize = 64;
-/// Relative-position buckets of a head.
+/// Relative-position buckets per head.
 pub const BUCKETS: usize = 32;
 
-/// Sizes of one attention call.
+/// The sizes of one attention call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttentionShape {
     /// Positions of all sequences, laid end to end.
@@ -27,12 +29,12 @@ pub struct AttentionShape {
 }
 
 impl AttentionShape {
-    /// Values of `out`; qkv has three times as many.
+    /// Values in `out`; qkv has three times as many.
     fn width(&self) -> usize {
         self.tokens * self.heads * HEAD
     }
 
-    /// Values of lse.
+    /// Values in lse.
     fn rows(&self) -> usize {
         self.tokens * self.heads
     }
@@ -51,19 +53,19 @@ impl AttentionShape {
         Launch { grid: [self.blocks() as u32, heads.into(), 1], block: [THREADS, 1, 1], shared_bytes: 0 }
     }
 
-    /// f32 values of the workspace that [`attention_backward`] needs.
+    /// The size in f32 values of the workspace that [`attention_backward`] needs.
     pub fn backward_workspace(&self) -> usize {
         self.rows() + self.blocks() * self.heads * BUCKETS
     }
 }
 
-/// What attention reads.
+/// The input of attention.
 pub struct AttentionInput<'a, B> {
     /// Rows of `[q | k | v]` in bf16, `3 * 64 * heads` values each.
     pub qkv: View<'a, B>,
     /// Position bias in f32, `heads x 32` buckets.
     pub bias: View<'a, B>,
-    /// For each position the first position it sees, itself at most and never decreasing, as `int`.
+    /// For each position, the first position it sees (at most itself, never decreasing), as `int`.
     pub starts: View<'a, B>,
 }
 
@@ -79,15 +81,15 @@ impl<B: crate::Memory> AttentionInput<'_, B> {
     #[track_caller]
     fn expect(self, shape: AttentionShape) -> Self {
         Self {
-            qkv: self.qkv.expect::<u16>("qkv", 3 * shape.width()),
+            qkv: self.qkv.expect::<bf16>("qkv", 3 * shape.width()),
             bias: self.bias.expect::<f32>("bias", shape.heads * BUCKETS),
             starts: self.starts.expect::<i32>("starts", shape.tokens),
         }
     }
 }
 
-/// `out = softmax(q k^T / 8 + bias[bucket(distance)]) v` over the visible positions of each head, in bf16; `lse` (f32, `tokens x heads`)
-/// keeps the log of each softmax's sum.
+/// `out = softmax(q k^T / 8 + bias[bucket(distance)]) v` over the visible positions of each head, in bf16; `lse` (f32,
+/// `tokens x heads`) receives the log of each softmax's sum.
 pub fn attention_forward<D: Driver>(
     driver: &D,
     shape: AttentionShape,
@@ -99,22 +101,23 @@ pub fn attention_forward<D: Driver>(
         return Ok(());
     }
     let AttentionInput { qkv, bias, starts } = input.expect(shape);
-    let (out, lse) = (out.expect::<u16>("out", shape.width()), lse.expect::<f32>("lse", shape.rows()));
+    let (out, lse) = (out.expect::<bf16>("out", shape.width()), lse.expect::<f32>("lse", shape.rows()));
     let arguments = arguments![qkv, bias, starts, out, lse, shape.tokens, shape.heads];
-    // SAFETY: the kernel reads the input and writes out and lse, of the sizes checked above; values of starts lead nowhere else.
+    // SAFETY: the kernel reads the input and writes out and lse, of the sizes checked above; no value in starts leads
+    // out of bounds.
     unsafe { driver.launch(FORWARD, shape.launch(), arguments) }
 }
 
-/// What the forward pass left for the backward pass.
+/// The forward pass's results that the backward pass needs.
 pub struct AttentionOutput<'a, B> {
-    /// bf16, as [`attention_forward`] wrote it: a copy that was rounded further gives wrong gradients.
+    /// bf16, as written by [`attention_forward`]: a copy that was rounded further gives wrong gradients.
     pub out: View<'a, B>,
     /// f32.
     pub lse: View<'a, B>,
 }
 
-/// Gradients of [`attention_forward`] for `dout` (bf16): `dqkv` (bf16) is overwritten, `dbias` (f32) is added to. `workspace` holds
-/// [`AttentionShape::backward_workspace`] values. The same input gives the same bits at every run.
+/// Gradients of [`attention_forward`] for `dout` (bf16): `dqkv` (bf16) is overwritten, `dbias` (f32) is added to.
+/// `workspace` holds [`AttentionShape::backward_workspace`] values. The same input gives the same bits in every run.
 #[allow(clippy::too_many_arguments)]
 pub fn attention_backward<D: Driver>(
     driver: &D,
@@ -131,19 +134,20 @@ pub fn attention_backward<D: Driver>(
     }
     let AttentionShape { tokens, heads } = shape;
     let AttentionInput { qkv, bias, starts } = input.expect(shape);
-    let out = output.out.expect::<u16>("out", shape.width());
+    let out = output.out.expect::<bf16>("out", shape.width());
     let lse = output.lse.expect::<f32>("lse", shape.rows());
-    let dout = dout.expect::<u16>("dout", shape.width());
+    let dout = dout.expect::<bf16>("dout", shape.width());
     let delta = workspace.expect::<f32>("workspace", shape.backward_workspace());
     let partials = delta.skip::<f32>(shape.rows());
-    let (dqkv, dbias) = (dqkv.expect::<u16>("dqkv", 3 * shape.width()), dbias.expect::<f32>("dbias", heads * BUCKETS));
+    let (dqkv, dbias) = (dqkv.expect::<bf16>("dqkv", 3 * shape.width()), dbias.expect::<f32>("dbias", heads * BUCKETS));
     let query = arguments![qkv, bias, starts, out, lse, dout, dqkv, delta, partials, tokens, heads];
-    // SAFETY: reads input, out, lse and dout; writes the queries' part of dqkv and the workspace; sizes were checked above.
+    // SAFETY: reads input, out, lse and dout; writes the queries' part of dqkv and the workspace; sizes were checked
+    // above.
     unsafe { driver.launch(BACKWARD_QUERY, shape.launch(), query)? };
     let key = arguments![qkv, bias, starts, lse, delta, dout, dqkv, tokens, heads];
     // SAFETY: reads input, lse, delta and dout; writes the other parts of dqkv.
     unsafe { driver.launch(BACKWARD_KEY, shape.launch(), key)? };
     let launch = Launch::linear(heads as u32, BIAS_THREADS);
-    // SAFETY: reads a share of dbias from each block and head and adds to dbias.
+    // SAFETY: reads a share of dbias from each block and head and adds it to dbias.
     unsafe { driver.launch(BACKWARD_BIAS, launch, arguments![partials, dbias, shape.blocks(), heads]) }
 }

@@ -1,6 +1,6 @@
-//! Kernels on the CPU: the same `.cu` files, compiled by the C++ compiler, a block's threads as fibers.
+//! Kernels on the CPU: the same `.cu` files, compiled by the C++ compiler, with a block's threads as fibers.
 //!
-//! New memory is poisoned with NaN and lies between guard zones, whose damage ends the test that did it.
+//! New memory is poisoned with NaN and lies between guard zones; damage to these ends the test that caused it.
 
 use std::cell::UnsafeCell;
 use std::ffi::{CString, c_char, c_long, c_uint, c_void};
@@ -24,14 +24,14 @@ const ALIGNMENT: usize = 256;
 /// NaN as f32 and as bf16, -1 as an integer.
 const POISON: u8 = 0xff;
 const GUARD: u8 = 0xaa;
-/// Dynamic shared memory a block may ask for: an H100's.
+/// The dynamic shared memory that a block may ask for: an H100's.
 const SHARED_LIMIT: u32 = 227 * 1024;
 const THREADS_LIMIT: u32 = 1024;
 
 #[repr(align(256))]
 struct Chunk(#[allow(dead_code, reason = "seen through pointers alone")] UnsafeCell<[u8; ALIGNMENT]>);
 
-/// Memory between two guard zones, one chunk before and at least one behind.
+/// Memory between two guard zones: one chunk before, and at least one after.
 pub struct CpuBuffer {
     chunks: Box<[Chunk]>,
     bytes: usize,
@@ -42,7 +42,7 @@ impl CpuBuffer {
         let count = 2 + bytes.div_ceil(ALIGNMENT);
         let chunks: Box<[Chunk]> = (0..count).map(|_| Chunk(UnsafeCell::new([GUARD; ALIGNMENT]))).collect();
         let buffer = Self { chunks, bytes };
-        // SAFETY: `bytes` bytes follow the first chunk, and nobody else has seen them yet.
+        // SAFETY: `bytes` bytes follow the first chunk, and no one else has seen them yet.
         unsafe { std::ptr::write_bytes(buffer.start(), POISON, bytes) };
         buffer
     }
@@ -52,12 +52,12 @@ impl CpuBuffer {
     }
 
     fn start(&self) -> *mut u8 {
-        // SAFETY: there are two chunks at least.
+        // SAFETY: there are at least two chunks.
         unsafe { self.whole().add(ALIGNMENT) }
     }
 
     /// # Panics
-    /// If a kernel wrote outside.
+    /// If a kernel wrote out of bounds.
     fn check(&self) {
         // SAFETY: the whole allocation; kernels run inside `launch`, so none runs now.
         let all = unsafe { std::slice::from_raw_parts(self.whole(), self.chunks.len() * ALIGNMENT) };
@@ -88,9 +88,9 @@ impl Drop for CpuBuffer {
 /// Runs kernels on the CPU.
 #[derive(Clone, Copy, Debug)]
 pub struct CpuDriver {
-    /// Order in which threads and blocks run: 0 forwards, other values differently each.
+    /// The order in which threads and blocks run: 0 is forwards, every other value a different order.
     pub seed: u32,
-    /// Blocks that run at once.
+    /// The number of blocks that run at once.
     pub os_threads: u32,
 }
 
@@ -100,37 +100,37 @@ impl Default for CpuDriver {
     }
 }
 
-/// Why a launch was refused.
+/// Why a launch was rejected.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CpuError {
-    /// No kernel registered itself under this name.
+    /// No kernel is registered under this name.
     #[error("no kernel {0} is registered; its file needs a line REGISTER_KERNEL({0});")]
     UnknownKernel(&'static str),
-    /// Number or size of the arguments isn't that of the kernel's parameters.
-    #[error("{kernel} takes parameters of {expected:?} bytes, given were {found:?}")]
+    /// The number or sizes of the arguments don't match the kernel's parameters.
+    #[error("{kernel} takes parameters of {expected:?} bytes, but was given {found:?}")]
     Arguments {
         /// The kernel.
         kernel: &'static str,
-        /// Bytes of each parameter.
+        /// The size of each parameter.
         expected: Vec<usize>,
-        /// Bytes of each argument.
+        /// The size of each argument.
         found: Vec<usize>,
     },
-    /// No GPU would take a launch of this shape.
-    #[error("{kernel}: no GPU launches {launch:?}")]
+    /// No GPU accepts a launch of this shape.
+    #[error("{kernel}: no GPU accepts the launch {launch:?}")]
     Shape {
         /// The kernel.
         kernel: &'static str,
-        /// What was asked for.
+        /// The requested launch.
         launch: Launch,
     },
 }
 
-/// An argument as a parameter lies in memory: little-endian hosts have small values at the address of the large.
+/// An argument, laid out as a parameter in memory: little-endian hosts have small values at the address of the large.
 #[repr(align(64))]
 struct Parameter([u8; TENSOR_MAP_BYTES], usize);
 
-/// The largest parameter.
+/// The size of the largest parameter.
 const TENSOR_MAP_BYTES: usize = 128;
 
 impl Parameter {
@@ -144,7 +144,7 @@ impl Parameter {
 fn parameter(argument: &Argument<CpuBuffer>) -> Parameter {
     match *argument {
         Argument::Pointer(view) => Parameter::new(&(view.buffer.start() as usize + view.offset).to_ne_bytes()),
-        // What the kernels' stand-in for the copy engine reads in place of an encoded map.
+        // Read by the kernels' stand-in for the copy engine in place of an encoded map.
         Argument::Boxes(Boxes { matrix, rows, columns, box_rows }) => {
             let mut bytes = [0; TENSOR_MAP_BYTES];
             let words = [matrix.buffer.start() as usize + matrix.offset, rows, columns, box_rows];
@@ -192,7 +192,7 @@ impl Driver for CpuDriver {
     fn copy(&self, from: View<CpuBuffer>, to: View<CpuBuffer>, bytes: usize) -> Result<(), CpuError> {
         check_range(&from, bytes);
         check_range(&to, bytes);
-        // SAFETY: as in `upload`; should the ranges overlap after all, the bytes are still moved.
+        // SAFETY: as in `upload`; if the ranges do overlap, the bytes are still moved correctly.
         unsafe { std::ptr::copy(from.buffer.start().add(from.offset), to.buffer.start().add(to.offset), bytes) };
         Ok(())
     }
@@ -213,11 +213,11 @@ impl Driver for CpuDriver {
         }
         let name = CString::new(kernel.name).map_err(|_| CpuError::UnknownKernel(kernel.name))?;
         let mut sizes = std::ptr::null();
-        // SAFETY: a terminated name and a place for the answer, which lives as long as the program.
+        // SAFETY: a terminated name, and a place for the answer, which lives as long as the program.
         let count = unsafe { cuda_cpu_kernel_parameters(name.as_ptr(), &mut sizes) };
         let count = usize::try_from(count).map_err(|_| CpuError::UnknownKernel(kernel.name))?;
         let expected = (0..count)
-            // SAFETY: `count` sizes, as just said.
+            // SAFETY: there are `count` sizes, as just returned.
             .map(|index| unsafe { *sizes.add(index) })
             .collect::<Vec<_>>();
         let mut parameters: Vec<Parameter> = arguments.iter().map(parameter).collect();
@@ -227,7 +227,7 @@ impl Driver for CpuDriver {
         }
         let mut addresses: Vec<*mut c_void> =
             parameters.iter_mut().map(|parameter| parameter.0.as_mut_ptr().cast()).collect();
-        // SAFETY: number and sizes of the parameters were checked; their meaning is the caller's promise.
+        // SAFETY: the number and sizes of the parameters were checked; the caller vouches for their meaning.
         unsafe {
             cuda_cpu_launch(
                 name.as_ptr(),

@@ -1,5 +1,7 @@
 //! `cross_entropy.cu`: cross-entropy fused with the output projection, in chunks of positions.
 
+use half::bf16;
+
 use crate::gemm::{self, LinearShape, Names, Operand, Product, TokenParts};
 use crate::{Driver, Kernel, Launch, View, arguments};
 
@@ -10,7 +12,7 @@ const fn kernel(name: &'static str) -> Kernel {
 const COMBINE: Kernel = kernel("cross_entropy_combine");
 const ADD_LOSSES: Kernel = kernel("cross_entropy_add_losses");
 
-/// A product in `cross_entropy.cu` and in `cross_entropy_hopper.cu`.
+/// A product that exists in `cross_entropy.cu` and in `cross_entropy_hopper.cu`.
 const fn product(portable: &'static str, warpgroup: &'static str) -> Names {
     Names(kernel(portable), Kernel { unit: "cross_entropy_hopper", name: warpgroup })
 }
@@ -18,37 +20,37 @@ const fn product(portable: &'static str, warpgroup: &'static str) -> Names {
 const STATISTICS: Names = product("cross_entropy_statistics", "cross_entropy_statistics_hopper");
 const GRADIENT: Names = product("cross_entropy_gradient", "cross_entropy_gradient_hopper");
 
-/// Outputs whose logits end as one maximum and one sum.
+/// Outputs whose logits are reduced to one maximum and one sum.
 const PART: usize = 64;
 const POSITIONS_A_BLOCK: usize = 32;
-/// Logit gradients that a chunk keeps: 512 MiB.
+/// Logit gradients per chunk: 512 MiB.
 const CHUNK_VALUES: usize = 1 << 28;
-/// Chunks start at multiples of this, so that their rows begin where 16-byte copies may.
+/// Chunks start at multiples of this, so that their rows are aligned for 16-byte copies.
 const CHUNK_STEP: usize = 128;
 
-/// A target that carries no loss.
+/// A target without a loss.
 pub const IGNORED: u32 = u32::MAX;
 
-/// What a position adds to the loss, as the trainer's `Objective`.
+/// What a position adds to the loss: `-ln(p)` of the target plus `z_loss * ln(Z)^2`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Objective {
-    /// Weight of the squared logarithm of the softmax's sum; adds to gradients, not to the loss that is reported.
+    /// Weight of the squared logarithm of the softmax's sum; it enters the gradients, not the reported loss.
     pub z_loss: f32,
-    /// Probability that each of the outputs gets in any case.
+    /// Probability that each of the outputs gets in any case: `p = (1 - outputs * floor) * softmax + floor`.
     pub floor: f32,
 }
 
-/// Sizes of a call and of the chunks it runs in.
+/// The sizes of a call and of its chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Plan {
+pub struct CrossEntropyPlan {
     /// Positions, width and outputs.
     pub shape: LinearShape,
-    /// Positions of a chunk.
+    /// Positions per chunk.
     pub chunk: usize,
     multiprocessors: usize,
 }
 
-/// Offsets in bytes of a workspace's parts; the last is its length.
+/// The offsets in bytes of a workspace's parts; the last is the workspace's length.
 struct Offsets {
     parts: usize,
     wanted: usize,
@@ -59,14 +61,14 @@ struct Offsets {
     end: usize,
 }
 
-impl Plan {
+impl CrossEntropyPlan {
     /// For a device with so many multiprocessors.
     pub fn new(shape: LinearShape, multiprocessors: usize) -> Self {
         let chunk = (CHUNK_VALUES / shape.outputs.max(1)).next_multiple_of(CHUNK_STEP);
         Self { shape, chunk: chunk.min(shape.tokens).max(1), multiprocessors }
     }
 
-    /// The same in chunks of `chunk` positions, a multiple of 128.
+    /// The same plan in chunks of `chunk` positions, a multiple of 128.
     pub fn with_chunk(self, chunk: usize) -> Self {
         assert!(chunk > 0 && chunk.is_multiple_of(CHUNK_STEP), "chunks of {chunk} positions");
         Self { chunk: chunk.min(self.shape.tokens).max(1), ..self }
@@ -91,7 +93,7 @@ impl Plan {
         Offsets { parts, wanted, coefficients, losses, dlogits, weights, end }
     }
 
-    /// f32 values that the weight gradient of a chunk needs; the last chunk may be cut into other parts.
+    /// The f32 values that a chunk's weight gradient needs; the last chunk may be cut into other parts.
     fn weight_values(&self) -> usize {
         let last = self.shape.tokens % self.chunk;
         let values = |tokens| {
@@ -106,31 +108,31 @@ impl Plan {
         self.shape.tokens / self.chunk * blocks(self.chunk) + blocks(self.shape.tokens % self.chunk)
     }
 
-    /// Bytes of workspace.
+    /// The size of the workspace in bytes.
     pub fn workspace_bytes(&self, gradient: bool) -> usize {
         self.offsets(gradient).end
     }
 }
 
-/// What [`cross_entropy`] reads.
+/// The input of [`cross_entropy`].
 #[derive(Debug)]
 pub struct Input<'a, B> {
     /// Rows of `inputs` values, bf16.
     pub x: View<'a, B>,
     /// `outputs` rows of `inputs` values, bf16.
     pub w: View<'a, B>,
-    /// An output a position, or [`IGNORED`]; `u32`.
+    /// One output per position, or [`IGNORED`]; `u32`.
     pub targets: View<'a, B>,
 }
 
-/// Where [`cross_entropy`] leaves what was asked for.
+/// Where [`cross_entropy`] writes the requested results.
 #[derive(Debug)]
 pub struct Output<'a, B> {
-    /// Nats and positions counted are added here: 2 f64.
+    /// The sum of nats and the number of positions counted are added here: 2 f64.
     pub total: View<'a, B>,
-    /// Nats of every position, f32, 0 where ignored.
+    /// The nats of each position, f32, 0 where ignored.
     pub nats: Option<View<'a, B>>,
-    /// By how much the target's logit is below the largest, of every position, f32, 0 where ignored.
+    /// How far the target's logit lies below the largest, for each position, f32, 0 where ignored.
     pub behind: Option<View<'a, B>>,
     /// Gradients.
     pub gradient: Option<Gradient<'a, B>>,
@@ -139,18 +141,18 @@ pub struct Output<'a, B> {
 /// Gradients of the sum of the losses, times `scale`.
 #[derive(Debug)]
 pub struct Gradient<'a, B> {
-    /// Factor.
+    /// The factor.
     pub scale: f32,
-    /// Of x, bf16; overwritten.
+    /// The gradient of x, bf16; overwritten.
     pub dx: View<'a, B>,
-    /// Of W, f32; added to.
+    /// The gradient of W, f32; added to.
     pub dw: View<'a, B>,
 }
 
-/// Cross-entropy of `softmax(x W^T)` against the targets. `workspace` holds [`Plan::workspace_bytes`] bytes of no consequence.
+/// Cross-entropy of `softmax(x W^T)` against the targets. `workspace` holds [`CrossEntropyPlan::workspace_bytes`] bytes of no consequence.
 pub fn cross_entropy<D: Driver>(
     driver: &D,
-    plan: Plan,
+    plan: CrossEntropyPlan,
     objective: Objective,
     input: &Input<D::Buffer>,
     output: &Output<D::Buffer>,
@@ -161,8 +163,8 @@ pub fn cross_entropy<D: Driver>(
     if tokens == 0 || inputs == 0 || outputs == 0 {
         return Ok(());
     }
-    let x = input.x.expect::<u16>("x", tokens * inputs);
-    let w = input.w.expect::<u16>("w", outputs * inputs);
+    let x = input.x.expect::<bf16>("x", tokens * inputs);
+    let w = input.w.expect::<bf16>("w", outputs * inputs);
     let targets = input.targets.expect::<u32>("targets", tokens);
     let total = output.total.expect::<f64>("total", 2);
     let nats = output.nats.map(|nats| nats.expect::<f32>("nats", tokens));
@@ -176,7 +178,7 @@ pub fn cross_entropy<D: Driver>(
     let mut loss_blocks = 0;
     for first in (0..tokens).step_by(plan.chunk) {
         let count = plan.chunk.min(tokens - first);
-        let (x, targets) = (x.skip::<u16>(first * inputs), targets.skip::<u32>(first));
+        let (x, targets) = (x.skip::<bf16>(first * inputs), targets.skip::<u32>(first));
         let logits = |names| {
             let operands = [Operand::by_depth("x", x, count, inputs), Operand::by_depth("w", w, outputs, inputs)];
             Product { names, operands, rows: count, columns: outputs, gated: false, parts: 1 }
@@ -186,8 +188,8 @@ pub fn cross_entropy<D: Driver>(
         loss_blocks += blocks;
         let [nats, behind] = [nats, behind].map(|values| values.map(|values| values.skip::<f32>(first)));
         let (Objective { z_loss, floor }, combine) = (objective, Launch::linear(blocks as u32, 256));
-        // SAFETY: the kernels read `count` rows of x and targets and all of w, and write their parts of the workspace, whose sizes
-        // were checked; targets that are no output select nothing.
+        // SAFETY: the kernels read `count` rows of x and targets and all of w, and write their parts of the workspace,
+        // whose sizes were checked; targets that are not an output select nothing.
         unsafe {
             let arguments = arguments![targets, parts, wanted, count, inputs, outputs];
             logits(STATISTICS).launch(driver, arguments)?;
@@ -212,11 +214,11 @@ pub fn cross_entropy<D: Driver>(
             // SAFETY: as above; dlogits has room for a chunk.
             unsafe { logits(GRADIENT).launch(driver, arguments)? };
             let shape = plan.chunk_shape(count);
-            gemm::linear_backward_input(driver, shape, dlogits, w, gradient.dx.skip::<u16>(first * inputs))?;
+            gemm::linear_backward_input(driver, shape, dlogits, w, gradient.dx.skip::<bf16>(first * inputs))?;
             let token_parts = TokenParts::new(shape, plan.multiprocessors);
             gemm::linear_backward_weight(driver, shape, token_parts, dlogits, x, Some(weights), gradient.dw)?;
         }
     }
-    // SAFETY: the losses of as many blocks were written.
+    // SAFETY: the losses of `loss_blocks` blocks were written.
     unsafe { driver.launch(ADD_LOSSES, Launch::linear(1, 256), arguments![losses, total, loss_blocks]) }
 }

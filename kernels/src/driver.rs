@@ -1,9 +1,9 @@
-//! What runs kernels: memory of a device and launches on it, in order.
+//! The interface to whatever runs kernels: device memory, and launches on it, in order.
 
-/// A kernel's name and the file it is in, without `.cu`.
+/// A kernel's name and the file that contains it, without `.cu`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Kernel {
-    /// The file: what is compiled together.
+    /// The file, which is the unit of compilation.
     pub unit: &'static str,
     /// The name of the `extern "C" __global__` function.
     pub name: &'static str,
@@ -14,19 +14,19 @@ pub struct Kernel {
 pub struct Launch {
     /// Blocks in x, y and z.
     pub grid: [u32; 3],
-    /// Threads of a block in x, y and z.
+    /// Threads per block in x, y and z.
     pub block: [u32; 3],
-    /// Bytes of dynamic shared memory of a block.
+    /// Bytes of dynamic shared memory per block.
     pub shared_bytes: u32,
 }
 
 impl Launch {
-    /// A row of blocks of `threads` threads in a row, without dynamic shared memory.
+    /// A one-dimensional launch of `blocks` blocks of `threads` threads, without dynamic shared memory.
     pub const fn linear(blocks: u32, threads: u32) -> Self {
         Self { grid: [blocks, 1, 1], block: [threads, 1, 1], shared_bytes: 0 }
     }
 
-    /// The same launch with `bytes` of dynamic shared memory a block.
+    /// The same launch with `bytes` of dynamic shared memory per block.
     pub const fn with_shared(self, bytes: u32) -> Self {
         Self { shared_bytes: bytes, ..self }
     }
@@ -34,11 +34,11 @@ impl Launch {
 
 /// Device memory.
 pub trait Memory {
-    /// Bytes that were asked for.
+    /// The size that was requested, in bytes.
     fn bytes(&self) -> usize;
 }
 
-/// A stretch of device memory from `offset` bytes into a buffer to its end: what a pointer argument says.
+/// The device memory from `offset` bytes into a buffer to its end: the meaning of a pointer argument.
 #[derive(Debug)]
 pub struct View<'a, B> {
     /// The memory.
@@ -71,29 +71,29 @@ impl<'a, B: Memory> View<'a, B> {
         self.buffer.bytes().saturating_sub(self.offset) / size_of::<T>()
     }
 
-    /// The view itself, once it is known to hold `elements` values of type `T`.
+    /// Returns the view itself after checking that it holds `elements` values of type `T`.
     ///
     /// # Panics
-    /// If it is smaller: a kernel would read or write behind it.
+    /// If it is smaller: a kernel would read or write past its end.
     #[track_caller]
     pub fn expect<T>(self, what: &str, elements: usize) -> Self {
         let held = self.elements::<T>();
-        assert!(held >= elements, "{what} holds {held} values, the kernel takes {elements}");
+        assert!(held >= elements, "{what} holds {held} values, the kernel needs {elements}");
         self
     }
 }
 
-/// A row-major matrix of bf16 values that the tensor copy engine of sm_90 reads in boxes: 64 columns wide, swizzled over 128 bytes, with
-/// zeros outside the matrix.
+/// A row-major bf16 matrix that the tensor copy engine of sm_90 reads in boxes: 64 columns wide, with a 128-byte
+/// swizzle and zeros outside the matrix.
 #[derive(Debug)]
 pub struct Boxes<'a, B> {
-    /// The values, from an address that is a multiple of 16.
+    /// The values, at an address that is a multiple of 16.
     pub matrix: View<'a, B>,
     /// Rows of the matrix.
     pub rows: usize,
     /// Columns of the matrix, a multiple of 8.
     pub columns: usize,
-    /// Rows of a box, at most 256.
+    /// Rows per box, at most 256.
     pub box_rows: usize,
 }
 
@@ -108,11 +108,11 @@ impl<B> Copy for Boxes<'_, B> {}
 /// One argument of a kernel.
 #[derive(Debug)]
 pub enum Argument<'a, B> {
-    /// A pointer to device memory, to read or to write.
+    /// A pointer to device memory that the kernel reads or writes.
     Pointer(View<'a, B>),
     /// `const __grid_constant__ TensorMap`.
     Boxes(Boxes<'a, B>),
-    /// No memory: a null pointer, where a kernel takes one.
+    /// A null pointer, for kernels that accept one.
     Null,
     /// `int`.
     I32(i32),
@@ -185,20 +185,20 @@ impl<B> From<usize> for Argument<'_, B> {
     }
 }
 
-/// `[argument, argument, ...]` from views and numbers.
+/// Builds `[argument, argument, ...]` from views and numbers.
 #[macro_export]
 macro_rules! arguments {
     ($($value:expr),* $(,)?) => { &[$($crate::Argument::from($value)),*] };
 }
 
-/// A device: memory, and kernels that run one after the other in the order of their launches.
+/// A device: memory, and kernels that run one after another in launch order.
 pub trait Driver {
-    /// Memory of the device, aligned to 256 bytes; freed when dropped.
+    /// Device memory, aligned to 256 bytes; freed when dropped.
     type Buffer: Memory;
-    /// What may go wrong.
+    /// The device's errors.
     type Error: std::error::Error + Send + Sync + 'static;
 
-    /// New memory with arbitrary content.
+    /// Allocates memory with arbitrary content.
     fn allocate(&self, bytes: usize) -> Result<Self::Buffer, Self::Error>;
     /// Copies `bytes` to the start of `to`; later launches see them.
     fn upload(&self, to: View<Self::Buffer>, bytes: &[u8]) -> Result<(), Self::Error>;
@@ -211,8 +211,8 @@ pub trait Driver {
     /// Starts a kernel; it may still run when this returns.
     ///
     /// # Safety
-    /// The arguments are those of the kernel's signature, in its order; with them and with this shape of launch, it stays within the memory
-    /// that they point to.
+    /// The arguments match the kernel's signature in number, type and order; given them and this launch shape, the
+    /// kernel stays within the memory that they point to.
     unsafe fn launch(
         &self,
         kernel: Kernel,
@@ -221,7 +221,7 @@ pub trait Driver {
     ) -> Result<(), Self::Error>;
     /// Waits for everything launched so far.
     fn synchronize(&self) -> Result<(), Self::Error>;
-    /// Multiprocessors of a device that has the warpgroup products and tensor copies of sm_90a; `None` if it hasn't.
+    /// The number of multiprocessors, if the device has the warpgroup products and tensor copies of sm_90; else `None`.
     fn warpgroup_multiprocessors(&self) -> Option<u32> {
         None
     }

@@ -1,4 +1,4 @@
-//! `embedding.cu`: rows of a table to the residual stream, and gradients back, in an order that the host fixes.
+//! `embedding.cu`: copies table rows to the residual stream, and sums gradients back in an order that the host fixes.
 
 use crate::{Driver, Kernel, Launch, View, arguments};
 
@@ -6,13 +6,13 @@ const FORWARD: Kernel = Kernel { unit: "embedding", name: "embedding" };
 const PIECES: Kernel = Kernel { unit: "embedding", name: "embedding_backward_pieces" };
 const JOINS: Kernel = Kernel { unit: "embedding", name: "embedding_backward_joins" };
 const VALUES_A_BLOCK: usize = 1024;
-/// Positions of one symbol that one block adds.
+/// The most positions of one symbol that a block adds.
 const PIECE: usize = 64;
 
-/// The positions of a batch by symbol, cut into pieces: what the gradient is added up by.
+/// A batch's positions by symbol, cut into pieces: the order in which the gradient is summed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Order {
-    /// Positions, sorted by symbol and then by place.
+    /// Positions, sorted by symbol, then by place.
     pub positions: Vec<u32>,
     /// Symbol, first and end of its places in `positions`, and the piece's row in the workspace or -1.
     pub pieces: Vec<[i32; 4]>,
@@ -21,7 +21,7 @@ pub struct Order {
 }
 
 impl Order {
-    /// The order of the positions that hold `symbols`, all of them below `rows`.
+    /// Orders the positions that hold `symbols`, all of which are below `rows`.
     pub fn new(symbols: &[u32], rows: usize) -> Self {
         let mut ends = vec![0usize; rows + 1];
         for &symbol in symbols {
@@ -59,35 +59,37 @@ impl Order {
         self.joined.last().map_or(0, |joined| joined[2] as usize)
     }
 
-    /// The most rows of workspace, pieces and joined symbols that any batch of `tokens` positions has.
+    /// The most workspace rows, pieces and joined symbols that any batch of `tokens` positions needs.
     pub fn limits(tokens: usize, rows: usize) -> (usize, usize, usize) {
         let joined = (tokens / (PIECE + 1)).min(rows);
-        // Each joined symbol has at most one piece that isn't full.
+        // Each joined symbol has at most one partial piece.
         let workspace = tokens / PIECE + joined;
         (workspace, workspace + tokens.min(rows), joined)
     }
 }
 
-/// An [`Order`] in the device's memory; `workspace` holds as many rows of the table's width, f32.
+/// An [`Order`] in the device's memory; `workspace` holds its workspace rows at the table's width, in f32.
 #[derive(Debug)]
 pub struct DeviceOrder<'a, B> {
     /// The positions, `u32`.
     pub positions: View<'a, B>,
     /// The pieces, 4 `i32` each.
     pub pieces: View<'a, B>,
-    /// How many.
+    /// The number of pieces.
     pub piece_count: usize,
     /// The joined symbols, 4 `i32` each.
     pub joined: View<'a, B>,
-    /// How many.
+    /// The number of joined symbols.
     pub joined_count: usize,
     /// Sums of pieces.
     pub workspace: View<'a, B>,
-    /// Rows of it in use.
+    /// The workspace rows in use.
     pub workspace_rows: usize,
 }
 
-/// `x[t] = scale * table[symbols[t]]`: rows of `width` values (a multiple of 4), all f32. Symbols lie below the table's number of rows.
+/// `x[t] = scale * table[symbols[t]]`, or `x[t] +=` if `accumulate`: rows of `width` values (a multiple of 4), all f32.
+/// Symbols are below the table's number of rows.
+#[allow(clippy::too_many_arguments)]
 pub fn embedding<D: Driver>(
     driver: &D,
     tokens: usize,
@@ -96,6 +98,7 @@ pub fn embedding<D: Driver>(
     symbols: View<D::Buffer>,
     table: View<D::Buffer>,
     x: View<D::Buffer>,
+    accumulate: bool,
 ) -> Result<(), D::Error> {
     assert!(width.is_multiple_of(4), "rows of {width} values");
     if tokens == 0 {
@@ -103,11 +106,13 @@ pub fn embedding<D: Driver>(
     }
     let (symbols, x) = (symbols.expect::<u32>("symbols", tokens), x.expect::<f32>("x", tokens * width));
     let launch = Launch::linear((tokens * width).div_ceil(VALUES_A_BLOCK) as u32, 256);
-    // SAFETY: the kernel touches `tokens` rows of x, and of the table the rows that the symbols name.
-    unsafe { driver.launch(FORWARD, launch, arguments![symbols, table, x, tokens, width, scale]) }
+    // SAFETY: the kernel touches `tokens` rows of x, and the table rows that the symbols name.
+    unsafe {
+        driver.launch(FORWARD, launch, arguments![symbols, table, x, tokens, width, scale, usize::from(accumulate)])
+    }
 }
 
-/// `dtable[symbols[t]] += scale * dx[t]`, always in the same order; `order` is that of the symbols.
+/// `dtable[symbols[t]] += scale * dx[t]`, always in the same order, which `order` derives from the symbols.
 pub fn embedding_backward<D: Driver>(
     driver: &D,
     width: usize,

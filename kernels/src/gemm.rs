@@ -1,5 +1,8 @@
-//! Linear layers and their gradients: products of bf16 matrices with sums in f32, on wgmma where the device has it (`gemm_hopper.cu`),
-//! otherwise on mma.sync (`gemm.cu`). Both paths have the same epilogues; their sums differ in order.
+//! Linear layers and their gradients: products of bf16 matrices with f32 sums, on wgmma if the device has it
+//! (`gemm_hopper.cu`), otherwise on mma.sync (`gemm.cu`). Both paths share their epilogues; they sum in different
+//! orders.
+
+use half::bf16;
 
 use crate::{Argument, Boxes, Driver, Kernel, Launch, Memory, View, arguments};
 
@@ -32,11 +35,12 @@ struct Tiling {
 const PORTABLE: Tiling = Tiling { rows: 128, columns: 128, threads: 128, shared_bytes: 64 * 1024 };
 /// Four stages of 48 KiB, and their barriers.
 const WARPGROUP: Tiling = Tiling { rows: 128, columns: 256, threads: 384, shared_bytes: 4 * 48 * 1024 + 64 };
-/// Parts of a depth begin at multiples of the deeper stage of both.
+/// Parts of a depth start at multiples of the deeper of both paths' stages.
 const STAGE_DEPTH: usize = 64;
-/// Blocks of the portable tiling that a multiprocessor runs at once; of the other, with tiles twice as wide, one.
-const BLOCKS_A_MULTIPROCESSOR: usize = 2;
-/// A part of the tokens below this would spend more on its share of the workspace than on its products.
+/// The blocks of the portable tiling that a multiprocessor runs at once; of the other, whose tiles are twice as wide,
+/// it runs one.
+const BLOCKS_PER_MULTIPROCESSOR: usize = 2;
+/// With fewer tokens, a part would spend more on its share of the workspace than on its products.
 const SHORTEST_PART: usize = 512;
 
 impl Tiling {
@@ -45,7 +49,7 @@ impl Tiling {
     }
 }
 
-/// An operand as it lies in memory.
+/// An operand's layout in memory.
 pub(crate) struct Operand<'a, B> {
     matrix: View<'a, B>,
     rows: usize,
@@ -58,7 +62,7 @@ impl<'a, B: Memory> Operand<'a, B> {
     /// Depth runs fastest.
     #[track_caller]
     pub(crate) fn by_depth(what: &str, matrix: View<'a, B>, rows: usize, columns: usize) -> Self {
-        Self { matrix: matrix.expect::<u16>(what, rows * columns), rows, columns, box_rows: 128 }
+        Self { matrix: matrix.expect::<bf16>(what, rows * columns), rows, columns, box_rows: 128 }
     }
 
     /// Rows or columns of the result run fastest.
@@ -72,21 +76,21 @@ impl<'a, B: Memory> Operand<'a, B> {
     }
 }
 
-/// A product as both paths launch it.
+/// A product, in the form that both paths launch.
 pub(crate) struct Product<'a, B> {
     pub(crate) names: Names,
     pub(crate) operands: [Operand<'a, B>; 2],
-    /// Of the result, as the epilogue counts.
+    /// Rows of the result, as counted by the epilogue.
     pub(crate) rows: usize,
     pub(crate) columns: usize,
-    /// A tile holds two factors of each of its columns.
+    /// Whether a tile holds two factors of each of its columns.
     pub(crate) gated: bool,
-    /// Parts of the depth.
+    /// The number of parts of the depth.
     pub(crate) parts: usize,
 }
 
 impl<'a, B: Memory> Product<'a, B> {
-    /// `rest` are the kernel's arguments behind its operands.
+    /// `rest` are the kernel's arguments after its operands.
     ///
     /// # Safety
     /// As for [`Driver::launch`].
@@ -96,7 +100,7 @@ impl<'a, B: Memory> Product<'a, B> {
         rest: &[Argument<'a, B>],
     ) -> Result<(), D::Error> {
         let columns = if self.gated { 2 * self.columns } else { self.columns };
-        // Tiles that would be less than half full are left to the smaller ones.
+        // Leaves tiles that would be less than half full to the smaller tiling.
         let multiprocessors = driver.warpgroup_multiprocessors().filter(|_| 2 * columns >= WARPGROUP.columns);
         let [a, b] = &self.operands;
         let (kernel, tiling, operands): (_, _, [Argument<B>; 2]) = match multiprocessors {
@@ -113,20 +117,21 @@ impl<'a, B: Memory> Product<'a, B> {
     }
 }
 
-/// Sizes of a linear layer: `tokens` rows of `inputs` values to rows of `outputs` values, both multiples of 8.
+/// The sizes of a linear layer: `tokens` rows of `inputs` values become rows of `outputs` values; both widths are
+/// multiples of 8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinearShape {
     /// Rows.
     pub tokens: usize,
-    /// Values of a row of x.
+    /// Values per row of x.
     pub inputs: usize,
-    /// Values of a row of y.
+    /// Values per row of y.
     pub outputs: usize,
 }
 
 impl LinearShape {
     /// # Panics
-    /// If copies of 16 bytes would not fit the rows.
+    /// If the rows don't suit 16-byte copies.
     #[track_caller]
     fn check(&self) {
         let Self { inputs, outputs, .. } = *self;
@@ -164,7 +169,7 @@ pub fn linear_forward<D: Driver>(
     }
     let LinearShape { tokens, inputs, outputs } = shape;
     let operands = [Operand::by_depth("x", x, tokens, inputs), Operand::by_depth("w", w, outputs, inputs)];
-    let y = y.expect::<u16>("y", shape.y());
+    let y = y.expect::<bf16>("y", shape.y());
     let product = Product { names: FORWARD, operands, rows: tokens, columns: outputs, gated: false, parts: 1 };
     // SAFETY: the kernel reads x and w and writes y, of the sizes checked above.
     unsafe { product.launch(driver, arguments![y, tokens, inputs, outputs]) }
@@ -207,12 +212,13 @@ pub fn linear_forward_residual<D: Driver>(
     let operands = [Operand::by_depth("x", x, tokens, inputs), Operand::by_depth("w", w, outputs, inputs)];
     let (residual, y) = (residual.expect::<f32>("residual", shape.y()), y.expect::<f32>("y", shape.y()));
     let product = Product { names: FORWARD_RESIDUAL, operands, rows: tokens, columns: outputs, gated: false, parts: 1 };
-    // SAFETY: the kernel reads x, w and the residual and writes y, of the sizes checked above; one thread reads and writes a value.
+    // SAFETY: the kernel reads x, w and the residual and writes y, of the sizes checked above; one thread reads and
+    // writes each value.
     unsafe { product.launch(driver, arguments![residual, y, tokens, inputs, outputs]) }
 }
 
-/// `[gate | linear] = x W^T` and `h = max(gate, 0) * linear` in bf16. W has `2 * shape.outputs` rows; rows of `[gate | linear]` are
-/// written where `gate_linear` is given, for the backward pass.
+/// `[gate | linear] = x W^T` and `h = max(gate, 0) * linear` in bf16. W has `2 * shape.outputs` rows; rows of `[gate |
+/// linear]` are written to `gate_linear` if given, for the backward pass.
 pub fn linear_forward_reglu<D: Driver>(
     driver: &D,
     shape: LinearShape,
@@ -227,8 +233,8 @@ pub fn linear_forward_reglu<D: Driver>(
     }
     let LinearShape { tokens, inputs, outputs } = shape;
     let operands = [Operand::by_depth("x", x, tokens, inputs), Operand::by_depth("w", w, 2 * outputs, inputs)];
-    let gate_linear = gate_linear.map(|view| view.expect::<u16>("gate_linear", 2 * shape.y()));
-    let h = h.expect::<u16>("h", shape.y());
+    let gate_linear = gate_linear.map(|view| view.expect::<bf16>("gate_linear", 2 * shape.y()));
+    let h = h.expect::<bf16>("h", shape.y());
     let product = Product { names: FORWARD_REGLU, operands, rows: tokens, columns: outputs, gated: true, parts: 1 };
     // SAFETY: the kernel reads x and w and writes h and, unless null, gate_linear, of the sizes checked above.
     unsafe { product.launch(driver, arguments![gate_linear, h, tokens, inputs, outputs]) }
@@ -248,14 +254,14 @@ pub fn linear_backward_input<D: Driver>(
     }
     let LinearShape { tokens, inputs, outputs } = shape;
     let operands = [Operand::by_depth("dy", dy, tokens, outputs), Operand::by_outer("w", w, outputs, inputs)];
-    let dx = dx.expect::<u16>("dx", shape.x());
+    let dx = dx.expect::<bf16>("dx", shape.x());
     let product = Product { names: BACKWARD_INPUT, operands, rows: tokens, columns: inputs, gated: false, parts: 1 };
     // SAFETY: the kernel reads dy and w and writes dx, of the sizes checked above.
     unsafe { product.launch(driver, arguments![dx, tokens, inputs, outputs]) }
 }
 
-/// The gradient of `[gate | linear]` where the layer's input is `h = max(gate, 0) * linear`, all in bf16: `dh = dy W` stays within
-/// the kernel.
+/// The gradient of `[gate | linear]` where the layer's input is `h = max(gate, 0) * linear`, all in bf16; `dh = dy W`
+/// stays inside the kernel.
 pub fn linear_backward_input_reglu<D: Driver>(
     driver: &D,
     shape: LinearShape,
@@ -270,35 +276,35 @@ pub fn linear_backward_input_reglu<D: Driver>(
     }
     let LinearShape { tokens, inputs, outputs } = shape;
     let operands = [Operand::by_depth("dy", dy, tokens, outputs), Operand::by_outer("w", w, outputs, inputs)];
-    let gate_linear = gate_linear.expect::<u16>("gate_linear", 2 * shape.x());
-    let dgate_linear = dgate_linear.expect::<u16>("dgate_linear", 2 * shape.x());
+    let gate_linear = gate_linear.expect::<bf16>("gate_linear", 2 * shape.x());
+    let dgate_linear = dgate_linear.expect::<bf16>("dgate_linear", 2 * shape.x());
     let product =
         Product { names: BACKWARD_INPUT_REGLU, operands, rows: tokens, columns: inputs, gated: false, parts: 1 };
     // SAFETY: the kernel reads dy, w and gate_linear and writes dgate_linear, of the sizes checked above.
     unsafe { product.launch(driver, arguments![gate_linear, dgate_linear, tokens, inputs, outputs]) }
 }
 
-/// How a weight gradient's sum over the tokens is cut so that every multiprocessor has work. The cut decides the order of the sum, so
-/// the same bits come back on devices of the same size.
+/// How a weight gradient's sum over the tokens is cut so that every multiprocessor has work. The cut determines the
+/// order of the sum, so devices of the same size give the same bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenParts {
-    /// Parts, at least 1.
+    /// The number of parts, at least 1.
     pub count: usize,
-    /// Tokens of each part but the last, which may have fewer: a multiple of 64.
+    /// Tokens per part, a multiple of 64; the last part may have fewer.
     pub tokens: usize,
 }
 
 impl TokenParts {
-    /// For a device with so many multiprocessors.
+    /// The cut for a device with this number of multiprocessors.
     pub fn new(shape: LinearShape, multiprocessors: usize) -> Self {
         let tiles = PORTABLE.tiles(shape.outputs, shape.inputs).max(1);
-        let wanted = (BLOCKS_A_MULTIPROCESSOR * multiprocessors / tiles).max(1);
+        let wanted = (BLOCKS_PER_MULTIPROCESSOR * multiprocessors / tiles).max(1);
         let count = wanted.min(shape.tokens / SHORTEST_PART).max(1);
         let tokens = shape.tokens.div_ceil(count).next_multiple_of(STAGE_DEPTH).max(STAGE_DEPTH);
         Self { count: shape.tokens.div_ceil(tokens).max(1), tokens }
     }
 
-    /// f32 values of the workspace that [`linear_backward_weight`] needs.
+    /// The size in f32 values of the workspace that [`linear_backward_weight`] needs.
     pub fn workspace(&self, shape: LinearShape) -> usize {
         if self.count == 1 { 0 } else { self.count * shape.w() }
     }
@@ -334,12 +340,12 @@ pub fn linear_backward_weight<D: Driver>(
         part_tokens.is_multiple_of(STAGE_DEPTH) && (count - 1) * part_tokens < tokens && count * part_tokens >= tokens,
         "{parts:?} of {tokens} tokens"
     );
-    // SAFETY: the kernel reads dy and x and writes `count` matrices to the workspace, which holds as many.
+    // SAFETY: the kernel reads dy and x and writes `count` matrices to the workspace, which holds that many.
     unsafe {
         product(BACKWARD_WEIGHT_PARTIAL).launch(driver, arguments![partials, tokens, inputs, outputs, part_tokens])?;
     }
     let adders = Launch::linear(shape.w().div_ceil(4 * 256) as u32, 256);
-    // SAFETY: `count` matrices are read and added to dw.
+    // SAFETY: the kernel reads `count` matrices and adds them to dw.
     unsafe { driver.launch(ADD_PARTIALS, adders, arguments![partials, dw, shape.w() as u64, count]) }
 }
 
@@ -357,7 +363,7 @@ mod tests {
                 assert!(parts.count * parts.tokens >= tokens, "{shape:?} {parts:?}");
                 assert!((parts.count - 1) * parts.tokens < tokens, "{shape:?} {parts:?}");
                 let blocks = parts.count * PORTABLE.tiles(outputs, inputs);
-                assert!(blocks <= BLOCKS_A_MULTIPROCESSOR * 132 || parts.count == 1, "{shape:?} {parts:?}");
+                assert!(blocks <= BLOCKS_PER_MULTIPROCESSOR * 132 || parts.count == 1, "{shape:?} {parts:?}");
             }
         }
         let shape = LinearShape { tokens: 16384, inputs: 1024, outputs: 1024 };

@@ -1,9 +1,10 @@
-//! `integer_m1.cu`: the integer M1 for thousands of texts at once, bit for bit the codec's.
+//! `integer_m1.cu`: the integer M1 for thousands of texts at once, bit for bit as in the codec.
 //!
-//! [`PackedModel`] lays an image out for the kernels; a [`Batch`] is where they run. Texts lie end to end in one buffer, with the end
-//! of each as `i64`.
+//! [`PackedModel`] lays an image out for the kernels; they run in a [`Batch`]. Texts lie end to end in one buffer, with
+//! the end of each as `i64`.
 
-use equalinfo_codec::m1::image::row_weights;
+use equalinfo_codec::m1::image::{TABLES, row_weights};
+use equalinfo_codec::m1::ngrams::MIN_ORDER;
 use equalinfo_codec::m1::{Config, Layer, Matrix, Model, Requantizer};
 
 use crate::{Driver, Kernel, Launch, View, arguments};
@@ -22,25 +23,25 @@ const THREADS: u32 = 256;
 const RANGE_THREADS: usize = 128;
 /// Sections start at multiples of this, for loads of 16 bytes.
 const ALIGNMENT: usize = 16;
-const HEADER_WORDS: usize = 25;
-/// More than any of the kernels takes besides the rows of its tile.
+const HEADER_WORDS: usize = 25 + 3 * TABLES;
+/// More shared memory than any of the kernels takes besides its tile's rows.
 const STATIC_SHARED: usize = 12 * 1024;
 
-/// A model's weights and tables as the kernels read them.
+/// A model's weights and tables in the layout that the kernels read.
 #[derive(Clone, Debug)]
 pub struct PackedModel {
     bytes: Vec<u8>,
     config: Config,
 }
 
-/// Sections one after the other.
+/// Concatenated sections.
 #[derive(Default)]
 struct Sections {
     bytes: Vec<u8>,
 }
 
 impl Sections {
-    /// Appends a section and returns where it starts.
+    /// Appends a section and returns its start.
     fn add(&mut self, bytes: impl IntoIterator<Item = u8>) -> i32 {
         self.bytes.resize(self.bytes.len().next_multiple_of(ALIGNMENT), 0);
         let start = self.bytes.len();
@@ -66,7 +67,7 @@ fn word(requantizer: Requantizer) -> u32 {
     u32::from(requantizer.multiplier()) | u32::from(requantizer.shift()) << 16
 }
 
-/// Offsets of a layer's sections, in the header's order; all layers have the same.
+/// The offsets of a layer's sections, in the header's order; they are the same in all layers.
 type LayerOffsets = [i32; 12];
 
 fn pack_layer(layer: &Layer) -> (Vec<u8>, LayerOffsets) {
@@ -102,10 +103,17 @@ impl PackedModel {
             layer_bytes = bytes.len() as i32;
             all.add(bytes);
         }
+        // Rows, values and factors of the table of each order; no rows where there is none.
+        let mut tables = [[0; 3]; TABLES];
+        for table in model.ngrams().tables() {
+            let (values, factors) =
+                (all.add(table.values.iter().copied()), all.add(table.factors.iter().flatten().copied()));
+            tables[table.order - MIN_ORDER] = [table.factors.len() as i32, values, factors];
+        }
         let Config { d, ff, context, layers, heads } = config;
         let sizes = [d, ff, context, layers, heads].map(|size| size as i32);
-        let tables = [model.output_norm() as i32, powers, buckets, embedding, input, logit, first_layer, layer_bytes];
-        let header = sizes.into_iter().chain(tables).chain(offsets);
+        let places = [model.output_norm() as i32, powers, buckets, embedding, input, logit, first_layer, layer_bytes];
+        let header = sizes.into_iter().chain(places).chain(offsets).chain(tables.into_iter().flatten());
         let mut bytes = all.finish();
         for (place, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(header) {
             *place = word.to_le_bytes();
@@ -113,7 +121,7 @@ impl PackedModel {
         Self { bytes, config }
     }
 
-    /// What goes to the device.
+    /// The bytes to upload to the device.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -124,7 +132,8 @@ impl PackedModel {
     }
 }
 
-/// Rows that a block runs at once: 64, or 16 where a multiprocessor's shared memory is too small or texts are few.
+/// The rows that a block runs at once: 64, or 16 if a multiprocessor's shared memory is too small or there are few
+/// texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tile {
     /// 16 rows.
@@ -134,13 +143,14 @@ pub enum Tile {
 }
 
 impl Tile {
-    /// The larger that fits a block's `shared_limit` bytes of shared memory; every model that loads fits 163 KiB with 16 rows.
+    /// The larger tile that fits a block's `shared_limit` bytes of shared memory; with 16 rows every model that loads
+    /// fits in 163 KiB.
     pub fn fitting(config: Config, shared_limit: usize) -> Self {
         let needed = Self::Rows64.shared_bytes(config) as usize + STATIC_SHARED;
         if needed <= shared_limit { Self::Rows64 } else { Self::Rows16 }
     }
 
-    /// Rows.
+    /// The number of rows.
     pub const fn rows(self) -> usize {
         match self {
             Self::Rows16 => 16,
@@ -148,7 +158,8 @@ impl Tile {
         }
     }
 
-    /// Dynamic shared memory: residual or logits, norm outputs, queries or feed-forward activations of every row (`M1Strides`).
+    /// The dynamic shared memory: residual or logits, norm outputs, queries or feed-forward activations of every row
+    /// (`M1Strides`).
     fn shared_bytes(self, config: Config) -> u32 {
         let Config { d, ff, .. } = config;
         (self.rows() * (4 * (d.max(256) + 8) + (d | 64) + (d.max(ff) | 64))) as u32
@@ -159,20 +170,20 @@ impl Tile {
     }
 }
 
-/// A model on a device, and what its kernels work in.
+/// A model on a device, and its kernels' working memory.
 #[derive(Debug)]
 pub struct Batch<'a, B> {
     /// [`PackedModel::bytes`].
     pub model: View<'a, B>,
     /// The model's dimensions.
     pub config: Config,
-    /// Positions that a byte sees, up to the model's own.
+    /// The positions that a byte sees, up to the model's own context.
     pub context: usize,
-    /// Rows of a block.
+    /// Rows per block.
     pub tile: Tile,
-    /// Blocks: as many as run at once.
+    /// The number of blocks, all of which run at once.
     pub blocks: usize,
-    /// [`Batch::cache_bytes`] bytes of no consequence.
+    /// [`Batch::cache_bytes`] bytes of scratch space.
     pub cache: View<'a, B>,
     /// A counter, 8 bytes.
     pub taken: View<'a, B>,
@@ -186,16 +197,16 @@ impl<B> Clone for Batch<'_, B> {
 
 impl<B> Copy for Batch<'_, B> {}
 
-/// Texts end to end.
+/// Texts laid end to end.
 #[derive(Debug)]
 pub struct Texts<'a, B> {
     /// Their bytes.
     pub bytes: View<'a, B>,
-    /// Where each ends, `i64`, never falling.
+    /// The end of each text, `i64`, never decreasing.
     pub ends: View<'a, B>,
-    /// How many.
+    /// The number of texts.
     pub count: usize,
-    /// Bytes of all of them: the last end.
+    /// Their total length in bytes, which is the last end.
     pub length: usize,
 }
 
@@ -216,7 +227,8 @@ impl<B: crate::Memory> Texts<'_, B> {
 }
 
 impl<'a, B: crate::Memory> Batch<'a, B> {
-    /// Bytes of keys and values: of a context a row for windows and code strings; for [`trace`] a block has one, with room for a tile ahead of it.
+    /// The bytes of keys and values. Windows and code strings need one context per row; [`trace`] needs one per block,
+    /// with room for a tile ahead of it.
     pub fn cache_bytes(config: Config, context: usize, tile: Tile, blocks: usize) -> usize {
         let positions = (tile.rows() * context).max(context + tile.rows());
         blocks * positions * 2 * config.layers * config.d
@@ -232,8 +244,8 @@ impl<'a, B: crate::Memory> Batch<'a, B> {
     }
 }
 
-/// What the model said about every byte of the texts, each in a context that begins empty and slides: `coded` gets
-/// `start | count << 16` (`u32` a byte), `starts` all 256 starts (`u16`).
+/// Writes the model's prediction of every byte of the texts, each in a context that starts empty and slides: `coded`
+/// gets `start | count << 16` (`u32` per byte), `starts` all 256 starts (`u16`).
 pub fn trace<D: Driver>(
     driver: &D,
     batch: Batch<D::Buffer>,
@@ -250,32 +262,32 @@ pub fn trace<D: Driver>(
     let ring = context + tile.rows();
     let arguments =
         arguments![model, cache, texts.bytes, texts.ends, coded, starts, taken, texts.count as u64, context, ring];
-    // SAFETY: the kernel stays within the texts, whose ends the caller promises, and the buffers checked above.
+    // SAFETY: the kernel stays within the texts, whose ends the caller vouches for, and the buffers checked above.
     unsafe { driver.launch(tile.pick(TRACE), launch, arguments) }
 }
 
-/// Where windows go.
+/// Where to write windows.
 #[derive(Debug)]
 pub struct Windows<'a, B> {
-    /// Window 0 of each document, `i64`: a document has at most as many windows as bytes.
+    /// The index of each document's first window, `i64`: a document has at most one window per byte.
     pub first: View<'a, B>,
     /// Values, most significant byte first.
     pub values: View<'a, B>,
     /// Bytes of text in each window, `u16`.
     pub lengths: Option<View<'a, B>>,
-    /// Windows of each document, `i64`.
+    /// The number of windows in each document, `i64`.
     pub counts: View<'a, B>,
-    /// Windows that `values` and `lengths` have room for.
+    /// The number of windows that `values` and `lengths` have room for.
     pub room: usize,
 }
 
-/// Bits of a window to the kernels' argument.
+/// Converts the bits of a window to the kernels' argument.
 fn window_bits(bits: u32) -> usize {
     assert!((16..=128).contains(&bits) && bits.is_multiple_of(8), "windows of {bits} bits");
     bits as usize
 }
 
-/// Documents to windows of `bits` bits in the default code, each in a context of its own.
+/// Encodes documents as windows of `bits` bits in the default code, each document in a context of its own.
 pub fn encode_windows<D: Driver>(
     driver: &D,
     batch: Batch<D::Buffer>,
@@ -294,12 +306,13 @@ pub fn encode_windows<D: Driver>(
     driver.zero(taken, size_of::<u64>())?;
     let arguments =
         arguments![model, cache, bytes, ends, first, values, lengths, counts, taken, count as u64, bits, context];
-    // SAFETY: the kernel stays within the documents and their windows, as the caller promises, and the buffers checked above.
+    // SAFETY: the kernel stays within the documents and their windows, which the caller vouches for, and the buffers
+    // checked above.
     unsafe { driver.launch(tile.pick(ENCODE_WINDOWS), launch, arguments) }
 }
 
-/// `count` windows of `bits` bits to texts of at most `context` bytes, each at a multiple of the context; `lengths` is `u16`, and
-/// `canonical` gets 1 for values that an encoder writes, 0 for others (`u8`).
+/// Decodes `count` windows of `bits` bits into texts of at most `context` bytes, each at a multiple of the context.
+/// `lengths` is `u16`; `canonical` gets 1 for values that an encoder writes and 0 for others (`u8`).
 #[allow(clippy::too_many_arguments)]
 pub fn decode_windows<D: Driver>(
     driver: &D,
@@ -323,7 +336,7 @@ pub fn decode_windows<D: Driver>(
     unsafe { driver.launch(tile.pick(DECODE_WINDOWS), launch, arguments) }
 }
 
-/// Code strings to texts, whose lengths are known; `intact` gets 1 where a text has this code, else 0 (`u8`).
+/// Decodes code strings into texts of known lengths; `intact` gets 1 if a text has this code, else 0 (`u8`).
 pub fn range_decode<D: Driver>(
     driver: &D,
     batch: Batch<D::Buffer>,
@@ -350,12 +363,13 @@ pub fn range_decode<D: Driver>(
         texts.count as u64,
         context
     ];
-    // SAFETY: the kernel stays within the codes and texts, as the caller promises, and the buffers checked above.
+    // SAFETY: the kernel stays within the codes and texts, which the caller vouches for, and the buffers checked above.
     unsafe { driver.launch(tile.pick(RANGE_DECODE), launch, arguments) }
 }
 
-/// What [`trace`] left to code strings: string i goes to `codes`, from the i-th of `begins` (`i64`, one more than there are strings) up to the
-/// next; `lengths` (`i64`) says how far, or -1 where that is too little. `ends` is that of the traced texts.
+/// Turns the result of [`trace`] into code strings. String i goes to `codes` from the i-th of `begins` (`i64`, one more
+/// than there are strings) up to the next. `lengths` (`i64`) gets each string's length, or -1 if the space is too
+/// small. `ends` is that of the traced texts.
 #[allow(clippy::too_many_arguments)]
 pub fn range_encode<D: Driver>(
     driver: &D,
@@ -372,6 +386,6 @@ pub fn range_encode<D: Driver>(
     let (ends, begins) = (ends.expect::<i64>("ends", count), begins.expect::<i64>("begins", count + 1));
     let lengths = lengths.expect::<i64>("lengths", count);
     let launch = Launch::linear(count.div_ceil(RANGE_THREADS) as u32, RANGE_THREADS as u32);
-    // SAFETY: the kernel stays within the texts' codes and the places for strings, as the caller promises.
+    // SAFETY: the kernel stays within the texts' codes and the space for strings, which the caller vouches for.
     unsafe { driver.launch(RANGE_ENCODE, launch, arguments![coded, ends, codes, begins, lengths, count as u64]) }
 }

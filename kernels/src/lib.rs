@@ -1,16 +1,15 @@
-//! The CUDA kernels of EqualInfo.
+#![doc = include_str!("../README.md")]
 //!
-//! A kernel is CUDA C++ in a `.cu` file beside this crate, whose head says what it computes and why it is shaped so. The crate
-//! carries their text ([`source`]), to be compiled by NVRTC for the GPU found, and a module for each file with safe functions that
-//! launch its kernels on any [`Driver`]: grid, block and shared memory of a launch, and the order of its arguments, are told there and nowhere else.
+//! # How the parts fit
+//!
+//! Grid, block and shared memory of a launch, and the order of its arguments, are told in the module of its file and nowhere
+//! else. The text of a file is [`source`]; a launch goes to any [`Driver`].
 //!
 //! ```text
 //!  .cu sources ──► NVRTC ──► CudaDriver (feature cuda) ─┐
-//!      │                                                ├── impl Driver ◄── modules of this crate ◄── trainer, codec, tests
+//!      │                                                ├── impl Driver ◄── launch modules ◄── trainer, codec, tests
 //!      └───► C++ compiler + cpu/ ──► CpuDriver ─────────┘
 //! ```
-//!
-//! The feature `shim` builds the same files with the C++ compiler; [`CpuDriver`](cpu::CpuDriver) then runs them on the CPU.
 #![deny(missing_docs)]
 
 pub mod attention;

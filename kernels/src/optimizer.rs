@@ -1,5 +1,7 @@
 //! `optimizer.cu`: gradient norm and clipping, AdamW, Adafactor.
 
+use half::bf16;
+
 use crate::{Driver, Kernel, Launch, View, arguments};
 
 const fn kernel(name: &'static str) -> Kernel {
@@ -25,7 +27,7 @@ const MOST_BLOCKS: usize = 1024;
 const VALUES_A_BLOCK: usize = 1024;
 const ROWS_A_SUM: usize = 64;
 
-/// Sums of squares that [`sum_of_squares`] leaves for `length` values: f64 in its `partials`.
+/// The number of f64 sums of squares that [`sum_of_squares`] writes to `partials` for `length` values.
 pub fn partials(length: usize) -> usize {
     length.div_ceil(PIECE).min(MOST_BLOCKS)
 }
@@ -42,13 +44,13 @@ pub fn sum_of_squares<D: Driver>(
         return Ok(());
     }
     let (values, to) = (values.expect::<f32>("values", length), to.expect::<f64>("partials", blocks));
-    // SAFETY: the kernel reads `length` values and writes one a block.
+    // SAFETY: the kernel reads `length` values and writes one per block.
     unsafe {
         driver.launch(SUM_OF_SQUARES, Launch::linear(blocks as u32, THREADS), arguments![values, to, length as u64])
     }
 }
 
-/// One f64 from `count`: what the ranks of a sharded run exchange.
+/// Adds `count` f64 into one: what the ranks of a sharded run exchange.
 pub fn add_squares<D: Driver>(
     driver: &D,
     count: usize,
@@ -60,7 +62,7 @@ pub fn add_squares<D: Driver>(
     unsafe { driver.launch(ADD_SQUARES, Launch::linear(1, THREADS), arguments![partials, total, count]) }
 }
 
-/// The second pass: `norm_and_factor` (2 f32) gets the norm and the factor that clips it to `clip`.
+/// The second pass: `norm_and_factor` (2 f32) receives the norm and the factor that clips it to `clip`.
 pub fn clip_factor<D: Driver>(
     driver: &D,
     count: usize,
@@ -89,20 +91,20 @@ pub struct AdamW {
     pub epsilon: f32,
     /// Decoupled weight decay, times the learning rate.
     pub weight_decay: f32,
-    /// Steps taken, this one included.
+    /// Steps taken, including this one.
     pub step: u64,
 }
 
-/// What an update moves: all views begin at the tensor's first value.
+/// The data of an update; all views start at the tensor's first value.
 #[derive(Debug)]
 pub struct Parameters<'a, B> {
     /// Gradients, f32.
     pub gradients: View<'a, B>,
-    /// Masters, f32.
+    /// Master weights, f32.
     pub parameters: View<'a, B>,
     /// Their bf16 copy for products.
     pub product: View<'a, B>,
-    /// What [`clip_factor`] left.
+    /// The result of [`clip_factor`].
     pub norm_and_factor: View<'a, B>,
 }
 
@@ -114,7 +116,7 @@ impl<B> Clone for Parameters<'_, B> {
 
 impl<B> Copy for Parameters<'_, B> {}
 
-/// Moves `length` parameters (a multiple of 4) and their `moments`.
+/// Updates `length` parameters (a multiple of 4) and their `moments`.
 pub fn adamw<D: Driver>(
     driver: &D,
     length: usize,
@@ -132,7 +134,7 @@ pub fn adamw<D: Driver>(
     let keep = 1.0 - learning_rate * weight_decay;
     let gradients = tensor.gradients.expect::<f32>("gradients", length);
     let parameters = tensor.parameters.expect::<f32>("parameters", length);
-    let product = tensor.product.expect::<u16>("product", length);
+    let product = tensor.product.expect::<bf16>("product", length);
     let [first, second] = moments.map(|moments| moments.expect::<f32>("moments", length));
     let factor = tensor.norm_and_factor.expect::<f32>("norm_and_factor", 2);
     let launch = Launch::linear(length.div_ceil(VALUES_A_BLOCK) as u32, THREADS);
@@ -162,7 +164,7 @@ pub struct Adafactor {
     pub rows: usize,
     /// Columns of the tensor.
     pub columns: usize,
-    /// Whether second moments are kept as one value a row and one a column, or one a parameter.
+    /// Whether second moments are kept as one value per row and one per column, or else one per parameter.
     pub factored: bool,
     /// Learning rate of this step, relative to the parameters' size.
     pub learning_rate: f32,
@@ -175,23 +177,24 @@ impl Adafactor {
         self.rows * self.columns
     }
 
-    /// Values of state, f32.
+    /// The number of f32 values of state.
     pub fn state(&self) -> usize {
         if self.factored { self.rows + self.columns } else { self.length() }
     }
 
-    /// Bytes of workspace.
+    /// The size of the workspace in bytes.
     pub fn workspace_bytes(&self) -> usize {
         self.column_sums() + self.rows.div_ceil(ROWS_A_SUM) * self.columns * size_of::<f32>()
     }
 
-    /// Offset of the column sums in the workspace: behind sizes (f64 pairs), the row mean and the scale, which are f32.
+    /// The offset of the column sums in the workspace: after sizes (f64 pairs), the row mean and the scale, which are
+    /// f32.
     fn column_sums(&self) -> usize {
         2 * partials(self.length()) * size_of::<f64>() + 16
     }
 }
 
-/// Moves a tensor and its `state`. `workspace` holds [`Adafactor::workspace_bytes`] bytes of no consequence.
+/// Updates a tensor and its `state`. `workspace` holds [`Adafactor::workspace_bytes`] bytes of scratch space.
 pub fn adafactor<D: Driver>(
     driver: &D,
     update: Adafactor,
@@ -206,7 +209,7 @@ pub fn adafactor<D: Driver>(
     }
     let gradients = tensor.gradients.expect::<f32>("gradients", length);
     let parameters = tensor.parameters.expect::<f32>("parameters", length);
-    let product = tensor.product.expect::<u16>("product", length);
+    let product = tensor.product.expect::<bf16>("product", length);
     let factor = tensor.norm_and_factor.expect::<f32>("norm_and_factor", 2);
     let state = state.expect::<f32>("state", update.state());
     let sizes = workspace.expect::<u8>("workspace", update.workspace_bytes());

@@ -1,5 +1,7 @@
 //! `reglu.cu`: the rectified gated linear unit of the feed-forward layer.
 
+use half::bf16;
+
 use crate::{Driver, Kernel, Launch, View, arguments};
 
 const FORWARD: Kernel = Kernel { unit: "reglu", name: "reglu" };
@@ -23,13 +25,13 @@ pub fn reglu<D: Driver>(
     if tokens == 0 {
         return Ok(());
     }
-    let gate_linear = gate_linear.expect::<u16>("gate_linear", 2 * tokens * width);
-    let h = h.expect::<u16>("h", tokens * width);
+    let gate_linear = gate_linear.expect::<bf16>("gate_linear", 2 * tokens * width);
+    let h = h.expect::<bf16>("h", tokens * width);
     // SAFETY: the kernel touches `tokens` rows of each.
     unsafe { driver.launch(FORWARD, shape, arguments![gate_linear, h, tokens, width]) }
 }
 
-/// Gradient of [`reglu`] times `dh`, all bf16.
+/// The gradient of [`reglu`] for `dh`, all bf16.
 pub fn reglu_backward<D: Driver>(
     driver: &D,
     tokens: usize,
@@ -42,9 +44,9 @@ pub fn reglu_backward<D: Driver>(
     if tokens == 0 {
         return Ok(());
     }
-    let gate_linear = gate_linear.expect::<u16>("gate_linear", 2 * tokens * width);
-    let dh = dh.expect::<u16>("dh", tokens * width);
-    let dgate_linear = dgate_linear.expect::<u16>("dgate_linear", 2 * tokens * width);
+    let gate_linear = gate_linear.expect::<bf16>("gate_linear", 2 * tokens * width);
+    let dh = dh.expect::<bf16>("dh", tokens * width);
+    let dgate_linear = dgate_linear.expect::<bf16>("dgate_linear", 2 * tokens * width);
     // SAFETY: the kernel touches `tokens` rows of each.
     unsafe { driver.launch(BACKWARD, shape, arguments![gate_linear, dh, dgate_linear, tokens, width]) }
 }

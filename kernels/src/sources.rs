@@ -1,9 +1,9 @@
-//! The kernels' text, as NVRTC gets it: one string a `.cu` file, its own headers included.
+//! The kernels' text, as passed to NVRTC: one string per `.cu` file, including its own headers.
 
-/// Name and text of every file that GPU code is made of, in the order of their names.
+/// The name and text of every file of GPU code, sorted by name.
 pub const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
-/// What is compiled by itself: the `.cu` files, without their ending.
+/// The units of compilation: the `.cu` files, without their extension.
 pub fn units() -> impl Iterator<Item = &'static str> {
     FILES.iter().filter_map(|(name, _)| name.strip_suffix(".cu"))
 }
@@ -13,8 +13,8 @@ pub fn units() -> impl Iterator<Item = &'static str> {
 #[error("kernels: no file {0}")]
 pub struct MissingSource(pub String);
 
-/// The text of `unit` with its headers in place, each once, and `#line` directives so that a compiler's messages name the file.
-/// Includes from `cpu/` are left out: the preprocessor skips them on a GPU.
+/// The text of `unit` with each of its headers inlined once, and `#line` directives so that compiler messages name the
+/// file. Includes from `cpu/` are omitted: the preprocessor skips them on a GPU.
 pub fn source(unit: &str) -> Result<String, MissingSource> {
     let mut text = String::new();
     append(&format!("{unit}.cu"), &mut Vec::new(), &mut text)?;

@@ -1,4 +1,4 @@
-//! NCCL: as far as this machine has it and GPUs. Without either, what is missing is named.
+//! NCCL, as far as this machine has it and GPUs; otherwise the test names what is missing.
 
 use std::thread;
 
@@ -28,7 +28,7 @@ fn values(driver: &CudaDriver, buffer: &CudaBuffer) -> Vec<f32> {
     bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()
 }
 
-/// What a rank whose values are `rank + i` has after each operation.
+/// The values of a rank that starts with `rank + i`, after each operation.
 fn exchange(rank: usize, ranks: usize, id: UniqueId) -> [Vec<f32>; 3] {
     const PIECE: usize = 1000;
     let driver = CudaDriver::new(rank, None).unwrap();

@@ -1,7 +1,8 @@
 //! Compiled kernels on disk.
 //!
-//! A file's name is the hash of everything that decides about the code, so an entry never goes stale; its last 32 bytes are the hash of those
-//! before, so a damaged one is as good as none. Writing goes through a temporary file: a reader sees a whole entry or nothing.
+//! A file's name is the hash of everything that determines the code, so an entry never goes stale. Its last 32 bytes
+//! are the hash of all before them, so a damaged entry is recognised and ignored. Entries are written through a
+//! temporary file: a reader sees a whole entry or nothing.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,20 +11,20 @@ use sha2::{Digest, Sha256};
 
 const HASH_BYTES: usize = 32;
 
-/// A folder of compiled kernels. Trouble with it costs time and nothing else: what can't be read is compiled, what can't be written isn't
-/// kept.
+/// A folder of compiled kernels. A failure costs only time: what can't be read is compiled, and what can't be written
+/// isn't kept.
 #[derive(Clone, Debug)]
 pub struct Cache {
     folder: PathBuf,
 }
 
 impl Cache {
-    /// The cache in `folder`, which is made when something is stored.
+    /// The cache in `folder`, which is created when something is stored.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into() }
     }
 
-    /// Where it is.
+    /// The cache's folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -37,14 +38,14 @@ impl Cache {
         self.folder.join(format!("{name}.cubin"))
     }
 
-    /// The code of `source` compiled as `signature` says, if it was stored.
+    /// The code of `source` compiled with `signature`, if it was stored.
     pub fn load(&self, signature: &str, source: &str) -> Option<Vec<u8>> {
         let mut bytes = std::fs::read(self.file(signature, source)).ok()?;
         let hash = bytes.split_off(bytes.len().checked_sub(HASH_BYTES)?);
         (Sha256::digest(&bytes)[..] == hash[..]).then_some(bytes)
     }
 
-    /// Keeps `cubin` for later.
+    /// Stores `cubin`.
     pub fn store(&self, signature: &str, source: &str, cubin: &[u8]) -> std::io::Result<()> {
         std::fs::create_dir_all(&self.folder)?;
         let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;

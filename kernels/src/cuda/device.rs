@@ -5,19 +5,20 @@ use cudarc::driver::{DriverError, result};
 
 use super::{CudaError, During};
 
-/// Names by which the driver's library is looked for.
+/// The names of the driver's library.
 pub(super) const DRIVER_LIBRARIES: &[&str] =
     if cfg!(windows) { &["nvcuda.dll"] } else { &["libcuda.so", "libcuda.so.1"] };
 
-/// The oldest that the kernels run on: bf16 tensor cores and asynchronous copies.
+/// The oldest compute capability that the kernels run on: bf16 tensor cores and asynchronous copies.
 const OLDEST: (u32, u32) = (8, 0);
 
-/// What kernels are compiled for.
+/// The target that kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Architecture(pub u32, pub u32);
 
 impl std::fmt::Display for Architecture {
-    /// As compilers take it. Hopper's and Blackwell's own instructions (`wgmma`) are there only under the name with an `a`.
+    /// In the compiler's notation. Hopper's and Blackwell's own instructions (`wgmma`) exist only under the name with
+    /// an `a`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let own = if matches!(self, Self(9 | 10, 0)) { "a" } else { "" };
         write!(f, "sm_{}{}{own}", self.0, self.1)
@@ -26,22 +27,22 @@ impl std::fmt::Display for Architecture {
 
 /// A GPU.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Device {
+pub struct CudaDevice {
     /// Its number, counted from 0.
     pub ordinal: usize,
-    /// As the driver calls it.
+    /// The driver's name for it.
     pub name: String,
-    /// What its kernels are compiled for.
+    /// The target of its kernels.
     pub architecture: Architecture,
     /// Bytes of memory.
     pub memory: usize,
     /// Streaming multiprocessors.
     pub multiprocessors: u32,
-    /// Highest clock of these, in hertz.
+    /// Their highest clock rate in hertz.
     pub clock: f64,
 }
 
-/// bf16 tensor-core operations per second as the makers give them, dense, f32 sums, by what the name of a GPU contains.
+/// Published bf16 tensor-core operations per second (dense, f32 sums), by a part of the GPU's name.
 const PUBLISHED_PEAKS: &[(&str, f64)] = &[
     ("B200", 2250e12),
     ("H200", 989e12),
@@ -57,15 +58,15 @@ const PUBLISHED_PEAKS: &[(&str, f64)] = &[
     ("A10", 125e12),
 ];
 
-impl Device {
+impl CudaDevice {
     /// Whether the kernels run on it.
     pub fn check(&self) -> Result<(), CudaError> {
         let capability = (self.architecture.0, self.architecture.1);
         if capability >= OLDEST { Ok(()) } else { Err(CudaError::TooOld { name: self.name.clone(), capability }) }
     }
 
-    /// Peak of dense bf16 products with f32 sums, in operations (an addition is one, a multiplication another) per second: the
-    /// published one, otherwise what the multiprocessors do at their highest clock.
+    /// The peak of dense bf16 products with f32 sums in operations per second, counting additions and multiplications
+    /// separately: the published figure, or else what the multiprocessors reach at their highest clock rate.
     pub fn peak_bf16(&self) -> f64 {
         let published = PUBLISHED_PEAKS
             .iter()
@@ -84,7 +85,7 @@ impl Device {
     }
 }
 
-/// Loads the driver's library and starts it, once a process.
+/// Loads and initializes the driver's library, once per process.
 pub(super) fn initialize() -> Result<(), CudaError> {
     // SAFETY: loading the driver's library runs no code that has a precondition.
     if !unsafe { sys::is_culib_present() } {
@@ -100,14 +101,14 @@ pub(super) fn initialize() -> Result<(), CudaError> {
 pub fn driver_version() -> Result<(u32, u32), CudaError> {
     initialize()?;
     let mut version = 0;
-    // SAFETY: the library is there, and `version` a place for the answer.
+    // SAFETY: the library is loaded, and `version` is a place for the answer.
     unsafe { sys::cuDriverGetVersion(&mut version) }.result().during(|| "its version".to_string())?;
     let version = version.unsigned_abs();
     Ok((version / 1000, version % 1000 / 10))
 }
 
 /// All GPUs that the driver shows.
-pub fn devices() -> Result<Vec<Device>, CudaError> {
+pub fn devices() -> Result<Vec<CudaDevice>, CudaError> {
     initialize()?;
     let count = result::device::get_count().during(|| "counting GPUs".to_string())?;
     if count <= 0 {
@@ -116,12 +117,12 @@ pub fn devices() -> Result<Vec<Device>, CudaError> {
     (0..count).map(|ordinal| describe(ordinal).during(|| format!("asking about GPU {ordinal}"))).collect()
 }
 
-fn describe(ordinal: i32) -> Result<Device, DriverError> {
+fn describe(ordinal: i32) -> Result<CudaDevice, DriverError> {
     let device = result::device::get(ordinal)?;
-    // SAFETY: the device was just given by the driver.
+    // SAFETY: the driver has just returned the device.
     let attribute = |which| unsafe { result::device::get_attribute(device, which) }.map(i32::unsigned_abs);
     let clock_kilohertz = attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_CLOCK_RATE)?;
-    Ok(Device {
+    Ok(CudaDevice {
         ordinal: ordinal.unsigned_abs() as usize,
         name: result::device::get_name(device)?,
         architecture: Architecture(
@@ -139,8 +140,15 @@ fn describe(ordinal: i32) -> Result<Device, DriverError> {
 mod tests {
     use super::*;
 
-    fn device(name: &str, architecture: Architecture) -> Device {
-        Device { ordinal: 0, name: name.to_string(), architecture, memory: 1 << 36, multiprocessors: 100, clock: 1.5e9 }
+    fn device(name: &str, architecture: Architecture) -> CudaDevice {
+        CudaDevice {
+            ordinal: 0,
+            name: name.to_string(),
+            architecture,
+            memory: 1 << 36,
+            multiprocessors: 100,
+            clock: 1.5e9,
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! [`Driver`] on a GPU.
 //!
-//! Everything goes through one stream, so that operations run in the order of their calls; a file of kernels is compiled, or taken from the
-//! cache, when one of its kernels is first launched.
+//! Everything goes through one stream, so that operations run in the order of their calls. A kernel file is compiled,
+//! or taken from the cache, when one of its kernels is first launched.
 
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -12,15 +12,15 @@ use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaSlice, CudaStrea
 use cudarc::nvrtc::Ptx;
 
 use super::nvrtc::Nvrtc;
-use super::{Architecture, Cache, CudaError, Device, During, devices, driver_version};
+use super::{Architecture, Cache, CudaDevice, CudaError, During, devices, driver_version};
 use crate::{Argument, Boxes, Driver, Kernel, Launch, Memory, View, source};
 
-/// Dynamic shared memory that a kernel may have without asking for more.
+/// The dynamic shared memory that a kernel may use without opting in to more.
 const SHARED_WITHOUT_ASKING: u32 = 48 * 1024;
 
-/// Memory of a GPU.
+/// GPU memory.
 pub struct CudaBuffer {
-    /// What is freed when the buffer is dropped.
+    /// Freed when the buffer is dropped.
     _slice: CudaSlice<u8>,
     bytes: usize,
     pointer: CUdeviceptr,
@@ -34,7 +34,7 @@ impl Memory for CudaBuffer {
 
 /// A GPU with a stream and the kernels loaded so far.
 pub struct CudaDriver {
-    device: Device,
+    device: CudaDevice,
     context: Arc<CudaContext>,
     stream: Arc<CudaStream>,
     nvrtc: Nvrtc,
@@ -46,12 +46,13 @@ pub struct CudaDriver {
 #[derive(Clone)]
 struct Function {
     handle: CudaFunction,
-    /// Dynamic shared memory allowed so far.
+    /// The dynamic shared memory allowed so far.
     shared_bytes: u32,
 }
 
 impl CudaDriver {
-    /// The GPU of this number, with compiled kernels kept in `cache` if there is one. Fails if driver, GPU or NVRTC aren't there.
+    /// Opens GPU `ordinal`, with compiled kernels kept in `cache` if there is one. Fails if the driver, the GPU or
+    /// NVRTC is missing.
     pub fn new(ordinal: usize, cache: Option<Cache>) -> Result<Self, CudaError> {
         let all = devices()?;
         let count = all.len();
@@ -60,7 +61,7 @@ impl CudaDriver {
         let nvrtc = Nvrtc::find(Some(driver_version()?.0))?;
         let what = || format!("opening GPU {ordinal}, {}", device.name);
         let context = CudaContext::new(ordinal).during(what)?;
-        // SAFETY: all work goes through the one stream made next, which orders it; nothing needs events.
+        // SAFETY: all work goes through the one stream created next, which orders it; nothing needs events.
         unsafe { context.disable_event_tracking() };
         let stream = context.new_stream().during(what)?;
         let (modules, functions) = Default::default();
@@ -68,7 +69,7 @@ impl CudaDriver {
     }
 
     /// The GPU.
-    pub fn device(&self) -> &Device {
+    pub fn device(&self) -> &CudaDevice {
         &self.device
     }
 
@@ -82,12 +83,12 @@ impl CudaDriver {
         &self.stream
     }
 
-    /// Bytes of memory free now and in all.
+    /// Bytes of memory: free now, and total.
     pub fn memory(&self) -> Result<(usize, usize), CudaError> {
         self.context.mem_get_info().during(|| "asking for free memory".to_string())
     }
 
-    /// Compiles and loads a file of kernels, unless it is loaded.
+    /// Compiles and loads a kernel file, unless it is already loaded.
     pub fn load(&self, unit: &'static str) -> Result<(), CudaError> {
         self.module(unit).map(drop)
     }
@@ -108,7 +109,7 @@ impl CudaDriver {
             None => {
                 let compiled = self.nvrtc.compile(&format!("{unit}.cu"), &text, &architecture)?;
                 if let Some(cache) = &self.cache {
-                    // Without it the next start compiles again, and that is all.
+                    // If this fails, the next start compiles again; nothing else is lost.
                     let _ = cache.store(&signature, &text, &compiled.cubin);
                 }
                 load(compiled.cubin).during(|| format!("loading {unit}.cu"))?
@@ -118,7 +119,7 @@ impl CudaDriver {
         Ok(module)
     }
 
-    /// The kernel, allowed to have `shared_bytes` of dynamic shared memory.
+    /// The kernel, allowed to use `shared_bytes` of dynamic shared memory.
     fn function(&self, kernel: Kernel, shared_bytes: u32) -> Result<CudaFunction, CudaError> {
         let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
         let mut function = match functions.get(&kernel) {
@@ -149,17 +150,17 @@ impl CudaDriver {
         view.buffer.pointer + view.offset as u64
     }
 
-    /// Makes this driver's GPU the calling thread's.
+    /// Makes this driver's GPU current for the calling thread.
     pub(super) fn bind(&self) -> Result<(), CudaError> {
         self.context.bind_to_thread().during(|| format!("switching to GPU {}", self.device.ordinal))
     }
 }
 
-/// An argument as a parameter lies in memory, and where.
+/// An argument, laid out as a parameter in memory, and its offset.
 #[repr(align(64))]
 struct Parameter([u8; TENSOR_MAP_BYTES]);
 
-/// The largest parameter.
+/// The size of the largest parameter.
 const TENSOR_MAP_BYTES: usize = size_of::<CUtensorMap>();
 
 impl Parameter {
@@ -186,14 +187,15 @@ impl Parameter {
     }
 }
 
-/// What the copy engine of sm_90 is told about a matrix at `address`.
+/// Describes a matrix at `address` to the copy engine of sm_90.
 fn tensor_map(address: CUdeviceptr, boxes: Boxes<CudaBuffer>) -> Result<CUtensorMap, CudaError> {
     const BOX_COLUMNS: u32 = 64;
     let Boxes { rows, columns, box_rows, .. } = boxes;
     let mut map = CUtensorMap { opaque: [0; 16] };
     let (sizes, stride) = ([columns as u64, rows as u64], [2 * columns as u64]);
     let (box_sizes, steps) = ([BOX_COLUMNS, box_rows as u32], [1, 1]);
-    // SAFETY: every array has as many values as a matrix of two dimensions takes; the function reads them and writes the map.
+    // SAFETY: every array has the length that a two-dimensional matrix requires; the function reads them and writes the
+    // map.
     let result = unsafe {
         sys::cuTensorMapEncodeTiled(
             &mut map,
@@ -222,8 +224,8 @@ impl Driver for CudaDriver {
     type Error = CudaError;
 
     fn allocate(&self, bytes: usize) -> Result<CudaBuffer, CudaError> {
-        // The driver refuses to allocate nothing.
-        // SAFETY: kernels and copies that write it come before those that read it; the content is arbitrary until then.
+        // The driver rejects allocations of 0 bytes. SAFETY: kernels and copies that write the memory precede those
+        // that read it; its content is arbitrary until then.
         let slice = unsafe { self.stream.alloc::<u8>(bytes.max(1)) };
         let slice = match slice {
             Err(DriverError(CUresult::CUDA_ERROR_OUT_OF_MEMORY)) => {
@@ -247,7 +249,7 @@ impl Driver for CudaDriver {
     fn download(&self, from: View<CudaBuffer>, bytes: &mut [u8]) -> Result<(), CudaError> {
         let pointer = self.pointer(&from, bytes.len());
         self.bind()?;
-        // SAFETY: the range was checked, and `bytes` is borrowed until the copy is done.
+        // SAFETY: the range was checked, and `bytes` stays borrowed until the copy is done.
         let copied = unsafe { result::memcpy_dtoh_async(bytes, pointer, self.stream.cu_stream()) };
         copied.and_then(|()| self.stream.synchronize()).during(|| format!("downloading {} bytes", bytes.len()))
     }
@@ -286,8 +288,8 @@ impl Driver for CudaDriver {
             parameters.iter_mut().map(|parameter| parameter.0.as_mut_ptr().cast()).collect();
         self.bind()?;
         let [grid, block] = [launch.grid, launch.block].map(|[x, y, z]| (x, y, z));
-        // SAFETY: the function belongs to a module that is kept; the driver copies the parameters before it returns; their meaning is the
-        // caller's promise.
+        // SAFETY: the function belongs to a module that stays loaded; the driver copies the parameters before it
+        // returns; the caller vouches for their meaning.
         unsafe {
             result::launch_kernel(
                 function.cu_function(),

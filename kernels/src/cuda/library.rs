@@ -1,10 +1,11 @@
-//! Where NVIDIA's libraries lie, besides the places that the dynamic loader knows: the toolkit's folders and the packages of Python environments.
+//! Where to find NVIDIA's libraries besides the dynamic loader's own places: the toolkit's folders and Python
+//! environments' packages.
 
 use std::collections::HashSet;
 use std::error::Error as _;
 use std::path::{Path, PathBuf};
 
-/// Where a library of one of these names may lie, and the same in words.
+/// The paths where a library with one of these names may lie, and a description of them.
 pub(super) fn places(names: &[&str]) -> (Vec<PathBuf>, Vec<String>) {
     let mut paths: Vec<PathBuf> = names.iter().map(PathBuf::from).collect();
     let mut words: Vec<String> = names.iter().map(|name| name.to_string()).collect();
@@ -15,7 +16,7 @@ pub(super) fn places(names: &[&str]) -> (Vec<PathBuf>, Vec<String>) {
     (paths, words)
 }
 
-/// The places of [`places`], or the one file that the user names in `variable`.
+/// The result of [`places`], or the one file that the user names in `variable`.
 pub(super) fn places_or_chosen(variable: &str, names: &[&str]) -> (Vec<PathBuf>, Vec<String>) {
     match std::env::var_os(variable).map(PathBuf::from) {
         Some(file) => (vec![file.clone()], vec![format!("{} (from {variable})", file.display())]),
@@ -23,7 +24,7 @@ pub(super) fn places_or_chosen(variable: &str, names: &[&str]) -> (Vec<PathBuf>,
     }
 }
 
-/// Why a library wasn't loaded: the loader's own words, which name the file and come as the source.
+/// Why a library wasn't loaded: the loader's own words, which come as the source and name the file.
 pub(super) fn reason(path: &Path, error: &libloading::Error) -> String {
     match error.source() {
         Some(words) => words.to_string(),

@@ -1,7 +1,7 @@
-//! Kernels on NVIDIA GPUs: the libraries are loaded when they are first used, and the kernels compiled for the GPU that is there.
+//! Kernels on NVIDIA GPUs: the libraries are loaded on first use, and the kernels compiled for the GPU that is found.
 //!
-//! Nothing of CUDA is needed to build this, and nothing of it is called before its library was found: on a machine without a GPU
-//! every function here returns an error that says what was looked for.
+//! Building needs nothing of CUDA, and no function of it is called before its library was found: on a machine without a
+//! GPU every function here returns an error that says what was looked for.
 
 mod cache;
 mod device;
@@ -12,11 +12,11 @@ pub mod nvrtc;
 mod resources;
 
 pub use cache::Cache;
-pub use device::{Architecture, Device, devices, driver_version};
+pub use device::{Architecture, CudaDevice, devices, driver_version};
 pub use driver::{CudaBuffer, CudaDriver};
 pub use resources::{Resources, resources};
 
-/// Why there is no GPU to use, or what went wrong on it.
+/// Why there is no usable GPU, or what went wrong on it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CudaError {
@@ -26,18 +26,18 @@ pub enum CudaError {
         device::DRIVER_LIBRARIES.join(", ")
     )]
     NoDriver,
-    /// The driver is there and sees no GPU.
+    /// The driver is installed but sees no GPU.
     #[error("the NVIDIA driver finds no GPU; nvidia-smi should list one, and CUDA_VISIBLE_DEVICES must not hide it")]
     NoDevice,
-    /// A GPU of this number doesn't exist.
+    /// There is no GPU with this index.
     #[error("no GPU {wanted}: there are {count}, counted from 0")]
     NoSuchDevice {
-        /// What was asked for.
+        /// The requested index.
         wanted: usize,
-        /// GPUs found.
+        /// The number of GPUs found.
         count: usize,
     },
-    /// The GPU is older than the kernels.
+    /// The GPU is too old for the kernels.
     #[error("{name} has compute capability {}.{}; the kernels take 8.0 (A100, RTX 30) or newer", .capability.0, .capability.1)]
     TooOld {
         /// The GPU.
@@ -45,29 +45,29 @@ pub enum CudaError {
         /// Its compute capability.
         capability: (u32, u32),
     },
-    /// The compiler isn't there or failed.
+    /// The compiler is missing or failed.
     #[error(transparent)]
     Nvrtc(#[from] nvrtc::NvrtcError),
-    /// The library between GPUs isn't there or failed.
+    /// The library that connects GPUs is missing or failed.
     #[error(transparent)]
     Nccl(#[from] nccl::NcclError),
-    /// A kernel's file isn't there.
+    /// A kernel file is missing.
     #[error(transparent)]
     Source(#[from] crate::MissingSource),
-    /// There is too little memory.
+    /// There isn't enough memory.
     #[error("{wanted} bytes of GPU memory were asked for, {free} of {total} are free")]
     OutOfMemory {
-        /// Bytes asked for.
+        /// Bytes requested.
         wanted: usize,
         /// Bytes free.
         free: usize,
-        /// Bytes of the GPU.
+        /// Total bytes of the GPU.
         total: usize,
     },
-    /// The driver refused something.
+    /// The driver returned an error.
     #[error("CUDA, {what}: {error}")]
     Driver {
-        /// What was tried.
+        /// The operation attempted.
         what: String,
         /// The driver's answer.
         #[source]
@@ -75,7 +75,7 @@ pub enum CudaError {
     },
 }
 
-/// Says what was tried when the driver refuses.
+/// Adds the attempted operation to a driver error.
 trait During<T> {
     fn during(self, what: impl FnOnce() -> String) -> Result<T, CudaError>;
 }

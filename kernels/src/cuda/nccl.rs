@@ -1,7 +1,7 @@
 //! NCCL, NVIDIA's library of collective operations between GPUs: found, loaded and called.
 //!
-//! As with [`nvrtc`](super::nvrtc), nothing of it is needed to build this, and packages of Python have it under a name that only they know. The few
-//! functions that training takes have been the same since NCCL 2.0.
+//! As with [`nvrtc`](super::nvrtc), building needs nothing of it, and Python packages install it where only they look.
+//! The few functions that training uses have been the same since NCCL 2.0.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::path::Path;
@@ -13,25 +13,25 @@ use libloading::Library;
 use super::{CudaBuffer, CudaDriver, CudaError, library};
 use crate::View;
 
-/// Names a file with the library, to be used instead of any other.
+/// Names a library file to use instead of any other.
 pub const LIBRARY_VARIABLE: &str = "EQUALINFO_NCCL";
 
 const NAMES: &[&str] = &["libnccl.so.2", "libnccl.so"];
 
-/// Why there is no NCCL, or what it refused.
+/// Why NCCL is unavailable, or what it rejected.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NcclError {
-    /// No library was found that can be used.
+    /// No usable library was found.
     #[error(
         "NCCL, which connects GPUs, isn't there: looked for {}{}; install it or `pip install nvidia-nccl-cu12`, or name the file in {LIBRARY_VARIABLE}",
         .looked_for.join(", "),
         .refused.iter().map(|reason| format!("; {reason}")).collect::<String>()
     )]
     NotFound {
-        /// Names given to the dynamic loader, and folders searched.
+        /// The names given to the dynamic loader, and the folders searched.
         looked_for: Vec<String>,
-        /// Libraries found and not usable, with the reason.
+        /// The libraries found but unusable, with the reason.
         refused: Vec<String>,
     },
     /// A call failed.
@@ -39,12 +39,12 @@ pub enum NcclError {
     Call {
         /// The function.
         call: &'static str,
-        /// What the library says.
+        /// The library's message.
         message: String,
     },
 }
 
-/// What ranks that want to meet have to know, made by one of them.
+/// What ranks must know to meet, created by one of them.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UniqueId(pub [u8; 128]);
@@ -57,7 +57,7 @@ const FLOAT32: c_int = 7;
 const FLOAT64: c_int = 8;
 const SUM: c_int = 0;
 
-/// The functions of the library, valid as long as it is loaded.
+/// The library's functions, valid while it is loaded.
 struct Functions {
     message: unsafe extern "C" fn(c_int) -> *const c_char,
     unique_id: unsafe extern "C" fn(*mut UniqueId) -> c_int,
@@ -73,22 +73,22 @@ pub struct Nccl {
     functions: Functions,
     version: (u32, u32, u32),
     path: String,
-    // Last: the functions end with it.
+    // Last, because the functions are valid only while it is loaded.
     _library: Library,
 }
 
 impl Nccl {
-    /// The first library found.
+    /// Loads the first library found.
     ///
     /// # Errors
-    /// There is none that can be used.
+    /// There is no usable one.
     pub fn find() -> Result<Self, NcclError> {
         let (places, looked_for) = library::places_or_chosen(LIBRARY_VARIABLE, NAMES);
         let mut refused = Vec::new();
         for place in places {
             match Self::open(&place) {
                 Ok(found) => return Ok(found),
-                // A bare name that the loader doesn't know is the usual case.
+                // A bare name unknown to the loader is the usual case.
                 Err(reason) if place.components().count() > 1 => refused.push(reason),
                 Err(_) => {}
             }
@@ -98,7 +98,8 @@ impl Nccl {
 
     fn open(path: &Path) -> Result<Self, String> {
         let reason = |error: libloading::Error| library::reason(path, &error);
-        // SAFETY: NCCL's initialisation has no precondition; the types of its functions are those of nccl.h, the same since NCCL 2.0.
+        // SAFETY: NCCL's initialisation has no precondition; the types of its functions are those of nccl.h, unchanged
+        // since NCCL 2.0.
         unsafe {
             let library = Library::new(path).map_err(reason)?;
             let version = library.get::<unsafe extern "C" fn(*mut c_int) -> c_int>("ncclGetVersion").map_err(reason)?;
@@ -117,27 +118,27 @@ impl Nccl {
                 all_gather: *library.get("ncclAllGather").map_err(reason)?,
             };
             let number = number.unsigned_abs();
-            // 2.8.3 is 2803, and since 2.9 a version has five digits.
+            // 2.8.3 is 2803; since 2.9 a version has five digits.
             let scale = if number < 10_000 { 1000 } else { 10_000 };
             let version = (number / scale, number % scale / 100, number % 100);
             Ok(Self { functions, version, path: path.display().to_string(), _library: library })
         }
     }
 
-    /// Its version: 2.27.3.
+    /// The version, such as 2.27.3.
     pub fn version(&self) -> (u32, u32, u32) {
         self.version
     }
 
-    /// Where it was found: a path, or the name by which the dynamic loader knows it.
+    /// Where it was found: a path, or the name known to the dynamic loader.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// A new meeting, to be told to all ranks.
+    /// Creates a new meeting, whose id all ranks must get.
     ///
     /// # Errors
-    /// Those of the library, which looks for a network.
+    /// The library's, which looks for a network.
     pub fn unique_id(&self) -> Result<UniqueId, NcclError> {
         let mut id = UniqueId([0; 128]);
         // SAFETY: the function writes 128 bytes.
@@ -149,13 +150,14 @@ impl Nccl {
         if code == 0 {
             return Ok(());
         }
-        // SAFETY: the library gives a terminated string that is always there.
+        // SAFETY: the library returns a terminated string that lives forever.
         let message = unsafe { CStr::from_ptr((self.functions.message)(code)) };
         Err(NcclError::Call { call, message: message.to_string_lossy().into_owned() })
     }
 }
 
-/// One of the GPUs that exchange values. Operations run on the driver's stream, between the launches that came before and those that follow.
+/// One of the GPUs that exchange values. Operations run on the driver's stream, between the launches before and after
+/// them.
 pub struct Communicator {
     nccl: Nccl,
     handle: Handle,
@@ -168,7 +170,7 @@ impl Communicator {
     /// Meets the other ranks: waits until all have called this.
     ///
     /// # Errors
-    /// Those of the library: two ranks have one GPU, or one cannot be reached.
+    /// The library's: two ranks share a GPU, or one is unreachable.
     pub fn new(nccl: Nccl, driver: &CudaDriver, rank: usize, ranks: usize, id: UniqueId) -> Result<Self, CudaError> {
         driver.bind()?;
         let mut handle = std::ptr::null_mut();
@@ -178,7 +180,7 @@ impl Communicator {
         Ok(Self { nccl, handle, stream: driver.stream().clone(), rank, ranks })
     }
 
-    /// This GPU's rank, and how many there are.
+    /// This GPU's rank, and the number of ranks.
     pub fn ranks(&self) -> (usize, usize) {
         (self.rank, self.ranks)
     }
@@ -195,7 +197,7 @@ impl Communicator {
     /// Replaces `length` f32 values by their sums over all ranks.
     ///
     /// # Errors
-    /// Those of the library.
+    /// The library's.
     pub fn all_reduce(&self, driver: &CudaDriver, values: View<CudaBuffer>, length: usize) -> Result<(), CudaError> {
         self.reduce(driver, values, length, size_of::<f32>(), FLOAT32)
     }
@@ -203,7 +205,7 @@ impl Communicator {
     /// The same for f64 values.
     ///
     /// # Errors
-    /// Those of the library.
+    /// The library's.
     pub fn all_reduce_f64(
         &self,
         driver: &CudaDriver,
@@ -229,22 +231,22 @@ impl Communicator {
         Ok(self.nccl.check("ncclAllReduce", code)?)
     }
 
-    /// Sums pieces of `piece` f32 values, one a rank, over all ranks: rank `r` has the sums of piece `r` afterwards.
+    /// Sums pieces of `piece` f32 values, one per rank, over all ranks; afterwards rank `r` has the sums of piece `r`.
     ///
     /// # Errors
-    /// Those of the library.
+    /// The library's.
     pub fn reduce_scatter(&self, driver: &CudaDriver, values: View<CudaBuffer>, piece: usize) -> Result<(), CudaError> {
         let (all, own) = self.pieces(driver, &values, piece)?;
-        // SAFETY: the range was checked; a rank's own piece is where the library wants it to work in place.
+        // SAFETY: the range was checked; a rank's own piece is where the library requires it for in-place operation.
         let code =
             unsafe { (self.nccl.functions.reduce_scatter)(all, own, piece, FLOAT32, SUM, self.handle, self.stream()) };
         Ok(self.nccl.check("ncclReduceScatter", code)?)
     }
 
-    /// Gives every rank all pieces of `piece` f32 values, of which rank `r` has piece `r`.
+    /// Gives every rank all pieces of `piece` f32 values; rank `r` contributes piece `r`.
     ///
     /// # Errors
-    /// Those of the library.
+    /// The library's.
     pub fn all_gather(&self, driver: &CudaDriver, values: View<CudaBuffer>, piece: usize) -> Result<(), CudaError> {
         let (all, own) = self.pieces(driver, &values, piece)?;
         // SAFETY: as above.
@@ -252,7 +254,7 @@ impl Communicator {
         Ok(self.nccl.check("ncclAllGather", code)?)
     }
 
-    /// Where all pieces begin, and this rank's.
+    /// The start of all pieces, and of this rank's.
     fn pieces(
         &self,
         driver: &CudaDriver,
@@ -268,7 +270,7 @@ impl Communicator {
 
 impl Drop for Communicator {
     fn drop(&mut self) {
-        // SAFETY: it was made and not destroyed; the library waits for what runs on the stream.
+        // SAFETY: it was created and not yet destroyed; the library waits for the work on the stream.
         unsafe { (self.nccl.functions.destroy)(self.handle) };
     }
 }

@@ -1,7 +1,7 @@
 //! NVRTC, NVIDIA's compiler as a library: found, loaded and called.
 //!
-//! It has to be a release that the driver understands: code of a newer major version doesn't load. So every place where it may lie is
-//! tried, the newest that fits is taken, and an error names the places.
+//! The driver must support its release: code from a newer major version doesn't load. So every possible place is tried,
+//! the newest release that fits is used, and an error names the places.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::Path;
@@ -10,45 +10,46 @@ use libloading::Library;
 
 use super::library;
 
-/// Names a file with the library, to be used instead of any other.
+/// Names a library file to use instead of any other.
 pub const LIBRARY_VARIABLE: &str = "EQUALINFO_NVRTC";
 
-/// As the dynamic loader knows them, the newest first.
+/// Its names for the dynamic loader, newest first.
 const NAMES: &[&str] = if cfg!(windows) {
     &["nvrtc64_130_0.dll", "nvrtc64_120_0.dll"]
 } else {
     &["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"]
 };
 
-/// What kernels are compiled with, besides the architecture. Header functions that a file doesn't use are no mistake (warning 177).
+/// Compiler options besides the architecture. It is no mistake if a file doesn't use all functions of a header (warning
+/// 177).
 const OPTIONS: &[&str] = &["--std=c++17", "--generate-line-info", "--ptxas-options=-v", "--diag-suppress=177"];
 
 /// Why a kernel wasn't compiled.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NvrtcError {
-    /// No library was found that can be used.
+    /// No usable library was found.
     #[error(
         "NVRTC, the CUDA compiler library, isn't there: looked for {}{}; install the CUDA toolkit or `pip install {wheel}`, or name the file in {LIBRARY_VARIABLE}",
         .looked_for.join(", "),
         .refused.iter().map(|reason| format!("; {reason}")).collect::<String>()
     )]
     NotFound {
-        /// Names given to the dynamic loader, and folders searched.
+        /// The names given to the dynamic loader, and the folders searched.
         looked_for: Vec<String>,
-        /// Libraries found and not usable, with the reason.
+        /// The libraries found but unusable, with the reason.
         refused: Vec<String>,
-        /// The package of PyPI that has it.
+        /// The PyPI package that contains it.
         wheel: &'static str,
     },
     /// This NVRTC doesn't know the GPU.
     #[error("{library} (NVRTC {}.{}) can't compile for {architecture}; a newer release can", .version.0, .version.1)]
     UnknownArchitecture {
-        /// Where it is.
+        /// Where it was found.
         library: String,
         /// Its version.
         version: (u32, u32),
-        /// As in `sm_90a`.
+        /// Such as `sm_90a`.
         architecture: String,
     },
     /// The source doesn't compile.
@@ -56,12 +57,12 @@ pub enum NvrtcError {
     Compilation {
         /// The file.
         name: String,
-        /// As in `sm_90a`.
+        /// Such as `sm_90a`.
         architecture: String,
-        /// What the compiler says.
+        /// The compiler's messages.
         log: String,
     },
-    /// A call failed otherwise.
+    /// A call failed for another reason.
     #[error("{call} failed with code {code}")]
     Call {
         /// The function.
@@ -76,13 +77,13 @@ pub enum NvrtcError {
 pub struct Compiled {
     /// The image that the driver loads.
     pub cubin: Vec<u8>,
-    /// What the compiler says of every kernel: registers, spills, shared memory.
+    /// The compiler's report on every kernel: registers, spills, shared memory.
     pub log: String,
 }
 
 type Program = *mut c_void;
 
-/// The functions of the library, valid as long as it is loaded.
+/// The library's functions, valid while it is loaded.
 struct Functions {
     create: unsafe extern "C" fn(
         *mut Program,
@@ -105,13 +106,13 @@ pub struct Nvrtc {
     functions: Functions,
     version: (u32, u32),
     path: String,
-    // Last: the functions end with it.
+    // Last, because the functions are valid only while it is loaded.
     _library: Library,
 }
 
-/// NVRTC's code for a failure of the program to compile.
+/// NVRTC's code for a program that fails to compile.
 const COMPILATION: c_int = 6;
-/// Its code for an option that it doesn't know, the architecture in our case.
+/// Its code for an unknown option, in our case the architecture.
 const INVALID_OPTION: c_int = 5;
 
 fn check(call: &'static str, code: c_int) -> Result<(), NvrtcError> {
@@ -119,7 +120,7 @@ fn check(call: &'static str, code: c_int) -> Result<(), NvrtcError> {
 }
 
 impl Nvrtc {
-    /// The newest library found whose major version is at most `newest_major`, the driver's.
+    /// Loads the newest library found whose major version is at most `newest_major`, the driver's.
     pub fn find(newest_major: Option<u32>) -> Result<Self, NvrtcError> {
         let is_chosen = std::env::var_os(LIBRARY_VARIABLE).is_some();
         let (places, looked_for) = library::places_or_chosen(LIBRARY_VARIABLE, NAMES);
@@ -129,7 +130,7 @@ impl Nvrtc {
             let found = match Self::open(&place) {
                 Ok(found) => found,
                 Err(reason) => {
-                    // A bare name that the loader doesn't know is the usual case.
+                    // A bare name unknown to the loader is the usual case.
                     if is_chosen || place.is_absolute() {
                         refused.push(reason);
                     }
@@ -151,7 +152,8 @@ impl Nvrtc {
 
     fn open(path: &Path) -> Result<Self, String> {
         let reason = |error: libloading::Error| library::reason(path, &error);
-        // SAFETY: NVRTC's initialisation has no precondition; the types of its functions are those of nvrtc.h, unchanged since CUDA 11.1.
+        // SAFETY: NVRTC's initialisation has no precondition; the types of its functions are those of nvrtc.h,
+        // unchanged since CUDA 11.1.
         unsafe {
             let library = Library::new(path).map_err(reason)?;
             let version =
@@ -180,12 +182,13 @@ impl Nvrtc {
         self.version
     }
 
-    /// Where it was found: a path, or the name by which the dynamic loader knows it.
+    /// Where it was found: a path, or the name known to the dynamic loader.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// What decides about the code besides the source: two compilations that agree in it and in the source give the same code.
+    /// Everything that determines the code besides the source: two compilations with the same signature and source give
+    /// the same code.
     pub fn signature(&self, architecture: &str) -> String {
         format!("nvrtc {}.{} {architecture} {}", self.version.0, self.version.1, OPTIONS.join(" "))
     }
@@ -202,7 +205,8 @@ impl Nvrtc {
         let option_pointers: Vec<*const c_char> = options.iter().map(|option| option.as_ptr()).collect();
         let none: *const *const c_char = std::ptr::null();
         let mut program = OpenProgram { functions: &self.functions, program: std::ptr::null_mut() };
-        // SAFETY: terminated strings and places for answers that outlive the calls; the program is destroyed once, by `OpenProgram`.
+        // SAFETY: terminated strings, and places for answers that outlive the calls; `OpenProgram` destroys the program
+        // once.
         unsafe {
             let functions = &self.functions;
             let code = (functions.create)(&mut program.program, c_source.as_ptr(), c_name.as_ptr(), 0, none, none);
@@ -248,7 +252,7 @@ impl OpenProgram<'_> {
         get: unsafe extern "C" fn(Program, *mut c_char) -> c_int,
     ) -> Result<Vec<u8>, NvrtcError> {
         let mut length = 0;
-        // SAFETY: the caller's promise; the buffer is as long as the library says.
+        // SAFETY: the caller's promise; the buffer has the length that the library reports.
         unsafe {
             check(call, size(self.program, &mut length))?;
             let mut bytes = vec![0u8; length];
@@ -261,7 +265,7 @@ impl OpenProgram<'_> {
 impl Drop for OpenProgram<'_> {
     fn drop(&mut self) {
         if !self.program.is_null() {
-            // SAFETY: it was created and not destroyed.
+            // SAFETY: it was created and not yet destroyed.
             unsafe { (self.functions.destroy)(&mut self.program) };
         }
     }

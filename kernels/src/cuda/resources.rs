@@ -1,23 +1,23 @@
-//! What the assembler says of each kernel, read from its log.
+//! The assembler's report on each kernel, read from its log.
 
-/// Resources of one kernel for one architecture.
+/// The resources of one kernel on one architecture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resources {
     /// The kernel.
     pub kernel: String,
-    /// Registers of a thread.
+    /// Registers per thread.
     pub registers: u32,
-    /// Bytes that a thread stores to local memory for lack of registers.
+    /// Bytes that a thread spills to local memory for lack of registers.
     pub spill_stores: u32,
     /// Bytes that it loads back.
     pub spill_loads: u32,
-    /// Bytes of a thread's stack, arrays that are indexed at run time among them.
+    /// Bytes of stack per thread, including arrays indexed at run time.
     pub stack: u32,
-    /// Bytes of static shared memory of a block.
+    /// Bytes of static shared memory per block.
     pub shared: u32,
 }
 
-/// Every kernel in the log of a compilation with `--ptxas-options=-v`, in the log's order.
+/// The kernels in the log of a compilation with `--ptxas-options=-v`, in the log's order.
 pub fn resources(log: &str) -> Vec<Resources> {
     let mut kernels: Vec<Resources> = Vec::new();
     for line in log.lines() {

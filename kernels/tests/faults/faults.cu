@@ -1,4 +1,4 @@
-// Kernels with one fault each, of the kind that a GPU answers with silence. The CPU must find every one of them.
+// Kernels with one fault each, of a kind that a GPU does not report. The CPU must find every one of them.
 #include "device.cuh"
 
 // Half a warp waits for the block, the other half for the warp.
@@ -11,7 +11,7 @@ REGISTER_KERNEL(fault_divergent_barrier);
 extern "C" __global__ void fault_lane_outside_its_mask(int *out) { out[threadIdx.x] = __shfl_sync(0xffff, threadIdx.x, 0); }
 REGISTER_KERNEL(fault_lane_outside_its_mask);
 
-// Behind the launch's shared memory, of which there are `values` floats.
+// Writes past the end of the launch's shared memory, which holds `values` floats.
 extern "C" __global__ void fault_write_behind_shared(int values) {
     DYNAMIC_SHARED(float, shared);
     if (threadIdx.x == 0) shared[values] = 1.0f;
@@ -30,7 +30,7 @@ REGISTER_KERNEL(fault_write_behind_buffer);
 extern "C" __global__ void fault_write_before_buffer(int *out) { out[-1] = 1; }
 REGISTER_KERNEL(fault_write_before_buffer);
 
-// out[i] = in[i], but the second group of copies isn't waited for.
+// out[i] = in[i], but nothing waits for the second group of copies.
 extern "C" __global__ void fault_missing_wait(const float *in, float *out) {
     DYNAMIC_SHARED(float, shared);
     const int i = 4 * static_cast<int>(threadIdx.x);

@@ -1,4 +1,4 @@
-//! The CPU that stands in for a GPU finds faults: each kernel here has one.
+//! The CPU stand-in for a GPU finds faults: each kernel here has one.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use equalinfo_kernels::{Argument, Driver, Kernel, Launch, View, arguments};
 const COMMIT: &str = "EQUALINFO_COMMIT_FAULT";
 
 fn launch(driver: &CpuDriver, name: &'static str, launch: Launch, arguments: &[Argument<CpuBuffer>]) {
-    // SAFETY: there is none to promise; what leaves its memory stays within the guard zones.
+    // SAFETY: none is promised; accesses out of bounds stay within the guard zones.
     unsafe { driver.launch(Kernel { unit: "faults", name }, launch, arguments) }.unwrap();
 }
 
@@ -26,7 +26,7 @@ fn words(driver: &CpuDriver, buffer: &CpuBuffer) -> Vec<i32> {
     bytes.chunks_exact(4).map(|word| i32::from_ne_bytes(word.try_into().unwrap())).collect()
 }
 
-/// Runs `commit` in a process of its own, the test `test` of this program, which must die with all of `words` on stderr.
+/// Runs `commit` in a separate process, the test `test` of this program, which must die with all of `words` on stderr.
 #[track_caller]
 fn dies(test: &str, words: &[&str], commit: impl FnOnce(&CpuDriver)) {
     if std::env::var_os(COMMIT).is_some() {

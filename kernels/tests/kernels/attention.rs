@@ -1,4 +1,5 @@
-//! Attention against a plain f64 version of the same bf16 inputs; the plain gradients against differences of the plain forward pass.
+//! Attention against a plain f64 version on the same bf16 inputs, and the plain gradients against differences of the
+//! plain forward pass.
 
 use equalinfo_kernels::View;
 use equalinfo_kernels::attention::*;
@@ -6,7 +7,7 @@ use equalinfo_kernels::attention::*;
 use crate::common::*;
 use crate::differences::{differences, dot, wide};
 
-/// A batch: first visible positions, with restarting contexts and a limit on how far back any position sees.
+/// A batch's first visible positions, with restarting contexts and a limit on how far back any position sees.
 fn starts(tokens: usize, context: usize, restarts: &[usize]) -> Vec<i32> {
     let begin = |t: usize| restarts.iter().copied().filter(|r| *r <= t).max().unwrap_or(0);
     (0..tokens).map(|t| begin(t).max((t + 1).saturating_sub(context)) as i32).collect()
@@ -17,7 +18,7 @@ fn bucket(distance: usize) -> usize {
         return distance;
     }
     let logarithmic = 16.0 + (distance as f64 / 16.0).log2() / 3.0 * 16.0;
-    // Distances where the logarithm is an integer: the division's rounding must not decide.
+    // Distances at which the logarithm is an integer: the division's rounding must not decide.
     ((logarithmic + 1e-9) as usize).min(31)
 }
 
@@ -29,7 +30,7 @@ struct Case {
     dout: Vec<f32>,
 }
 
-/// What the plain version computes, all in f64.
+/// The results of the plain version, all in f64.
 struct Plain {
     out: Vec<f64>,
     lse: Vec<f64>,
@@ -39,7 +40,7 @@ struct Plain {
 
 impl Case {
     fn new(tokens: usize, heads: usize, context: usize, restarts: &[usize]) -> Self {
-        let mut random = Random((tokens * 7 + heads) as u64);
+        let mut random = Random::new((tokens * 7 + heads) as u64);
         let width = heads * HEAD;
         let mut rounded =
             |length, scale| random.floats(length, scale).into_iter().map(round_bf16).collect::<Vec<f32>>();
@@ -112,7 +113,7 @@ impl Case {
         Plain { out, lse, dqkv, dbias }
     }
 
-    /// `out`, `lse`, `dqkv` and `dbias` (added to zeros) of the kernels.
+    /// The kernels' `out`, `lse`, `dqkv` and `dbias` (added to zeros).
     fn run(&self, driver: &TestDriver) -> [Vec<f32>; 4] {
         let AttentionShape { tokens, heads } = self.shape;
         let width = tokens * heads * HEAD;
@@ -154,7 +155,7 @@ fn plain_gradients_follow_the_plain_forward_pass() {
     assert_close("dbias", &found, &along_bias, 1e-5, 1e-6);
     for seed in 0..6 {
         // A random direction has every coordinate in it.
-        let direction = wide(&Random(seed).floats(qkv.len(), 1.0));
+        let direction = wide(&Random::new(seed).floats(qkv.len(), 1.0));
         let loss = |h: &[f64]| {
             let moved: Vec<f64> = qkv.iter().zip(&direction).map(|(x, d)| x + h[0] * d).collect();
             dot(&case.plain_out(&moved, &bias), &case.dout)
@@ -173,7 +174,7 @@ fn short_and_restarting_contexts() {
         (140, 1, 37, &[66, 67, 100]),
         (201, 3, 64, &[3, 4, 17, 50, 63, 64, 65, 127, 128, 150]),
         (130, 1, 1, &[]),
-        // Of the block of keys before it, a block of queries sees the last alone.
+        // Of the block of keys before it, a block of queries sees only the last.
         (130, 1, 2, &[]),
     ] {
         let case = Case::new(tokens, heads, context, restarts);
@@ -207,7 +208,7 @@ fn the_gradient_of_the_bias_is_added() {
     let input = AttentionInput { qkv: View::new(&qkv), bias: View::new(&bias), starts: View::new(&starts) };
     let (out, lse) = (poisoned::<u16>(&driver, width), poisoned::<f32>(&driver, tokens * heads));
     attention_forward(&driver, case.shape, input, View::new(&out), View::new(&lse)).unwrap();
-    let before = Random(3).floats(heads * BUCKETS, 4.0);
+    let before = Random::new(3).floats(heads * BUCKETS, 4.0);
     let (dout, dbias) = (upload_bf16(&driver, &case.dout), upload(&driver, &before));
     let workspace = poisoned::<f32>(&driver, case.shape.backward_workspace());
     let dqkv = poisoned::<u16>(&driver, 3 * width);

@@ -1,11 +1,15 @@
 //! Random values, device memory and comparisons for all families.
 #![allow(dead_code, reason = "families take what they need")]
 
+use bytemuck::Pod;
 use equalinfo_kernels::{Driver, Memory, View};
+use half::bf16;
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 pub use crate::device::{TestBuffer, TestDriver, on_gpu};
 
-/// Runs `check` under several orders of threads and blocks, of which `CUDA_CPU_SEED` picks one; a GPU has its own.
+/// Runs `check` under several orders of threads and blocks, or the one that `CUDA_CPU_SEED` selects; a GPU has its own.
 pub fn on_every_schedule(mut check: impl FnMut(&TestDriver)) {
     let seeds = match std::env::var("CUDA_CPU_SEED") {
         _ if on_gpu() => vec![0],
@@ -17,26 +21,27 @@ pub fn on_every_schedule(mut check: impl FnMut(&TestDriver)) {
     }
 }
 
-/// A generator of 64 bits (SplitMix64).
-pub struct Random(pub u64);
+/// Random values of a seed, the same in every run.
+pub struct Random(SplitMix64);
 
 impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
+    pub fn new(seed: u64) -> Self {
+        Self(SplitMix64::seed_from_u64(seed))
+    }
+
+    /// The next 64 bits.
+    pub fn bits(&mut self) -> u64 {
+        self.0.next_u64()
     }
 
     /// Below `bound`, which isn't 0.
     pub fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
+        (self.bits() % bound as u64) as usize
     }
 
     /// In -1 .. 1.
     pub fn signed(&mut self) -> f32 {
-        ((self.next() >> 40) as f32 / (1u64 << 23) as f32) - 1.0
+        ((self.bits() >> 40) as f32 / (1u64 << 23) as f32) - 1.0
     }
 
     /// `length` values in -scale .. scale.
@@ -45,17 +50,13 @@ impl Random {
     }
 }
 
-/// bf16 bits of the nearest value, ties to even.
+/// bf16 bits of the nearest value, ties to even, and NaN as GPUs write it.
 pub fn to_bf16(value: f32) -> u16 {
-    if value.is_nan() {
-        return 0x7fff;
-    }
-    let bits = value.to_bits();
-    ((bits + 0x7fff + (bits >> 16 & 1)) >> 16) as u16
+    if value.is_nan() { 0x7fff } else { bf16::from_f32(value).to_bits() }
 }
 
 pub fn from_bf16(bits: u16) -> f32 {
-    f32::from_bits(u32::from(bits) << 16)
+    bf16::from_bits(bits).to_f32()
 }
 
 /// The nearest bf16 as f32.
@@ -63,31 +64,11 @@ pub fn round_bf16(value: f32) -> f32 {
     from_bf16(to_bf16(value))
 }
 
-/// Values that a device buffer holds.
-pub trait Element: Copy + Default {
-    fn bytes(self) -> Vec<u8>;
-    fn read(bytes: &[u8]) -> Self;
-}
-
-macro_rules! element {
-    ($($type:ty),*) => {$(
-        impl Element for $type {
-            fn bytes(self) -> Vec<u8> {
-                self.to_ne_bytes().to_vec()
-            }
-            fn read(bytes: &[u8]) -> Self {
-                Self::from_ne_bytes(bytes.try_into().expect("as many bytes as the type has"))
-            }
-        }
-    )*};
-}
-element!(u8, i8, u16, i16, u32, i32, u64, i64, f32);
-
 /// Device memory with `values`.
-pub fn upload<T: Element>(driver: &TestDriver, values: &[T]) -> TestBuffer {
-    let bytes: Vec<u8> = values.iter().flat_map(|value| value.bytes()).collect();
+pub fn upload<T: Pod>(driver: &TestDriver, values: &[T]) -> TestBuffer {
+    let bytes: &[u8] = bytemuck::cast_slice(values);
     let buffer = driver.allocate(bytes.len()).unwrap();
-    driver.upload(View::new(&buffer), &bytes).unwrap();
+    driver.upload(View::new(&buffer), bytes).unwrap();
     buffer
 }
 
@@ -97,22 +78,22 @@ pub fn upload_bf16(driver: &TestDriver, values: &[f32]) -> TestBuffer {
 }
 
 /// Poisoned memory for `length` values of `T`.
-pub fn poisoned<T: Element>(driver: &TestDriver, length: usize) -> TestBuffer {
+pub fn poisoned<T: Pod>(driver: &TestDriver, length: usize) -> TestBuffer {
     driver.allocate(length * size_of::<T>()).unwrap()
 }
 
 /// All values of `buffer`.
-pub fn download<T: Element>(driver: &TestDriver, buffer: &TestBuffer) -> Vec<T> {
-    let mut bytes = vec![0; buffer.bytes()];
-    driver.download(View::new(buffer), &mut bytes).unwrap();
-    bytes.chunks_exact(size_of::<T>()).map(T::read).collect()
+pub fn download<T: Pod>(driver: &TestDriver, buffer: &TestBuffer) -> Vec<T> {
+    let mut values = vec![T::zeroed(); buffer.bytes() / size_of::<T>()];
+    driver.download(View::new(buffer), bytemuck::cast_slice_mut(&mut values)).unwrap();
+    values
 }
 
 pub fn download_bf16(driver: &TestDriver, buffer: &TestBuffer) -> Vec<f32> {
     download::<u16>(driver, buffer).into_iter().map(from_bf16).collect()
 }
 
-/// Every value is within `absolute + relative * |expected|` of the expected one; NaN never is.
+/// Checks that every value is within `absolute + relative * |expected|` of the expected one; NaN never is.
 #[track_caller]
 pub fn assert_close(what: &str, found: &[f32], expected: &[f64], relative: f64, absolute: f64) {
     assert_eq!(found.len(), expected.len(), "{what}: length");

@@ -5,10 +5,10 @@ use crate::common::*;
 
 #[test]
 fn rounds_to_nearest_ties_to_even_and_keeps_special_values() {
-    let mut random = Random(1);
+    let mut random = Random::new(1);
     let mut values = random.floats(1003, 1e4);
     values.extend([0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, f32::MAX, f32::MIN_POSITIVE, 1.0]);
-    // Halfway between two bf16 values, above an even and above an odd one, and a bit beside.
+    // Halfway between two bf16 values, above an even and above an odd one, and slightly off.
     values.extend([0x3f80_8000u32, 0x3f81_8000, 0x3f80_8001, 0x3f81_7fff].map(f32::from_bits));
     let expected: Vec<u16> = values.iter().map(|&value| to_bf16(value)).collect();
     on_every_schedule(|driver| {
@@ -35,7 +35,7 @@ fn an_offset_and_a_length_leave_the_rest_alone() {
 }
 
 #[test]
-#[should_panic(expected = "y holds 3 values, the kernel takes 4")]
+#[should_panic(expected = "y holds 3 values, the kernel needs 4")]
 fn a_buffer_too_small_is_refused() {
     on_every_schedule(|driver| {
         let (x, y) = (poisoned::<f32>(driver, 4), poisoned::<u16>(driver, 3));
@@ -46,7 +46,7 @@ fn a_buffer_too_small_is_refused() {
 #[test]
 fn a_launch_that_no_gpu_takes_is_refused() {
     let launch = |name, shape, arguments: &[Argument<_>]| {
-        // SAFETY: each of these is refused before anything runs.
+        // SAFETY: each of these is rejected before anything runs.
         unsafe { CpuDriver::default().launch(Kernel { unit: "convert", name }, shape, arguments) }
     };
     let one = Launch::linear(1, 32);

@@ -1,12 +1,12 @@
 use equalinfo_kernels::View;
-use equalinfo_kernels::cross_entropy::{Gradient, IGNORED, Input, Objective, Output, Plan, cross_entropy};
+use equalinfo_kernels::cross_entropy::{CrossEntropyPlan, Gradient, IGNORED, Input, Objective, Output, cross_entropy};
 use equalinfo_kernels::gemm::LinearShape;
 
 use crate::common::*;
 use crate::differences::{differences, wide};
 use crate::path::{OnPath, paths};
 
-/// The loss of every position, and of those the sum that gradients are of.
+/// The loss of every position, and the weighted sum of them whose gradient is taken.
 fn plain(shape: LinearShape, x: &[f64], w: &[f64], targets: &[u32], objective: Objective) -> (Vec<f64>, f64) {
     let Objective { z_loss, floor } = objective;
     let (z_loss, floor) = (f64::from(z_loss), f64::from(floor));
@@ -42,7 +42,7 @@ struct Case {
 impl Case {
     fn new(shape: LinearShape, objective: Objective, chunk: usize) -> Self {
         let LinearShape { tokens, inputs, outputs } = shape;
-        let mut random = Random((tokens * outputs) as u64);
+        let mut random = Random::new((tokens * outputs) as u64);
         let x = random.floats(tokens * inputs, 2.0).into_iter().map(round_bf16).collect();
         let w = random.floats(outputs * inputs, 1.0).into_iter().map(round_bf16).collect();
         let targets = (0..tokens)
@@ -52,7 +52,7 @@ impl Case {
         Self { shape, objective, chunk, x, w, targets }
     }
 
-    /// What the kernels find on each path of the device, the same bits in every schedule.
+    /// The kernels' results on each path of the device: the same bits in every schedule.
     fn run(&self, scale: Option<f32>) -> Vec<Found> {
         let mut first: Option<Vec<Found>> = None;
         on_every_schedule(|driver| {
@@ -67,7 +67,7 @@ impl Case {
 
     fn run_on(&self, driver: &TestDriver, path: &OnPath, scale: Option<f32>) -> Found {
         let LinearShape { tokens, inputs, outputs } = self.shape;
-        let plan = Plan::new(self.shape, 3).with_chunk(self.chunk);
+        let plan = CrossEntropyPlan::new(self.shape, 3).with_chunk(self.chunk);
         let (x, w) = (upload_bf16(driver, &self.x), upload_bf16(driver, &self.w));
         let targets = upload(driver, &self.targets);
         let workspace = poisoned::<u8>(driver, plan.workspace_bytes(scale.is_some()));
@@ -140,7 +140,7 @@ fn losses_and_gradients_are_those_of_differences() {
     }
 }
 
-/// Analytic gradients in f64, for sizes that differences are too slow for.
+/// Analytic gradients in f64, for sizes at which differences are too slow.
 fn plain_gradients(case: &Case, scale: f64) -> (Vec<f64>, Vec<f64>) {
     let LinearShape { inputs, outputs, .. } = case.shape;
     let (x, w) = (wide(&case.x), wide(&case.w));
@@ -166,7 +166,7 @@ fn plain_gradients(case: &Case, scale: f64) -> (Vec<f64>, Vec<f64>) {
     (dx, dw)
 }
 
-/// By how much the target's logit is below the largest.
+/// How far the target's logit lies below the largest.
 fn behind(case: &Case) -> Vec<f64> {
     let inputs = case.shape.inputs;
     let (x, w) = (wide(&case.x), wide(&case.w));
@@ -210,7 +210,7 @@ fn evaluation_needs_no_room_for_gradients() {
         assert!((found.total[0] - 1.0 - expected.iter().sum::<f64>()).abs() < 1e-3);
         assert!(found.dx.iter().all(|&v| v == 0xffff) && found.dw.iter().all(|&v| v == 1.0));
     }
-    let plan = Plan::new(LinearShape { tokens: 65_536, inputs: 768, outputs: 65_536 }, 132);
+    let plan = CrossEntropyPlan::new(LinearShape { tokens: 65_536, inputs: 768, outputs: 65_536 }, 132);
     assert!(plan.chunk == 4096 && plan.workspace_bytes(true) < 1 << 30, "{plan:?} {}", plan.workspace_bytes(true));
     assert!(plan.workspace_bytes(false) < 64 << 20);
 }

@@ -1,10 +1,10 @@
-//! What the tests run on: the CPU, or the first GPU if `EQUALINFO_TEST_DEVICE=cuda` says so. On both, new memory is poisoned and lies
-//! between guard zones.
+//! The device under test: the CPU, or the first GPU with `EQUALINFO_TEST_DEVICE=cuda`. On both, new memory is poisoned
+//! and lies between guard zones.
 
 use equalinfo_kernels::cpu::{CpuBuffer, CpuDriver};
 use equalinfo_kernels::{Argument, Boxes, Driver, Kernel, Launch, Memory, View};
 
-/// Takes the place of all errors: a test can but fail with them.
+/// Replaces all errors: a test can only fail with them.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct TestError(Box<dyn std::error::Error + Send + Sync>);
@@ -30,7 +30,7 @@ pub fn on_gpu() -> bool {
 }
 
 impl TestDriver {
-    /// The device under test; the CPU runs threads and blocks in the order of `seed`, so many blocks at once.
+    /// The device under test; the CPU runs threads and blocks in the order of `seed`, `os_threads` blocks at once.
     pub fn new(seed: u32, os_threads: u32) -> Self {
         #[cfg(feature = "cuda")]
         if on_gpu() {
@@ -75,7 +75,7 @@ fn failed<T, E: std::error::Error + Send + Sync + 'static>(result: Result<T, E>)
     result.map_err(|error| TestError(error.into()))
 }
 
-/// The same arguments with other memory.
+/// The same arguments with different memory.
 fn convert<'a, B>(
     arguments: &[Argument<'a, TestBuffer>],
     view: impl Fn(View<'a, TestBuffer>) -> View<'a, B>,

@@ -1,4 +1,4 @@
-//! Gradients of plain f64 functions by central differences: what analytic gradients are measured by.
+//! Gradients of plain f64 functions by central differences, the reference for analytic gradients.
 
 pub fn wide(values: &[f32]) -> Vec<f64> {
     values.iter().map(|value| f64::from(*value)).collect()
@@ -10,7 +10,7 @@ pub fn dot(a: &[f64], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * f64::from(*b)).sum()
 }
 
-/// Gradient of `loss` at `at`.
+/// The gradient of `loss` at `at`.
 pub fn differences(at: &[f32], loss: impl Fn(&[f64]) -> f64) -> Vec<f64> {
     const STEP: f64 = 1e-5;
     let mut point = wide(at);

@@ -3,30 +3,37 @@ use equalinfo_kernels::embedding::{DeviceOrder, Order, embedding, embedding_back
 
 use crate::common::*;
 
-/// Symbols of which a few are very frequent and some never come.
+/// Symbols, a few of which are very frequent and some of which never occur.
 fn symbols(random: &mut Random, tokens: usize, rows: usize) -> Vec<u32> {
     (0..tokens).map(|_| if random.below(2) == 0 { 3 } else { random.below(rows - 1) as u32 }).collect()
 }
 
 #[test]
-fn rows_are_copied() {
+fn rows_are_copied_and_added() {
     let (tokens, width, rows) = (77, 20, 257);
-    let mut random = Random(1);
+    let mut random = Random::new(1);
     let (table, symbols) = (random.floats(rows * width, 1.0), symbols(&mut random, tokens, rows));
     let expected: Vec<f32> =
         symbols.iter().flat_map(|&s| table[s as usize * width..][..width].iter().map(|e| 1.5 * e)).collect();
     on_every_schedule(|driver| {
         let (table, symbols) = (upload(driver, &table), upload(driver, &symbols));
         let x = poisoned::<f32>(driver, tokens * width);
-        embedding(driver, tokens, width, 1.5, View::new(&symbols), View::new(&table), View::new(&x)).unwrap();
+        let run = |scale: f32, accumulate: bool| {
+            let [symbols, table, x] = [&symbols, &table, &x].map(View::new);
+            embedding(driver, tokens, width, scale, symbols, table, x, accumulate).unwrap();
+        };
+        run(1.5, false);
         assert_eq!(download::<f32>(driver, &x), expected);
+        // Adding as much again is exact.
+        run(1.5, true);
+        assert_eq!(download::<f32>(driver, &x), expected.iter().map(|e| 2.0 * e).collect::<Vec<_>>());
     });
 }
 
 #[test]
 fn gradients_add_up_to_the_same_bits_in_any_schedule() {
     for (tokens, width, rows) in [(1, 4, 5), (700, 68, 29), (130, 1028, 4)] {
-        let mut random = Random(tokens as u64);
+        let mut random = Random::new(tokens as u64);
         let symbols = symbols(&mut random, tokens, rows);
         let (dx, before) = (random.floats(tokens * width, 1.0), random.floats(rows * width, 1.0));
         let mut expected: Vec<f64> = before.iter().map(|&b| f64::from(b)).collect();
@@ -67,7 +74,7 @@ fn gradients_add_up_to_the_same_bits_in_any_schedule() {
 
 #[test]
 fn an_order_holds_each_position_once_and_in_place() {
-    let symbols = symbols(&mut Random(9), 1000, 40);
+    let symbols = symbols(&mut Random::new(9), 1000, 40);
     let order = Order::new(&symbols, 40);
     let mut seen = vec![false; 1000];
     let mut last = (0, 0);

@@ -1,5 +1,5 @@
-//! Linear layers against plain f64 products of the same rounded operands. The operands are bf16 values, so a product is exact in f32
-//! and what remains are the f32 sums and the rounding of the output.
+//! Linear layers against plain f64 products of the same rounded operands. The operands are bf16 values, so each product
+//! is exact in f32; the remaining differences are the f32 sums and the rounding of the output.
 
 use equalinfo_kernels::View;
 use equalinfo_kernels::gemm::*;
@@ -7,11 +7,11 @@ use equalinfo_kernels::gemm::*;
 use crate::common::*;
 use crate::path::{OnPath, paths};
 
-/// A bf16 rounding, and f32 sums of up to some hundred products of size 1.
+/// One bf16 rounding, and f32 sums of up to a few hundred products of size 1.
 const BF16: f64 = 1.0 / 256.0;
 const SUMS: f64 = 2e-5;
 
-/// Random operands of a layer, as bf16 holds them.
+/// Random operands of a layer, exact in bf16.
 struct Layer {
     shape: LinearShape,
     x: Vec<f32>,
@@ -21,7 +21,7 @@ struct Layer {
 
 impl Layer {
     fn new(tokens: usize, inputs: usize, outputs: usize) -> Self {
-        let mut random = Random((tokens * 1000 + inputs * 100 + outputs) as u64);
+        let mut random = Random::new((tokens * 1000 + inputs * 100 + outputs) as u64);
         let mut values = |length| random.floats(length, 1.0).into_iter().map(round_bf16).collect::<Vec<f32>>();
         let shape = LinearShape { tokens, inputs, outputs };
         Self { shape, x: values(tokens * inputs), w: values(inputs * outputs), dy: values(tokens * outputs) }
@@ -53,14 +53,15 @@ impl Layer {
     }
 }
 
-/// Less than a tile, whole tiles, and a bit more, in every dimension; depths shorter and longer than the ring of stages.
+/// Less than a tile, whole tiles, and slightly more, in every dimension; depths shorter and longer than the ring of
+/// stages.
 fn layers() -> Vec<Layer> {
     [(1, 8, 8), (37, 40, 24), (128, 128, 128), (131, 72, 136), (129, 264, 16), (200, 136, 200), (70, 520, 136)]
         .map(|(tokens, inputs, outputs)| Layer::new(tokens, inputs, outputs))
         .into()
 }
 
-/// The device, the way that products take on it, and the layer.
+/// Calls `check` for every device, path of its products and layer.
 fn each_layer(mut check: impl FnMut(&TestDriver, &OnPath, &Layer)) {
     for layer in layers() {
         on_every_schedule(|driver| paths(driver).iter().for_each(|path| check(driver, path, &layer)));
@@ -85,7 +86,7 @@ fn forward_in_f32_and_added_to_a_residual() {
         linear_forward_f32(path, layer.shape, View::new(&x), View::new(&w), View::new(&y)).unwrap();
         assert_close("y", &download::<f32>(driver, &y), &layer.y(), 1e-6, SUMS);
 
-        let residual = Random(9).floats(layer.y().len(), 1.0);
+        let residual = Random::new(9).floats(layer.y().len(), 1.0);
         let expected: Vec<f64> = layer.y().iter().zip(&residual).map(|(y, r)| y + f64::from(*r)).collect();
         let (before, after) = (upload(driver, &residual), poisoned::<f32>(driver, residual.len()));
         let add = |to| {
@@ -103,7 +104,7 @@ fn forward_in_f32_and_added_to_a_residual() {
 fn forward_with_reglu_equals_the_separate_kernels() {
     each_layer(|driver, path, layer| {
         let LinearShape { tokens, inputs, outputs } = layer.shape;
-        let w = Random(4).floats(2 * inputs * outputs, 1.0);
+        let w = Random::new(4).floats(2 * inputs * outputs, 1.0);
         let (x, w) = (upload_bf16(driver, &layer.x), upload_bf16(driver, &w));
         let (gate_linear, h) =
             (poisoned::<u16>(driver, 2 * tokens * outputs), poisoned::<u16>(driver, tokens * outputs));
@@ -141,7 +142,7 @@ fn gradient_of_the_input() {
 fn gradient_of_the_input_through_reglu() {
     each_layer(|driver, path, layer| {
         let LinearShape { tokens, inputs, .. } = layer.shape;
-        let gates: Vec<f32> = Random(5).floats(2 * tokens * inputs, 1.0).into_iter().map(round_bf16).collect();
+        let gates: Vec<f32> = Random::new(5).floats(2 * tokens * inputs, 1.0).into_iter().map(round_bf16).collect();
         let dh = layer.dx();
         let gradient = |i: usize| {
             let (token, column) = (i / (2 * inputs), i % (2 * inputs));
@@ -172,7 +173,7 @@ fn weight_gradient(driver: &TestDriver, path: &OnPath, layer: &Layer, parts: Tok
 #[test]
 fn gradient_of_the_weights_is_added() {
     each_layer(|driver, path, layer| {
-        let before = Random(6).floats(layer.w.len(), 1.0);
+        let before = Random::new(6).floats(layer.w.len(), 1.0);
         let expected: Vec<f64> = layer.dw().iter().zip(&before).map(|(d, b)| d + f64::from(*b)).collect();
         let whole = TokenParts { count: 1, tokens: layer.shape.tokens.next_multiple_of(64) };
         assert_close("dw", &weight_gradient(driver, path, layer, whole, &before), &expected, 1e-6, SUMS);
@@ -185,7 +186,7 @@ fn gradient_of_the_weights_is_added() {
 #[test]
 fn gradient_of_the_weights_is_the_same_at_every_run() {
     let layer = Layer::new(200, 136, 72);
-    let before = Random(7).floats(layer.w.len(), 1.0);
+    let before = Random::new(7).floats(layer.w.len(), 1.0);
     let run = |seed, os_threads| {
         let parts = TokenParts { count: 4, tokens: 64 };
         let driver = TestDriver::new(seed, os_threads);
@@ -203,7 +204,7 @@ fn gradient_of_the_weights_is_the_same_at_every_run() {
 
 #[test]
 fn special_values_reach_the_output() {
-    // An infinity and a NaN in x must show in their rows and nowhere else.
+    // An infinity and a NaN in x must show in their own rows and nowhere else.
     let mut layer = Layer::new(5, 16, 136);
     layer.x[16 + 3] = f32::INFINITY;
     layer.x[3 * 16] = f32::NAN;

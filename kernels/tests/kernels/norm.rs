@@ -3,7 +3,7 @@ use equalinfo_kernels::{View, norm};
 use crate::common::*;
 use crate::differences::{differences, dot, wide};
 
-/// No multiples of rows a block or of values a warp reads at once.
+/// Not multiples of the rows per block, nor of the values that a warp reads at once.
 const SIZES: [(usize, usize); 4] = [(1, 64), (13, 20), (9, 192), (19, 516)];
 
 fn plain(width: usize, x: &[f64]) -> (Vec<f64>, Vec<f64>) {
@@ -18,7 +18,7 @@ fn plain(width: usize, x: &[f64]) -> (Vec<f64>, Vec<f64>) {
 #[test]
 fn rows_are_normalized() {
     for (tokens, width) in SIZES {
-        let x = Random(tokens as u64).floats(tokens * width, 3.0);
+        let x = Random::new(tokens as u64).floats(tokens * width, 3.0);
         let (expected, inverses) = plain(width, &wide(&x));
         on_every_schedule(|driver| {
             let x = upload(driver, &x);
@@ -43,12 +43,12 @@ fn a_row_of_zeros_stays_zeros() {
 #[test]
 fn the_gradient_is_that_of_differences() {
     for (tokens, width) in SIZES {
-        let mut random = Random(7 + tokens as u64);
+        let mut random = Random::new(7 + tokens as u64);
         let x = random.floats(tokens * width, 2.0);
         let da: Vec<f32> = random.floats(tokens * width, 1.0).into_iter().map(round_bf16).collect();
         let before = random.floats(tokens * width, 1.0);
         let inverse: Vec<f32> = plain(width, &wide(&x)).1.iter().map(|&r| r as f32).collect();
-        // Rows don't depend on each other: the differences of one are enough.
+        // Rows don't depend on each other, so the differences of one row are enough.
         let expected: Vec<f64> = x
             .chunks_exact(width)
             .zip(da.chunks_exact(width))

@@ -41,7 +41,7 @@ impl Tensor {
 #[test]
 fn the_norm_clips_on_the_device() {
     for length in [1, 77, 4096, 9001] {
-        let values = Random(length as u64).floats(length, 2.0);
+        let values = Random::new(length as u64).floats(length, 2.0);
         let squares: f64 = values.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
         on_every_schedule(|driver| {
             let values = upload(driver, &values);
@@ -54,7 +54,7 @@ fn the_norm_clips_on_the_device() {
             assert!((sum - squares).abs() < 1e-5 * squares, "{sum}, expected {squares}");
             let norm = squares.sqrt();
             for clip in [0.5 * norm, 2.0 * norm] {
-                // The total of the ranks goes the same way as the sums of one.
+                // The total over the ranks takes the same path as the sums of one.
                 for (count, sums) in [(count, &partials), (1, &total)] {
                     optimizer::clip_factor(driver, count, clip as f32, View::new(sums), View::new(&out)).unwrap();
                     let expected = [norm, (clip / norm).min(1.0)];
@@ -68,7 +68,7 @@ fn the_norm_clips_on_the_device() {
 #[test]
 fn adamw_follows_its_formula() {
     let length = 1100;
-    let mut random = Random(11);
+    let mut random = Random::new(11);
     let (gradients, parameters) = (random.floats(length, 1.0), random.floats(length, 1.0));
     let first = random.floats(length, 0.1);
     let second: Vec<f32> = random.floats(length, 0.1).iter().map(|v| v.abs()).collect();
@@ -95,7 +95,7 @@ fn adamw_follows_its_formula() {
     });
 }
 
-/// State and parameters after one update, as the CPU backend's, in f64.
+/// State and parameters after one update, as in the CPU backend, in f64.
 fn plain_adafactor(update: &Adafactor, gradients: &[f32], parameters: &[f32], state: &[f32]) -> (Vec<f64>, Vec<f64>) {
     let (rows, columns) = (update.rows, update.columns);
     let decay = f64::from(update.decay);
@@ -127,13 +127,13 @@ fn plain_adafactor(update: &Adafactor, gradients: &[f32], parameters: &[f32], st
 
 #[test]
 fn adafactor_follows_its_formula() {
-    // Updates that clip and that don't; parameters below the least size.
+    // Updates that clip and updates that don't; parameters below the least size.
     for (rows, columns, factored, scale) in
         [(131, 133, true, 1.0), (150, 300, true, 1e-5), (5, 7, false, 1.0), (70, 64, false, 1.0)]
     {
         for decay in [0.1f32, 0.9] {
             let update = Adafactor { rows, columns, factored, learning_rate: 0.05, decay };
-            let mut random = Random(rows as u64);
+            let mut random = Random::new(rows as u64);
             let gradients = random.floats(rows * columns, 1.0);
             let parameters = random.floats(rows * columns, scale);
             let state: Vec<f32> = random.floats(update.state(), 0.1).iter().map(|v| v.abs() + 1e-3).collect();

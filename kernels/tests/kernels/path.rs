@@ -1,10 +1,10 @@
-//! The same device with and without the products of a warpgroup, so that both paths are tested wherever they run.
+//! The same device with and without warpgroup products, so that both paths are tested wherever they run.
 
 use equalinfo_kernels::{Argument, Driver, Kernel, Launch, View};
 
 use crate::device::{TestBuffer, TestDriver, TestError, on_gpu};
 
-/// Of a CPU: so few that a block has several tiles to work through.
+/// The CPU's number: so few that a block has several tiles to work through.
 const MULTIPROCESSORS: u32 = 2;
 
 pub struct OnPath<'a> {
@@ -12,7 +12,7 @@ pub struct OnPath<'a> {
     multiprocessors: Option<u32>,
 }
 
-/// The paths that this device has: the CPU stands in for both.
+/// The paths of this device; the CPU stands in for both.
 pub fn paths(driver: &TestDriver) -> Vec<OnPath<'_>> {
     let warpgroups = if on_gpu() { driver.warpgroup_multiprocessors() } else { Some(MULTIPROCESSORS) };
     let path = |multiprocessors| OnPath { driver, multiprocessors };

@@ -14,7 +14,7 @@ fn plain(width: usize, x: &[f64]) -> Vec<f64> {
 #[test]
 fn forward() {
     for (tokens, width) in SIZES {
-        let x: Vec<f32> = Random(1).floats(2 * tokens * width, 2.0).into_iter().map(round_bf16).collect();
+        let x: Vec<f32> = Random::new(1).floats(2 * tokens * width, 2.0).into_iter().map(round_bf16).collect();
         let expected = plain(width, &wide(&x));
         on_every_schedule(|driver| {
             let (x, h) = (upload_bf16(driver, &x), poisoned::<u16>(driver, tokens * width));
@@ -27,7 +27,7 @@ fn forward() {
 #[test]
 fn the_gradient_is_that_of_differences() {
     for (tokens, width) in SIZES {
-        let mut random = Random(2);
+        let mut random = Random::new(2);
         let x: Vec<f32> = random.floats(2 * tokens * width, 2.0).into_iter().map(round_bf16).collect();
         let dh: Vec<f32> = random.floats(tokens * width, 1.0).into_iter().map(round_bf16).collect();
         let expected: Vec<f64> = x

@@ -7,7 +7,7 @@ mod range;
 mod trace;
 mod windows;
 
-use equalinfo_codec::m1::{Config, M1, Model};
+use equalinfo_codec::m1::{Aligned, Config, M1, Model};
 use equalinfo_kernels::View;
 use equalinfo_kernels::integer_m1::{Batch, PackedModel, Texts, Tile};
 
@@ -20,9 +20,9 @@ const CONFIGS: [Config; 3] = [
     Config { d: 128, ff: 64, context: 20, layers: 1, heads: 2 },
 ];
 
-const NANO: &[u8] = include_bytes!("../../../../host/models/nano.m1q");
+const NANO: &[u8] = &Aligned(*include_bytes!("../../../../host/models/nano.m1q")).0;
 
-/// A model on the device with caches for `blocks` blocks of the larger of both kinds.
+/// A model on the device, with caches for `blocks` blocks of the larger of both kinds.
 struct OnDevice {
     config: Config,
     tile: Tile,
@@ -100,11 +100,11 @@ fn with_m1<T>(model: &Model, context: usize, check: impl FnOnce(&mut M1) -> T) -
     check(&mut M1::new(model, context, &mut bytes, &mut words).unwrap())
 }
 
-/// Texts of these lengths, of few symbols and now and then any.
+/// Texts of the given lengths, of mostly a few symbols and occasionally any other.
 fn texts(seed: u64, lengths: &[usize]) -> Vec<Vec<u8>> {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let byte = |random: &mut Random| {
-        if random.below(4) == 0 { random.next() as u8 } else { b'a' + random.below(8) as u8 }
+        if random.below(4) == 0 { random.bits() as u8 } else { b'a' + random.below(8) as u8 }
     };
     lengths.iter().map(|&length| (0..length).map(|_| byte(&mut random)).collect()).collect()
 }

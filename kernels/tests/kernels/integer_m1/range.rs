@@ -4,7 +4,7 @@ use equalinfo_codec::range_coder::{RangeDecoder, RangeEncoder};
 use super::*;
 use equalinfo_kernels::integer_m1::{range_decode, range_encode, trace};
 
-/// The code string of a text by the codec.
+/// A text's code string, by the codec.
 fn codec_string(m1: &mut M1, text: &[u8]) -> Vec<u8> {
     let mut output = vec![0; 2 * text.len() + 16];
     let mut encoder = RangeEncoder::new(&mut output);
@@ -18,7 +18,7 @@ fn codec_string(m1: &mut M1, text: &[u8]) -> Vec<u8> {
     output
 }
 
-/// The text of a code string by the codec; `None` if there is none of this length.
+/// A code string's text, by the codec; `None` if there is none of this length.
 fn codec_text(m1: &mut M1, string: &[u8], length: usize) -> Option<Vec<u8>> {
     let mut decoder = RangeDecoder::new();
     let mut input = string.iter().copied().chain(std::iter::repeat(0));
@@ -97,9 +97,9 @@ fn strings_are_the_codecs_and_decode() {
 fn strings_that_no_text_has_are_told_apart() {
     let image = images::build(CONFIGS[0], 60).bytes;
     let model = Model::load(&image).unwrap();
-    let mut random = Random(60);
+    let mut random = Random::new(60);
     // Most of all codes belong to some text; those at the top of the interval don't.
-    let mut strings: Vec<Vec<u8>> = (0..6).map(|_| (0..12).map(|_| random.next() as u8).collect()).collect();
+    let mut strings: Vec<Vec<u8>> = (0..6).map(|_| (0..12).map(|_| random.bits() as u8).collect()).collect();
     strings.extend([vec![255; 30], vec![], vec![0; 3], vec![255, 255, 255, 255, 255, 255, 255, 255, 0, 1]]);
     let lengths = vec![14; strings.len()];
     let driver = &TestDriver::default();

@@ -42,7 +42,7 @@ fn compare(image: &[u8], context: usize, tile: Tile, texts: &[Vec<u8>], driver: 
 fn frequencies_are_the_codecs() {
     for (seed, config) in (1..).zip(CONFIGS) {
         let image = images::build(config, seed).bytes;
-        // Shorter than a tile, a tile, more than context and tile together.
+        // Shorter than a tile, exactly a tile, longer than context and tile together.
         let texts = texts(seed, &[5, 0, 16, 1, 61]);
         compare(&image, config.context, Tile::Rows16, &texts, &TestDriver::new(seed as u32, 1));
         compare(&image, 7, Tile::Rows16, &texts, &TestDriver::default());

@@ -4,7 +4,7 @@ use equalinfo_codec::window::{WindowBits, WindowCode, WindowDecoder, encode_wind
 use super::*;
 use equalinfo_kernels::integer_m1::{Windows, decode_windows, encode_windows};
 
-/// Windows of a document with the lengths of their texts, as the codec makes them.
+/// A document's windows with the lengths of their texts, by the codec.
 fn codec_windows(m1: &mut M1, bits: WindowBits, context: usize, document: &[u8]) -> (Vec<u8>, Vec<u16>) {
     let (mut values, mut lengths, mut rest) = (Vec::new(), Vec::new(), document);
     while !rest.is_empty() {
@@ -78,7 +78,7 @@ fn check_decoding(driver: &TestDriver, model: &Model, tile: Tile, context: usize
     });
 }
 
-/// All kinds of widths for one model, the narrowest and the widest for the others.
+/// All kinds of widths for one model, only the narrowest and the widest for the others.
 fn widths(config: Config) -> &'static [u32] {
     if config == CONFIGS[0] { &[16, 24, 32, 64, 120, 128] } else { &[16, 128] }
 }
@@ -88,7 +88,7 @@ fn documents_become_the_codecs_windows() {
     for (seed, config) in (20..).zip(CONFIGS) {
         let image = images::build(config, seed).bytes;
         let model = Model::load(&image).unwrap();
-        // More documents than one block has rows, some empty.
+        // More documents than one block has rows; some are empty.
         let lengths: Vec<usize> = (0..19).map(|i| [0, 1, 2, 9, 30, 5][i % 6]).collect();
         let documents = texts(seed, &lengths);
         let driver = &TestDriver::default();
@@ -106,10 +106,10 @@ fn any_value_becomes_the_codecs_text() {
     for (seed, config) in (30..).zip(CONFIGS) {
         let image = images::build(config, seed).bytes;
         let model = Model::load(&image).unwrap();
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         for &bits in widths(config) {
             let width = bits as usize / 8;
-            let mut values: Vec<u8> = (0..20 * width).map(|_| random.next() as u8).collect();
+            let mut values: Vec<u8> = (0..20 * width).map(|_| random.bits() as u8).collect();
             // The empty text, the smallest values and the largest.
             for last in 0..4 {
                 values.extend((1..width).map(|_| 0).chain([last]));
@@ -117,7 +117,7 @@ fn any_value_becomes_the_codecs_text() {
             }
             check_decoding(&TestDriver::default(), &model, Tile::Rows16, config.context, bits, &values);
         }
-        let values: Vec<u8> = (0..40).map(|_| random.next() as u8).collect();
+        let values: Vec<u8> = (0..40).map(|_| random.bits() as u8).collect();
         check_decoding(&TestDriver::default(), &model, Tile::Rows16, 1, 64, &values);
     }
 }
