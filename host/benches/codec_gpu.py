@@ -1,10 +1,11 @@
-"""The integer M1 on a GPU beside the CPU: the same bytes, and how fast.
+"""Compares the integer M1 on a GPU with the CPU: the same bytes, and the speed of each.
 
-    python host/benches/codec_gpu.py CORPUS [--equalinfo target/release/equalinfo] [--models nano micro] [--text 64M] [--windows 1000000]
+    python host/benches/codec_gpu.py CORPUS [--equalinfo target/release/equalinfo] [--models nano micro]
+        [--text 64M] [--windows 1000000]
 
-CORPUS is one plain text or more. Both devices cut it into windows of 16 bits until there are as many as asked for, compress its
-beginning with arithmetic coding and with windows, and restore it; whatever differs in a byte ends this with an error. Wall time of whole commands,
-kernels compiled beforehand.
+CORPUS is one or more plain texts. Both devices cut it into 16-bit windows until the requested number is reached,
+compress its beginning with arithmetic coding and with windows, and restore it; a difference in any byte ends the run
+with an error. Times are wall times of whole commands, with kernels compiled beforehand.
 """
 
 import argparse
@@ -40,7 +41,7 @@ def main():
     parser.add_argument("corpus", nargs="+")
     parser.add_argument("--equalinfo", default="target/release/equalinfo")
     parser.add_argument("--models", nargs="+", default=["nano", "micro"])
-    parser.add_argument("--text", type=int, default=64 << 20, help="bytes that are compressed")
+    parser.add_argument("--text", type=int, default=64 << 20, help="bytes to compress")
     parser.add_argument("--windows", type=int, default=1_000_000)
     parser.add_argument("--devices", nargs=2, default=["cpu", "cuda"])
     arguments = parser.parse_args()
@@ -56,7 +57,7 @@ def main():
         for model in arguments.models:
             small = directory / "small"
             small.write_bytes(text.read_bytes()[:100_000])
-            for device in devices:  # kernels are compiled once and kept
+            for device in devices:  # compiles the kernels once, into the cache
                 run([tool, "compress", "-qf", small, "--model", model, "--device", device, "-o", directory / "warm"])
 
             made = [

@@ -1,16 +1,16 @@
-//! KB/s of every path of the engine in one run, on one thread: `cargo bench --bench engine`, or with `-- NAME...` only
-//! the models and paths of those names.
+//! KB/s of every path of the engine in one run, on one thread: `cargo bench -p equalinfo --bench engine`; `-- NAME...`
+//! restricts it to the models and paths of those names.
 //!
-//! Weights are random, which does not matter to the speed; text is random letters. Each figure is the best of several
-//! short runs, in processor time of the thread where the system tells it, so that other work on the machine counts little.
+//! Weights are random, which does not affect speed; text is random letters. Each figure is the best of several short
+//! runs, in the thread's processor time if the system reports it, so that other work on the machine hardly counts.
 
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use equalinfo::engine::{Engine, Image, Simd};
-use equalinfo::quantize::{ActivationScales, FloatLayer, FloatM1, quantize};
-use equalinfo::train::random::Random;
+use equalinfo::quantize::{ActivationScales, FloatLayer, FloatM1, quantize_model};
+use equalinfo::random::Random;
 use equalinfo_codec::ByteModel;
 use equalinfo_codec::m1::Config;
 
@@ -35,12 +35,12 @@ fn image(config: Config) -> Arc<Image> {
     };
     let embedding = normal(257 * d, d);
     let layers = (0..layers).map(|_| layer(&mut normal)).collect();
-    let model = FloatM1 { config, name: "bench".into(), embedding, layers };
-    let bytes = quantize(&model, &ActivationScales::new(&config)).expect("default scales fit random weights");
+    let model = FloatM1 { config, name: "bench".into(), embedding, layers, ngrams: Vec::new() };
+    let bytes = quantize_model(&model, &ActivationScales::new(&config)).expect("default scales fit random weights");
     Arc::new(Image::from_bytes(bytes).expect("the quantizer writes valid images"))
 }
 
-/// Seconds since some moment, of this thread's processor time on Linux.
+/// Seconds since an arbitrary moment, in this thread's processor time on Linux.
 #[cfg(target_os = "linux")]
 fn seconds() -> f64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -49,13 +49,13 @@ fn seconds() -> f64 {
     time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }
 
-/// Seconds since some moment.
+/// Seconds since an arbitrary moment.
 #[cfg(not(target_os = "linux"))]
 fn seconds() -> f64 {
     std::time::UNIX_EPOCH.elapsed().map_or(0.0, |elapsed| elapsed.as_secs_f64())
 }
 
-/// KB/s of `run`, which processes the number of bytes that it returns.
+/// KB/s of `run`, which returns the number of bytes that it processed.
 fn speed(mut run: impl FnMut() -> usize) -> f64 {
     let begin = Instant::now();
     let mut best = 0f64;
@@ -100,7 +100,7 @@ fn main() {
                 }
                 text.len()
             });
-            let mut batch = engine.batch(LANES, context).expect("a valid context");
+            let mut batch = engine.lockstep(LANES, context).expect("a valid context");
             let lockstep = speed(|| {
                 for &byte in &text[..400] {
                     for lane in 0..LANES {

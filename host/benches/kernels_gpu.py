@@ -1,9 +1,10 @@
-"""Kernels of a training step beside cuBLAS, scaled_dot_product_attention and PyTorch's compiled cross-entropy, at the same shapes on the same GPU.
+"""Times the kernels of a training step beside cuBLAS, scaled_dot_product_attention and PyTorch's compiled
+cross-entropy, at the same shapes on the same GPU.
 
     cargo build --release -p equalinfo-kernels --features cuda --example time
     python host/benches/kernels_gpu.py [--time target/release/examples/time] [--device cuda]
 
-Each is run alone, 20 times after three that warm up; operations are those that the result needs.
+Each runs alone, 20 times after three warm-up runs; operations are those that the result needs.
 """
 
 import argparse
@@ -42,7 +43,7 @@ def theirs(torch, device, line):
     if kernel.startswith("attention"):
         shape = (tokens // line["sequence"], line["heads"], line["sequence"], 64)
         q, k, v, dout = (random(*shape) for _ in range(4))
-        attention = torch.nn.functional.scaled_dot_product_attention  # without a position bias, which ours has
+        attention = torch.nn.functional.scaled_dot_product_attention  # without the position bias that ours has
         if kernel == "attention forward":
             return seconds(torch, device, lambda: attention(q, k, v, is_causal=True))
         for part in (q, k, v):
@@ -64,7 +65,7 @@ def theirs(torch, device, line):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--time", default="target/release/examples/time")
-    parser.add_argument("--device", default="cuda", help="cpu: the shim's tiny shapes, to see that this runs")
+    parser.add_argument("--device", default="cuda", help="cpu: the shim's tiny shapes, as a check that this runs")
     arguments = parser.parse_args()
     line = [arguments.time] + ([] if arguments.device == "cuda" else ["cpu"])
     lines = [json.loads(line) for line in subprocess.run(line, check=True, capture_output=True, text=True).stdout.splitlines()]

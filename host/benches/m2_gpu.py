@@ -1,9 +1,10 @@
-"""M2's training steps on a GPU, ours and PyTorch's side by side: tokens/s and the share of the device's peak.
+"""Times M2's training steps on a GPU, ours beside PyTorch's: tokens/s and the share of the device's peak.
 
     python host/benches/m2_gpu.py [--equalinfo target/release/equalinfo] [--presets 25m 113m 403m] [--only ours|torch]
 
-The same architecture, batch and AdamW in both; PyTorch in bf16 with f32 masters, `torch.compile`, scaled_dot_product_attention and the fused optimizer.
-Operations are counted as `equalinfo` counts them: 6 a weight of a product and token, the output included, and attention by what positions see.
+Both use the same architecture, batch and AdamW; PyTorch runs in bf16 with f32 masters, `torch.compile`,
+scaled_dot_product_attention and the fused optimizer. Operations are counted as in `equalinfo`: 6 per token and weight
+of a product, including the output, and attention by the positions seen.
 """
 
 import argparse
@@ -21,7 +22,7 @@ SEQUENCE, HEAD = 512, 64
 
 
 def operations(preset, vocabulary):
-    """Operations of training on a token."""
+    """Training operations per token."""
     layers, heads, ff = PRESETS[preset]
     d = HEAD * heads
     weights = vocabulary * d + layers * (4 * d * d + 3 * d * ff)
@@ -88,10 +89,10 @@ def main():
     parser.add_argument("--equalinfo", default="target/release/equalinfo")
     parser.add_argument("--presets", nargs="+", default=["25m", "113m", "403m"], choices=PRESETS)
     parser.add_argument("--vocabularies", nargs="+", type=int, default=[256, 65536], choices=VOCABULARIES)
-    parser.add_argument("--batch", type=int, default=64, help="rows of 512 tokens in a step")
+    parser.add_argument("--batch", type=int, default=64, help="rows of 512 tokens per step")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
-    parser.add_argument("--peak", type=float, default=989e12, help="dense bf16 operations a second (H100 and H200 SXM)")
+    parser.add_argument("--peak", type=float, default=989e12, help="dense bf16 operations per second (H100 and H200 SXM)")
     parser.add_argument("--only", choices=["ours", "torch"])
     options = parser.parse_args()
     print("| M2 | v | ours, tokens/s | share of the peak | PyTorch, tokens/s | share | ours / PyTorch |")

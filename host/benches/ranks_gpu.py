@@ -1,8 +1,10 @@
-"""M2's training on the GPUs of this machine, one process a GPU over NCCL: tokens/s by the number of GPUs, and whether they train the same.
+"""Times M2's training on this machine's GPUs, one process per GPU over NCCL: tokens/s by the number of GPUs, and
+whether all train the same.
 
     python host/benches/ranks_gpu.py [--equalinfo target/release/equalinfo] [--preset 113m] [--ranks 1 2 4 8]
 
-One rank over NCCL must end in the tensors of a process without a launcher, bit for bit; several in nearly the same loss.
+One rank over NCCL must end with the tensors of a process without a launcher, bit for bit; several with nearly the same
+loss.
 """
 
 import argparse
@@ -18,7 +20,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 
 def train(tool, directory, run, ranks, options):
-    """One run; tokens/s of its second half and the last loss."""
+    """Runs once; returns tokens/s over its second half and the last loss."""
     line = [tool, "train", "m2", "-q", "--data", f"{directory}/tokens", "--preset", options.preset, "--batch", str(options.batch)]
     line += ["--steps", str(options.steps), "--validate-every", str(options.steps // 2), "--optimizer", options.optimizer]
     line += ["--device", options.device, "-o", f"{directory}/{run}"] + (["-T", "1"] if options.device == "cpu" else [])
@@ -47,7 +49,7 @@ def main():
     parser.add_argument("--equalinfo", default="target/release/equalinfo")
     parser.add_argument("--preset", default="113m")
     parser.add_argument("--ranks", type=int, nargs="+", help="numbers of processes (default: 1, 2, 4, ... GPUs)")
-    parser.add_argument("--batch", type=int, default=256, help="rows of 512 tokens in a step")
+    parser.add_argument("--batch", type=int, default=256, help="rows of 512 tokens per step")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--optimizer", default="adamw", choices=["adamw", "adafactor"])
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])

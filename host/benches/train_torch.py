@@ -1,4 +1,4 @@
-"""Training speed of the same architecture, shapes and optimizer in PyTorch: the peer of benches/train.rs.
+"""Training speed of the same architecture, shapes and optimizer in PyTorch, for host/train/benches/train.rs.
 
     pip install torch && python host/benches/train_torch.py [SECONDS]
 """

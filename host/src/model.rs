@@ -1,288 +1,168 @@
-//! Models as the commands use them: found by name, path or id, loaded once, shared by all threads.
+//! [`Model`]: an M1 ready to run, loaded once and shared by all threads.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
 use equalinfo_codec::container::ModelIdentity;
-use equalinfo_codec::lexicon::Lexicon;
-use equalinfo_codec::{ByteModel, Frequencies, RangeEncoder, StaticModel};
+use equalinfo_codec::m1::Config;
 
-use crate::compress::coder::Coder;
-use crate::engine::{self, Engine, Image};
-use crate::lexicon::{LexiconImage, LexiconKind, kind_name};
-use crate::static_model;
-use crate::tokenize::subwords::Subwords;
+use crate::engine::{Engine, EngineError, Image, Session};
+use crate::error::LoadError;
+use crate::lexicon::{self, Lexicon, LexiconBuildError, LexiconKind};
 
 /// The model that is used when none is named.
-pub const DEFAULT: &str = "micro";
+pub const DEFAULT_MODEL: &str = "micro";
 
-/// The longest context that a model can have.
-pub const LONGEST_CONTEXT: usize = 256;
+const EXPECTED: &str = "a .m1q image, as 'equalinfo quantize' writes it";
 
-/// A model ready to run; cheap to clone.
+/// An M1: an integer byte language model, the same bits on every machine. Cheap to clone, and shared between threads.
+///
+/// ```
+/// use equalinfo::Model;
+///
+/// let model = Model::shipped("nano")?;
+/// assert_eq!((model.name(), model.context(), model.config().layers), ("nano", 128, 2));
+/// assert_eq!(Model::from_bytes(model.bytes().to_vec())?.id(), model.id());
+/// # Ok::<(), equalinfo::LoadError>(())
+/// ```
 #[derive(Clone)]
-pub struct LoadedModel(Kind);
+pub struct Model(Engine);
 
-#[derive(Clone)]
-enum Kind {
-    M1(Engine),
-    Static(Arc<Frequencies>),
-    /// The texts of a model's windows of 16 bits, instead of the model.
-    Lexicon(Arc<LexiconImage>),
-    /// Pieces of words: they make tokens and code nothing.
-    Subwords(Arc<Subwords>),
-}
-
-impl LoadedModel {
-    /// An M1 by the name of a shipped model or the path of an `.m1q` file; the default one if `None`.
+impl Model {
+    /// A shipped model by its name, one of [`Self::shipped_names`].
     ///
     /// # Errors
-    /// There is no such model, or the file is not one.
-    pub fn m1(name: Option<&str>) -> Result<Self> {
-        let shipped = name.unwrap_or(DEFAULT);
-        let image = if Image::embedded_names().any(|known| known == shipped) {
-            Image::embedded(shipped).context("--model")?
+    /// There is none of this name, or `EQUALINFO_SIMD` names instructions that this processor lacks.
+    pub fn shipped(name: &str) -> Result<Self, LoadError> {
+        let unknown = || LoadError::UnknownModel { name: name.to_owned(), known: Self::shipped_names().collect() };
+        Self::from_bytes(Image::embedded(name).ok_or_else(unknown)?.to_vec())
+    }
+
+    /// The names of the models in this build, smallest first.
+    pub fn shipped_names() -> impl Iterator<Item = &'static str> {
+        Image::embedded_names()
+    }
+
+    /// The shipped model whose id has this upper half, which is what streams carry; `None` if there is none.
+    ///
+    /// # Errors
+    /// `EQUALINFO_SIMD` names instructions that this processor lacks.
+    pub fn shipped_with_id(id: u32) -> Result<Option<Self>, LoadError> {
+        for name in Self::shipped_names() {
+            let image = Image::from_bytes(Image::embedded(name).unwrap_or_default().to_vec())?;
+            if ModelIdentity::short(image.model().id()) == id {
+                return Ok(Some(Self(Engine::new(Arc::new(image))?)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads a `.m1q` file.
+    ///
+    /// # Errors
+    /// The file cannot be read or holds something else, or as [`Self::shipped`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, LoadError> {
+        LoadError::in_file(path.as_ref(), EXPECTED, Self::from_bytes)
+    }
+
+    /// A shipped model by its name, or else the `.m1q` file of this path.
+    ///
+    /// # Errors
+    /// There is neither, or as [`Self::open`].
+    pub fn named(name: &str) -> Result<Self, LoadError> {
+        if Image::embedded(name).is_some() {
+            Self::shipped(name)
+        } else if Path::new(name).exists() {
+            Self::open(name)
         } else {
-            let Some(path) = name else {
-                bail!("this build has no default model; name an .m1q file with --model PATH");
-            };
-            if !Path::new(path).exists() {
-                let known: Vec<&str> = Image::embedded_names().collect();
-                bail!(
-                    "--model {path}: neither a shipped model ({}) nor a file; give the path of an .m1q file",
-                    if known.is_empty() { "none in this build".to_owned() } else { known.join(", ") }
-                );
-            }
-            Image::load(Path::new(path)).with_context(|| format!("--model {path}"))?
-        };
-        Self::from_image(image)
-    }
-
-    /// The shipped M1 with this id.
-    ///
-    /// # Errors
-    /// None of them has it.
-    pub fn shipped_with_id(id: u64) -> Result<Self> {
-        let mut known = Vec::new();
-        for name in Image::embedded_names() {
-            let image = Image::embedded(name)?;
-            if image.model().id() == id {
-                return Self::from_image(image);
-            }
-            known.push(format!("{name} {:016x}", image.model().id()));
-        }
-        bail!(
-            "needs model {id:016x}, which is not shipped with this build ({}); give its .m1q file with --model PATH, or the .lex file that wrote the stream with --lexicon FILE",
-            if known.is_empty() { "no model is".to_owned() } else { known.join(", ") }
-        );
-    }
-
-    fn from_image(image: Image) -> Result<Self> {
-        Ok(Self(Kind::M1(Engine::new(Arc::new(image))?)))
-    }
-
-    /// The shipped byte frequencies of English text, for method `static-ac`.
-    ///
-    /// # Errors
-    /// None: a test reads them.
-    pub fn english() -> Result<Self> {
-        Ok(Self::from_frequencies(static_model::english()?))
-    }
-
-    /// Byte frequencies from a file that `train static` wrote, for method `static-ac`.
-    ///
-    /// # Errors
-    /// The file cannot be read or holds something else.
-    pub fn counts(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("--model {}: cannot read", path.display()))?;
-        let frequencies = static_model::from_text(&text)
-            .with_context(|| format!("--model {}: expected the output of 'equalinfo train static'", path.display()))?;
-        Ok(Self::from_frequencies(frequencies))
-    }
-
-    /// Byte frequencies that came with a stream.
-    pub fn from_frequencies(frequencies: Frequencies) -> Self {
-        Self(Kind::Static(Arc::new(frequencies)))
-    }
-
-    /// A lexicon, in the place of the model that it was compiled from.
-    ///
-    /// # Errors
-    /// The file cannot be read or holds something else.
-    pub fn lexicon(path: &Path) -> Result<Self> {
-        Ok(Self(Kind::Lexicon(Arc::new(LexiconImage::load(path).context("--lexicon")?))))
-    }
-
-    /// A vocabulary of subwords, from a `tokenizer.json`.
-    ///
-    /// # Errors
-    /// The file cannot be read or holds something else.
-    pub fn tokenizer(path: &Path) -> Result<Self> {
-        Ok(Self(Kind::Subwords(Arc::new(Subwords::load(path)?))))
-    }
-
-    /// The subwords, if it is a vocabulary of them.
-    pub fn subwords(&self) -> Option<&Subwords> {
-        match &self.0 {
-            Kind::Subwords(subwords) => Some(subwords),
-            _ => None,
+            Err(LoadError::NeitherModelNorFile { name: name.to_owned(), known: Self::shipped_names().collect() })
         }
     }
 
-    /// The lexicon, if it is one.
-    pub fn as_lexicon(&self) -> Option<&Lexicon<'_>> {
-        match &self.0 {
-            Kind::Lexicon(image) => Some(image.lexicon()),
-            _ => None,
-        }
+    /// Checks the bytes of a `.m1q` image and prepares it for the fastest instructions of this processor.
+    ///
+    /// # Errors
+    /// The bytes are no such image, or as [`Self::shipped`].
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, LoadError> {
+        Ok(Self(Engine::new(Arc::new(Image::from_bytes(bytes)?))?))
     }
 
-    /// The engine that runs M1, if it is one.
-    pub fn engine(&self) -> Option<&Engine> {
-        match &self.0 {
-            Kind::M1(engine) => Some(engine),
-            _ => None,
-        }
-    }
-
-    /// The model's name.
+    /// The name in its image: the preset that it was trained with.
     pub fn name(&self) -> &str {
-        match &self.0 {
-            Kind::M1(engine) => engine.image().model().name(),
-            Kind::Static(_) => "static",
-            Kind::Lexicon(image) => kind_name(image.lexicon().kind()),
-            Kind::Subwords(subwords) => subwords.name(),
-        }
+        self.0.image().model().name()
     }
 
-    /// The id that its streams carry; 0 for byte frequencies.
+    /// The id that its streams carry: a digest of its content.
     pub fn id(&self) -> u64 {
-        match &self.0 {
-            Kind::M1(engine) => engine.image().model().id(),
-            Kind::Static(_) => 0,
-            Kind::Lexicon(image) => image.lexicon().identity().id,
-            Kind::Subwords(subwords) => subwords.id(),
-        }
+        self.0.image().model().id()
     }
 
-    /// The longest context that it can run with.
+    /// The longest context that it can run with, in bytes.
     pub fn context(&self) -> usize {
-        match &self.0 {
-            Kind::M1(engine) => engine.config().context,
-            Kind::Static(_) | Kind::Subwords(_) => LONGEST_CONTEXT,
-            Kind::Lexicon(image) => usize::from(image.lexicon().context()),
-        }
+        self.0.config().context
     }
 
-    /// What a stream says of this model when it runs with `context` positions.
-    pub fn identity(&self, context: usize) -> ModelIdentity {
-        ModelIdentity { id: self.id(), context: context as u16 }
+    /// Its dimensions.
+    pub fn config(&self) -> Config {
+        self.0.config()
     }
 
-    /// The bytes of its image; none for byte frequencies and subwords.
-    pub fn image(&self) -> &[u8] {
-        match &self.0 {
-            Kind::M1(engine) => engine.image().bytes(),
-            Kind::Static(_) | Kind::Subwords(_) => &[],
-            Kind::Lexicon(image) => image.bytes(),
-        }
+    /// The bytes of its `.m1q` image.
+    pub fn bytes(&self) -> &[u8] {
+        self.0.image().bytes()
     }
 
-    /// Its frequencies, if they never change.
-    pub fn frequencies(&self) -> Option<&Frequencies> {
-        match &self.0 {
-            Kind::M1(_) | Kind::Lexicon(_) | Kind::Subwords(_) => None,
-            Kind::Static(frequencies) => Some(frequencies),
-        }
+    /// What runs it.
+    pub fn engine(&self) -> &Engine {
+        &self.0
     }
 
-    /// The lexicon of M1's window code with 16 bits: the same windows of a long text in less time ([`Encoding::compiled_from`](crate::compress::windows::Encoding::compiled_from)). `None`:
-    /// this is no M1.
-    ///
-    /// # Errors
-    /// The context is longer than the model's.
-    pub fn compiled(&self, context: usize, threads: usize) -> Result<Option<Self>> {
-        let Some(engine) = self.engine() else { return Ok(None) };
-        let image = crate::lexicon::build(engine, LexiconKind::WindowCode, context, threads)?;
-        Ok(Some(Self(Kind::Lexicon(Arc::new(LexiconImage::from_bytes(image)?)))))
-    }
-
-    /// What codes blocks and windows, with the memory of one stream.
+    /// The model with the memory of one text of which it sees up to `context` bytes: a [`ByteModel`](crate::ByteModel).
     ///
     /// # Errors
     /// The context is zero or longer than the model's.
-    pub fn coder(&self, context: usize) -> Result<Coder> {
-        Ok(match &self.0 {
-            Kind::Lexicon(image) => Coder::Lexicon(Arc::clone(image)),
-            _ => Coder::Model(self.session(context)?),
-        })
+    pub fn session(&self, context: usize) -> Result<Session, EngineError> {
+        self.0.session(context)
     }
 
-    /// The model with the memory of one stream.
-    ///
-    /// # Errors
-    /// The context is zero or longer than the model's, or it is a lexicon, which has no frequencies.
-    pub fn session(&self, context: usize) -> Result<Session> {
-        Ok(match &self.0 {
-            Kind::M1(engine) => Session::M1(engine.session(context)?),
-            Kind::Static(frequencies) => Session::Static(Box::new(StaticModel(Frequencies::clone(frequencies)))),
-            Kind::Lexicon(_) => bail!(ONLY_WINDOWS),
-            Kind::Subwords(_) => bail!(ONLY_TOKENS),
-        })
-    }
-}
-
-const ONLY_WINDOWS: &str = "a lexicon holds the texts of windows of 16 bits, and codes nothing else";
-const ONLY_TOKENS: &str = "subwords are tokens for M2 and code no text";
-
-impl LoadedModel {
-    /// Codes a text with the range coder from an empty context, faster than a session can: the whole text is known
-    /// ahead. The length of the code, or `None` if it does not fit `output`.
+    /// The lexicon of its window code with 16 bits, made by `threads` threads: the same windows of a long text in less
+    /// time. Takes as long as cutting 100 to 150 KB of text into windows.
     ///
     /// # Errors
     /// The context is zero or longer than the model's.
-    pub fn range_encode(&self, context: usize, text: &[u8], output: &mut [u8]) -> Result<Option<usize>> {
-        let mut encoder = RangeEncoder::new(output);
-        match &self.0 {
-            Kind::M1(engine) => {
-                engine.trace(text, context, |position, frequencies| encoder.encode(frequencies, text[position]))?;
-            }
-            Kind::Static(frequencies) => text.iter().for_each(|&byte| encoder.encode(frequencies, byte)),
-            Kind::Lexicon(_) => bail!(ONLY_WINDOWS),
-            Kind::Subwords(_) => bail!(ONLY_TOKENS),
-        }
-        Ok(encoder.finish())
+    pub fn lexicon(&self, context: usize, threads: usize) -> Result<Lexicon, LexiconBuildError> {
+        Ok(Lexicon::from_image(lexicon::build(&self.0, LexiconKind::WindowCode, context, threads)?)?)
     }
 }
 
-/// A model with the memory of one stream.
-pub enum Session {
-    /// M1 and its cache.
-    M1(engine::Session),
-    /// Byte frequencies, which need none.
-    Static(Box<StaticModel>),
+impl std::fmt::Debug for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Model({}, {:016x}, {})", self.name(), self.id(), self.0.simd().name())
+    }
 }
 
-impl ByteModel for Session {
-    fn reset(&mut self) {
-        match self {
-            Self::M1(model) => model.reset(),
-            Self::Static(model) => model.reset(),
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_are_found_by_name_id_and_path() {
+        let nano = Model::shipped("nano").unwrap();
+        assert_eq!(Model::shipped_with_id(ModelIdentity::short(nano.id())).unwrap().unwrap().name(), "nano");
+        assert!(Model::shipped_with_id(1).unwrap().is_none());
+        let error = Model::shipped("giga").unwrap_err().to_string();
+        assert!(error.contains("'giga'") && error.contains("nano, micro, 3m"), "{error}");
+        let error = Model::named("no/such/file").unwrap_err().to_string();
+        assert!(error.contains("neither a shipped model") && error.contains(".m1q"), "{error}");
+        let error = Model::open(file!().trim_start_matches("host/")).unwrap_err();
+        assert!(matches!(error, LoadError::File { .. }) && error.to_string().contains("model.rs"), "{error}");
     }
 
-    fn frequencies(&mut self) -> &Frequencies {
-        match self {
-            Self::M1(model) => model.frequencies(),
-            Self::Static(model) => model.frequencies(),
-        }
-    }
-
-    fn push(&mut self, byte: u8) {
-        match self {
-            Self::M1(model) => model.push(byte),
-            Self::Static(model) => model.push(byte),
-        }
+    #[test]
+    fn models_are_shared_between_threads() {
+        fn shared<T: Send + Sync + Clone>() {}
+        shared::<Model>();
+        shared::<Lexicon>();
+        shared::<crate::ByteFrequencies>();
     }
 }

@@ -1,11 +1,11 @@
-//! `.jsonl`: one object a line, the text in one field; the other fields are skipped without being stored.
+//! `.jsonl`: one object per line with the text in one field; the other fields are skipped without being stored.
 
 use std::fmt;
 use std::path::Path;
 
-use anyhow::{Context, Result};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
+use super::error::CorpusError;
 use super::text::NumberedLines;
 
 /// The documents of a `.jsonl` file.
@@ -16,11 +16,11 @@ pub struct JsonLines {
 }
 
 impl JsonLines {
-    pub fn open(path: &Path, field: &str) -> Result<Self> {
+    pub fn open(path: &Path, field: &str) -> Result<Self, CorpusError> {
         Ok(Self { lines: NumberedLines::open(path)?, line: Vec::new(), field: field.to_owned() })
     }
 
-    fn next_document(&mut self) -> Result<Option<Vec<u8>>> {
+    fn next_document(&mut self) -> Result<Option<Vec<u8>>, CorpusError> {
         while let Some(number) = self.lines.read(&mut self.line)? {
             if self.line.iter().all(u8::is_ascii_whitespace) {
                 continue;
@@ -29,12 +29,11 @@ impl JsonLines {
             let text = TextField(&self.field)
                 .deserialize(&mut deserializer)
                 .and_then(|text| deserializer.end().map(|()| text))
-                .with_context(|| {
-                    format!(
-                        "{}: line {number}: expected a JSON object with the text in the field \"{}\" (--text-field names another)",
-                        self.lines.path().display(),
-                        self.field
-                    )
+                .map_err(|source| CorpusError::Json {
+                    path: self.lines.path().to_owned(),
+                    line: number,
+                    field: self.field.clone(),
+                    source,
                 })?;
             return Ok(Some(text.into_bytes()));
         }
@@ -43,7 +42,7 @@ impl JsonLines {
 }
 
 impl Iterator for JsonLines {
-    type Item = Result<Vec<u8>>;
+    type Item = Result<Vec<u8>, CorpusError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.next_document().transpose()

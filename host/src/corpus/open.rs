@@ -1,32 +1,63 @@
-//! Opening a file as a stream of its text, whatever it is compressed with.
+//! Opens a file as a stream of its text, however it is compressed.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Cursor, Read};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use super::error::CorpusError;
 
 const BUFFER: usize = 1 << 18;
 
-/// Opens `path`, undoing gzip (`.gz`), zstd (`.zst`) or xz (`.xz`), concatenated members included.
+/// What some editors put before a text in UTF-8 (U+FEFF, the byte order mark), which is none of the text.
+const MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
+
+/// How a file is compressed.
+#[derive(Clone, Copy)]
+pub enum Compression {
+    None,
+    Gzip,
+    Zstd,
+    Xz,
+}
+
+impl Compression {
+    /// By the end of the file's name.
+    pub fn of(path: &Path) -> Self {
+        let extension = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
+        match extension.as_deref() {
+            Some("gz") => Self::Gzip,
+            Some("zst") => Self::Zstd,
+            Some("xz") => Self::Xz,
+            _ => Self::None,
+        }
+    }
+}
+
+/// Opens `path`, undoing gzip (`.gz`), zstd (`.zst`) or xz (`.xz`), including concatenated members. A byte order mark
+/// at the beginning is left out.
 ///
 /// # Errors
-/// The file cannot be opened.
-pub fn open_text(path: &Path) -> Result<BufReader<Box<dyn Read + Send>>> {
-    let file = File::open(path).with_context(|| format!("{}: cannot open", path.display()))?;
-    let compression = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
+/// The file cannot be opened, or its beginning not be read.
+pub fn open_text(path: &Path) -> Result<BufReader<Box<dyn Read + Send>>, CorpusError> {
+    let file = File::open(path).map_err(CorpusError::system(path, "open"))?;
     let raw = BufReader::with_capacity(BUFFER, file);
-    let text: Box<dyn Read + Send> = match compression.as_deref() {
-        Some("gz") => Box::new(flate2::bufread::MultiGzDecoder::new(raw)),
-        Some("zst") => {
-            let mut decoder = zstd::Decoder::with_buffer(raw)
-                .with_context(|| format!("{}: cannot start the zstd decoder", path.display()))?;
-            // Long-distance archives of corpora use windows up to 2 GiB; zstd's own default refuses them.
-            decoder.window_log_max(31).with_context(|| format!("{}: zstd window", path.display()))?;
+    let mut text: Box<dyn Read + Send> = match Compression::of(path) {
+        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(raw)),
+        Compression::Zstd => {
+            let mut decoder =
+                zstd::Decoder::with_buffer(raw).map_err(CorpusError::system(path, "start the zstd decoder"))?;
+            // Long-distance archives of corpora use windows of up to 2 GiB, which zstd rejects by default.
+            decoder.window_log_max(31).map_err(CorpusError::system(path, "allow such windows of zstd"))?;
             Box::new(decoder)
         }
-        Some("xz") => Box::new(liblzma::bufread::XzDecoder::new_multi_decoder(raw)),
-        _ => Box::new(raw),
+        Compression::Xz => Box::new(liblzma::bufread::XzDecoder::new_multi_decoder(raw)),
+        Compression::None => Box::new(raw),
     };
-    Ok(BufReader::with_capacity(BUFFER, text))
+    let mut beginning = Vec::with_capacity(MARK.len());
+    let read = (&mut text).take(MARK.len() as u64).read_to_end(&mut beginning);
+    read.map_err(CorpusError::system(path, "read"))?;
+    if beginning == MARK {
+        beginning.clear();
+    }
+    Ok(BufReader::with_capacity(BUFFER, Box::new(Cursor::new(beginning).chain(text))))
 }

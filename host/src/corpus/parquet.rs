@@ -1,44 +1,54 @@
-//! `.parquet`: the text in one column of strings, read in batches of rows.
+//! `.parquet`: the text in one string column, read in batches of rows.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
 use parquet::basic::Type;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, ByteArrayType};
+use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
+
+use super::error::CorpusError;
 
 /// Rows decoded at a time: with documents of a few kilobytes, well under a megabyte.
 const BATCH: usize = 128;
 
-/// The values of one column, row group by row group. Rows without a value are skipped.
+/// The values of one column, row group by row group.
 pub struct Rows {
     path: PathBuf,
     file: SerializedFileReader<File>,
     column: usize,
     next_group: usize,
     reader: Option<ColumnReaderImpl<ByteArrayType>>,
-    batch: std::vec::IntoIter<ByteArray>,
+    /// A value, or none, of each row.
+    batch: std::vec::IntoIter<Option<ByteArray>>,
+    name: String,
+    /// What a definition level is where there is a value.
+    defined: i16,
+    /// Rows so far.
+    row: u64,
 }
 
 impl Rows {
-    pub fn open(path: &Path, column: &str) -> Result<Self> {
-        let name = path.display();
-        let file = File::open(path).with_context(|| format!("{name}: cannot open"))?;
-        let file = SerializedFileReader::new(file).with_context(|| format!("{name}: not a readable Parquet file"))?;
+    pub fn open(path: &Path, column: &str) -> Result<Self, CorpusError> {
+        let file = File::open(path).map_err(CorpusError::system(path, "open"))?;
+        let file = SerializedFileReader::new(file).map_err(|error| damaged(path, "it is not readable", error))?;
         let schema = file.metadata().file_metadata().schema_descr();
         let found = schema.columns().iter().position(|candidate| candidate.path().string() == column);
-        let Some(index) = found else {
-            let columns: Vec<String> = schema.columns().iter().map(|column| column.path().string()).collect();
-            bail!("{name}: no column \"{column}\"; the columns are {} (--text-field names one)", columns.join(", "));
+        let is_of_strings = |&index: &usize| {
+            let descriptor = schema.column(index);
+            descriptor.physical_type() == Type::BYTE_ARRAY && descriptor.max_rep_level() == 0
         };
-        let descriptor = schema.column(index);
-        if descriptor.physical_type() != Type::BYTE_ARRAY || descriptor.max_rep_level() > 0 {
-            bail!("{name}: column \"{column}\" holds no strings (--text-field names another)");
-        }
+        let Some(index) = found.filter(is_of_strings) else {
+            let columns = schema.columns().iter().map(|column| column.path().string()).collect();
+            return Err(CorpusError::Column { path: path.to_owned(), column: column.to_owned(), columns });
+        };
         Ok(Self {
             path: path.to_owned(),
+            name: column.to_owned(),
+            defined: schema.column(index).max_def_level(),
+            row: 0,
             file,
             column: index,
             next_group: 0,
@@ -48,16 +58,27 @@ impl Rows {
     }
 
     /// Decodes the next batch; false at the end of the file.
-    fn fill(&mut self) -> Result<bool> {
+    fn fill(&mut self) -> Result<bool, CorpusError> {
         loop {
             if let Some(reader) = &mut self.reader {
                 let (mut values, mut definitions) = (Vec::new(), Vec::new());
                 let (rows, ..) =
-                    reader.read_records(BATCH, Some(&mut definitions), None, &mut values).with_context(|| {
-                        format!("{}: row group {}: damaged column", self.path.display(), self.next_group - 1)
+                    reader.read_records(BATCH, Some(&mut definitions), None, &mut values).map_err(|error| {
+                        damaged(
+                            &self.path,
+                            &format!("the column of row group {} is damaged", self.next_group - 1),
+                            error,
+                        )
                     })?;
                 if rows > 0 {
-                    self.batch = values.into_iter();
+                    let mut values = values.into_iter();
+                    let batch: Vec<Option<ByteArray>> = if self.defined == 0 {
+                        values.map(Some).collect()
+                    } else {
+                        let defined = definitions.into_iter().map(|level| level == self.defined);
+                        defined.map(|is_there| if is_there { values.next() } else { None }).collect()
+                    };
+                    self.batch = batch.into_iter();
                     return Ok(true);
                 }
                 self.reader = None;
@@ -71,10 +92,11 @@ impl Rows {
                 .file
                 .get_row_group(group)
                 .and_then(|row_group| row_group.get_column_reader(self.column))
-                .with_context(|| format!("{}: row group {group}: cannot read", self.path.display()))?;
-            // The schema was checked in `open`; a group that disagrees with it is damage, not a wrong option.
+                .map_err(|error| damaged(&self.path, &format!("row group {group} is not readable"), error))?;
+            // `open` checked the schema; a group that disagrees with it is damaged, which is no fault of the options.
             let ColumnReader::ByteArrayColumnReader(reader) = reader else {
-                bail!("{}: row group {group}: the column's type is not the schema's", self.path.display());
+                let found = format!("the column of row group {group} has another type than the schema says");
+                return Err(CorpusError::Parquet { path: self.path.clone(), found, source: None });
             };
             self.reader = Some(reader);
         }
@@ -82,12 +104,15 @@ impl Rows {
 }
 
 impl Iterator for Rows {
-    type Item = Result<Vec<u8>>;
+    type Item = Result<Vec<u8>, CorpusError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if let Some(value) = self.batch.next() {
-                return Some(Ok(value.data().to_vec()));
+                self.row += 1;
+                let none =
+                    || CorpusError::NoValue { path: self.path.clone(), row: self.row, column: self.name.clone() };
+                return Some(value.map(|value| value.data().to_vec()).ok_or_else(none));
             }
             match self.fill() {
                 Ok(true) => {}
@@ -96,4 +121,8 @@ impl Iterator for Rows {
             }
         }
     }
+}
+
+fn damaged(path: &Path, found: &str, source: ParquetError) -> CorpusError {
+    CorpusError::Parquet { path: path.to_owned(), found: found.to_owned(), source: Some(Box::new(source)) }
 }

@@ -1,22 +1,22 @@
-//! From what the user wrote to a list of files, and from a file's name to its format.
+//! Expands the user's inputs into a list of files, and derives a file's format from its name.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use super::error::CorpusError;
 
-/// What a corpus file holds, told by its name.
+/// The format of a corpus file, derived from its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// Plain text; also any file with another name.
+    /// Plain text; also any file with another extension.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     JsonLines,
     /// A Parquet table.
     Parquet,
 }
 
-/// The endings of compressed files that are read as what they hold.
+/// The extensions of compressed files, which are read as their contents.
 const COMPRESSED: [&str; 3] = [".gz", ".zst", ".xz"];
 
 fn known_format(path: &Path) -> Option<Format> {
@@ -34,46 +34,46 @@ fn known_format(path: &Path) -> Option<Format> {
     }
 }
 
-/// The format of a file that the user named; an unknown ending means plain text.
+/// The format of a file that the user named; an unknown extension means plain text.
 pub fn format_of(path: &Path) -> Format {
     known_format(path).unwrap_or(Format::Text)
 }
 
-/// Appends the files that `input` (a file, a directory, a pattern) stands for, sorted.
-pub fn expand(input: &str, files: &mut Vec<PathBuf>) -> Result<()> {
+/// Appends the files that `input` (a file, a directory, a pattern) matches, sorted.
+pub fn expand(input: &str, files: &mut Vec<PathBuf>) -> Result<(), CorpusError> {
     let path = Path::new(input);
     let before = files.len();
     if path.is_dir() {
         walk(path, files)?;
         if files.len() == before {
-            bail!(
-                "{input}: no .txt, .jsonl or .parquet file in this directory (compressed .gz, .zst and .xz ones count)"
-            );
+            return Err(CorpusError::EmptyDirectory { input: input.to_owned() });
         }
     } else if path.exists() {
         files.push(path.to_owned());
     } else if input.contains(['*', '?', '[']) {
-        let matches = glob::glob(input).with_context(|| format!("{input}: not a valid pattern"))?;
+        let matches = glob::glob(input).map_err(|source| CorpusError::Pattern { input: input.to_owned(), source })?;
         for file in matches {
-            let file = file.with_context(|| format!("{input}: cannot list the files of this pattern"))?;
+            let file = file.map_err(|error| {
+                CorpusError::system(Path::new(input), "list the files of this pattern")(error.into())
+            })?;
             if file.is_file() {
                 files.push(file);
             }
         }
         if files.len() == before {
-            bail!("{input}: no file matches this pattern");
+            return Err(CorpusError::NoMatch { input: input.to_owned() });
         }
     } else {
-        bail!("{input}: no such file or directory");
+        return Err(CorpusError::Missing { input: input.to_owned() });
     }
     files[before..].sort();
     Ok(())
 }
 
-fn walk(directory: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    let list = || format!("{}: cannot list the directory", directory.display());
-    for entry in fs::read_dir(directory).with_context(list)? {
-        let path = entry.with_context(list)?.path();
+fn walk(directory: &Path, files: &mut Vec<PathBuf>) -> Result<(), CorpusError> {
+    let list = || CorpusError::system(directory, "list the directory");
+    for entry in fs::read_dir(directory).map_err(list())? {
+        let path = entry.map_err(list())?.path();
         if path.is_dir() {
             walk(&path, files)?;
         } else if known_format(&path).is_some() {

@@ -1,8 +1,8 @@
-//! `--shard i/n`: the part of a corpus that one of `n` processes reads.
+//! [`Shard`] `i/n`: the part of a corpus that one of `n` processes reads.
 
 use std::str::FromStr;
 
-/// Part `index` of `count`; parts are disjoint and together the whole.
+/// Part `index` of `count`; the parts are disjoint and together make up the whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
     index: usize,

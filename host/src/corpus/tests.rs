@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::*;
 
-fn documents(inputs: &[&Path], options: CorpusOptions) -> Result<Vec<Vec<u8>>> {
+fn documents(inputs: &[&Path], options: CorpusOptions) -> Result<Vec<Vec<u8>>, CorpusError> {
     let inputs: Vec<&str> = inputs.iter().map(|path| path.to_str().expect("UTF-8 path")).collect();
     Corpus::new(&inputs, options)?.documents().collect()
 }
@@ -47,7 +47,7 @@ fn every_format_gives_the_same_documents() {
     fs::write(&plain, &jsonl).expect("write");
 
     let gzip = directory.path().join("b.jsonl.gz");
-    // Two members, as parallel gzip programs write them.
+    // Two members, as written by parallel gzip programs.
     let (head, tail) = jsonl.split_at(jsonl.len() / 2);
     let mut bytes = Vec::new();
     for part in [head, tail] {
@@ -73,7 +73,7 @@ fn every_format_gives_the_same_documents() {
     fs::write(&lines, texts.join("\r\n")).expect("write");
 
     for path in [&plain, &gzip, &zst, &xz, &table, &lines] {
-        let options = CorpusOptions { lines: true, ..CorpusOptions::default() };
+        let options = CorpusOptions { lines: true, skip_bad: 700, ..CorpusOptions::default() };
         let read = documents(&[path], options).expect("readable");
         assert!(read.iter().map(Vec::as_slice).eq(texts.iter().map(String::as_bytes)), "{}", path.display());
     }
@@ -127,7 +127,7 @@ fn shards_are_disjoint_and_complete() {
     }
     all.sort();
     assert_eq!(all.concat(), b"0123456789");
-    // As many files as shards: each shard opens its own file alone, so a broken one of another shard does not matter.
+    // One file per shard: each shard opens only its own file, so another shard's broken one does not matter.
     let missing = directory.path().join("broken.jsonl");
     fs::write(&missing, "{").expect("write");
     assert_eq!(documents(&[&path, &missing], shard("0/2")).expect("readable").len(), 10);
@@ -149,7 +149,7 @@ fn broken_files_are_named_with_their_line() {
     let error = message("cut.jsonl", b"{\"text\":\"fine\"}\n{\"text\":\"cu");
     assert!(error.contains("cut.jsonl: line 2"), "{error}");
     let error = message("field.jsonl", b"{\"body\":\"fine\"}\n");
-    assert!(error.contains("line 1") && error.contains("--text-field"), "{error}");
+    assert!(error.contains("line 1") && error.contains("field \"text\""), "{error}");
     let error = message("table.parquet", b"PAR1 not really");
     assert!(error.contains("table.parquet"), "{error}");
     let zstd = zstd::encode_all(&[b'a'; 5000][..], 3).expect("zstd");
@@ -157,4 +157,56 @@ fn broken_files_are_named_with_their_line() {
     assert!(error.contains("cut.txt.zst"), "{error}");
     let error = format!("{:#}", Corpus::new(&["/does/not/exist"], CorpusOptions::default()).expect_err("missing"));
     assert!(error.contains("/does/not/exist"), "{error}");
+}
+
+#[test]
+fn documents_that_cannot_be_read_are_left_out_and_counted() {
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let lines = [
+        "{\"text\":\"one\"}",
+        // Half of a character, as other programs write it, no text, nothing, and a line that was cut.
+        "{\"text\":\"\\ud800\"}",
+        "{\"text\":null}",
+        "{\"body\":\"none\"}",
+        "{\"text\":\"two\"}",
+        "{\"text\":\"cu",
+    ];
+    let path = directory.path().join("bad.jsonl");
+    fs::write(&path, lines.join("\n")).expect("write");
+    let table = directory.path().join("bad.parquet");
+    write_parquet(&table, &[Some("one"), None, None, Some("two"), None, None]);
+    for (path, place) in [(&path, "line 6"), (&table, "row 6")] {
+        let read = |skip_bad| {
+            let options = CorpusOptions { skip_bad, ..CorpusOptions::default() };
+            let corpus = Corpus::new(&[path.to_str().expect("UTF-8")], options).expect("a file");
+            let documents: Result<Vec<_>, _> = corpus.documents().collect();
+            (documents, corpus.skipped())
+        };
+        let (documents, skipped) = read(4);
+        assert_eq!((documents.expect("readable"), skipped), (vec![b"one".to_vec(), b"two".to_vec()], 4));
+        let error = read(3).0.expect_err("one too many");
+        let cause = std::error::Error::source(&error).expect("a cause").to_string();
+        assert!(error.to_string().contains("more than 3 documents") && cause.contains(place), "{error}: {cause}");
+        assert!(read(0).0.expect_err("none allowed").to_string().contains("2"));
+    }
+    // What is wrong with a whole file is no document's fault.
+    fs::write(&table, b"PAR1 not really").expect("write");
+    assert!(documents(&[&table], CorpusOptions { skip_bad: 9, ..CorpusOptions::default() }).is_err());
+}
+
+#[test]
+fn a_byte_order_mark_is_none_of_the_text() {
+    let directory = tempfile::tempdir().expect("temporary directory");
+    for (name, content, options) in [
+        ("a.txt", &b"\xef\xbb\xbftext \xef\xbb\xbf"[..], CorpusOptions::default()),
+        ("b.txt", b"\xef\xbb\xbftext \xef\xbb\xbf", CorpusOptions { lines: true, ..CorpusOptions::default() }),
+        ("c.jsonl", b"\xef\xbb\xbf{\"text\":\"text \xef\xbb\xbf\"}\n", CorpusOptions::default()),
+    ] {
+        let path = directory.path().join(name);
+        fs::write(&path, content).expect("write");
+        assert_eq!(documents(&[&path], options).expect("readable"), [b"text \xef\xbb\xbf"], "{name}");
+    }
+    let short = directory.path().join("short.txt");
+    fs::write(&short, b"\xef\xbb").expect("write");
+    assert_eq!(documents(&[&short], CorpusOptions::default()).expect("readable"), [b"\xef\xbb"]);
 }

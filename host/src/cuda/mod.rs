@@ -1,12 +1,27 @@
-//! GPUs as the tool uses them: which device a command runs on, and where compiled kernels are kept.
+//! GPUs: which device something runs on, where compiled kernels are kept, and the models that run there.
 //!
-//! `--device auto` takes the first GPU that works and otherwise the CPU, whatever is missing; `--device cuda` takes a GPU or fails, saying what
-//! is missing. Driver and kernels are those of `equalinfo-kernels`.
+//! [`DeviceChoice::Auto`] takes the first GPU that works and otherwise the CPU, whatever is missing;
+//! [`DeviceChoice::Cuda`] takes a GPU or fails, saying what is missing. Driver and kernels are those of
+//! `equalinfo-kernels`.
 
-use anyhow::{Context, Result};
-use equalinfo_kernels::cuda::{Cache, CudaDriver, CudaError, devices};
+mod on_device;
 
-use crate::cli::options::Device;
+pub use equalinfo_kernels::cuda::CudaError;
+pub use on_device::{OnDevice, open};
+
+use equalinfo_kernels::cuda::{Cache, CudaDriver, devices};
+
+/// Where a model is asked to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeviceChoice {
+    /// The best that this machine has.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// A GPU, or an error where none can be used.
+    Cuda,
+}
 
 /// Where a command runs.
 pub enum Place {
@@ -43,20 +58,20 @@ pub fn cache() -> Option<Cache> {
     }
 }
 
-/// The place that was asked for; with `auto` a GPU if it can be used: the one of number `local`, that of a rank among the ranks of its machine. A launcher may show
-/// each rank only one, so numbers begin anew behind the last.
+/// The place that was asked for; with `auto` a GPU if it can be used: the one of number `local`, that of a rank among
+/// the ranks of its machine. A launcher may show each rank only one, so numbers begin anew behind the last.
 ///
 /// # Errors
 /// `cuda` was asked for, and driver, GPU or compiler aren't there.
-pub fn choose(asked: Device, local: usize) -> Result<Place> {
+pub fn choose(asked: DeviceChoice, local: usize) -> Result<Place, CudaError> {
     choose_from(asked, || CudaDriver::new(local % devices()?.len(), cache()))
 }
 
-fn choose_from(asked: Device, open: impl FnOnce() -> Result<CudaDriver, CudaError>) -> Result<Place> {
+fn choose_from(asked: DeviceChoice, open: impl FnOnce() -> Result<CudaDriver, CudaError>) -> Result<Place, CudaError> {
     match asked {
-        Device::Cpu => Ok(Place::Cpu(Reason::Asked)),
-        Device::Cuda => open().map(|driver| Place::Cuda(Box::new(driver))).context("--device cuda"),
-        Device::Auto => Ok(match open() {
+        DeviceChoice::Cpu => Ok(Place::Cpu(Reason::Asked)),
+        DeviceChoice::Cuda => open().map(|driver| Place::Cuda(Box::new(driver))),
+        DeviceChoice::Auto => Ok(match open() {
             Ok(driver) => Place::Cuda(Box::new(driver)),
             Err(error) => Place::Cpu(Reason::Unavailable(error)),
         }),
@@ -67,7 +82,8 @@ impl std::fmt::Display for Place {
     /// In words, for the line in which a command says where it runs.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Cpu(Reason::Asked) => write!(f, "CPU"),
+            // Without a driver there is no GPU to speak of.
+            Self::Cpu(Reason::Asked | Reason::Unavailable(CudaError::NoDriver)) => write!(f, "CPU"),
             Self::Cpu(Reason::Unavailable(error)) => write!(f, "CPU: {error}"),
             Self::Cuda(driver) => write!(f, "GPU {}, {}", driver.device().ordinal, driver.device().name),
         }
@@ -81,10 +97,13 @@ mod tests {
     #[test]
     fn the_cpu_takes_over_unless_a_gpu_was_asked_for() {
         let missing = || Err(CudaError::NoDriver);
-        assert!(matches!(choose_from(Device::Auto, missing), Ok(Place::Cpu(Reason::Unavailable(CudaError::NoDriver)))));
-        let error = format!("{:#}", choose_from(Device::Cuda, missing).err().unwrap());
-        assert!(error.contains("--device cuda") && error.contains("libcuda"), "{error}");
+        assert!(matches!(
+            choose_from(DeviceChoice::Auto, missing),
+            Ok(Place::Cpu(Reason::Unavailable(CudaError::NoDriver)))
+        ));
+        let error = choose_from(DeviceChoice::Cuda, missing).err().unwrap().to_string();
+        assert!(error.contains("libcuda"), "{error}");
         let untouched = || panic!("the CPU was asked for");
-        assert!(matches!(choose_from(Device::Cpu, untouched), Ok(Place::Cpu(Reason::Asked))));
+        assert!(matches!(choose_from(DeviceChoice::Cpu, untouched), Ok(Place::Cpu(Reason::Asked))));
     }
 }

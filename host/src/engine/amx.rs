@@ -1,31 +1,30 @@
 //! Matrix products of many items on the AMX tile unit.
 //!
-//! A tile of packed weights is sixteen consecutive lines: the layout of AVX-512 VNNI is also that of the unit's right operand. The left
-//! operand is read from the activations as they lie, sixteen items at a time; biased by 128 they are the unsigned bytes
-//! that `tdpbusd` wants.
+//! A tile of packed weights is sixteen consecutive lines: the layout of AVX-512 VNNI is also that of the unit's right
+//! operand. The left operand is read directly from the activations, sixteen items at a time; biased by 128 they are the
+//! unsigned bytes that `tdpbusd` takes.
 
 use std::arch::asm;
-use std::arch::x86_64::__cpuid_count;
 
 use super::packed::{Line, PackedMatrix};
-use crate::train::cpu::bf16::amx::{self, Tiles};
+use super::tiles::{self, Tiles};
 
-/// Items in a tile.
+/// Items per tile.
 pub const TILE: usize = 16;
-/// Inputs in a tile.
+/// Inputs per tile.
 const DEPTH: usize = 64;
 
 /// Sums of 16 items, `[item][row]`.
 #[repr(C, align(64))]
 struct Sums([[i32; 16]; TILE]);
 
-/// True where the unit multiplies bytes and the operating system grants it to this process.
+/// Whether the unit multiplies bytes and the operating system grants it to this process.
 pub fn available() -> bool {
-    __cpuid_count(7, 0).edx & (1 << 25) != 0 && amx::available()
+    tiles::features() & (1 << 25) != 0 && tiles::available()
 }
 
-/// The dot products of the items of `inputs`, a multiple of [`TILE`] many, with every row, handed to `done` as (item, block of 16 rows,
-/// sums). `_tiles` proves that the thread is configured.
+/// Computes the dot products of the items of `inputs`, whose number is a multiple of [`TILE`], with every row, and
+/// passes them to `done` as (item, block of 16 rows, sums). `_tiles` proves that the thread is configured.
 #[inline]
 pub fn products(_tiles: &Tiles, matrix: &PackedMatrix, inputs: &[u8], mut done: impl FnMut(usize, usize, &[i32; 16])) {
     let (width, lines) = (matrix.width, matrix.width / 4);
@@ -33,8 +32,8 @@ pub fn products(_tiles: &Tiles, matrix: &PackedMatrix, inputs: &[u8], mut done: 
     for (pair, weights) in matrix.weights.chunks_exact(2 * lines).enumerate() {
         for (part, inputs) in inputs.chunks(2 * TILE * width).enumerate() {
             let tiles = inputs.len() / (TILE * width);
-            // SAFETY: the thread is configured; `inputs` holds `tiles` times 16 rows of `width`, and `weights` holds two
-            // blocks of `width / 4` lines; `width` is a multiple of 64.
+            // SAFETY: the thread is configured; `inputs` holds `tiles` times 16 rows of `width`, and `weights` holds
+            // two blocks of `width / 4` lines; `width` is a multiple of 64.
             unsafe {
                 match tiles {
                     2 => block::<2>(inputs, width, weights, &mut sums),

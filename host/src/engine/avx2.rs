@@ -1,6 +1,7 @@
 //! The inner loops with AVX2.
 //!
-//! `vpmaddubsw` saturates, so bytes are widened to 16 bits and multiplied with `vpmaddwd`, which is exact. Activations are plain `i8`.
+//! `vpmaddubsw` saturates, so bytes are widened to 16 bits and multiplied with `vpmaddwd`, which is exact. Activations
+//! are plain `i8`.
 
 use std::arch::x86_64::*;
 
@@ -8,8 +9,8 @@ use equalinfo_codec::Frequencies;
 use equalinfo_codec::m1::Requantizer;
 use equalinfo_codec::m1::image::{LOGIT_SHIFT, RESIDUAL_SHIFT, SCORE_SHIFT};
 
-use super::kernels::{Head, Kernels, Scratch, norm_inverse, output_requantizer};
-use super::packed::{Layout, PackedMatrix, sixteens};
+use super::loops::{Head, Loops, Scratch, norm_inverse, output_requantizer};
+use super::packed::{PackedMatrix, Packing, sixteens};
 
 /// Proof that the processor has AVX2.
 #[derive(Clone, Copy)]
@@ -41,7 +42,7 @@ kernel! { fn store(words: &mut [i32; 8], x: __m256i) {
 } }
 
 kernel! {
-    /// Sixteen bytes as 16-bit numbers.
+    /// Widens sixteen bytes to 16-bit numbers.
     fn widen(bytes: &[i8; 16]) -> __m256i {
         // SAFETY: an unaligned load of 16 bytes that the reference covers.
         _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) })
@@ -49,7 +50,7 @@ kernel! {
 }
 
 kernel! {
-    /// Two activations as 16-bit numbers in every lane.
+    /// Broadcasts two activations to every lane as 16-bit numbers.
     fn broadcast(pair: [u8; 2]) -> __m256i {
         _mm256_cvtepi8_epi16(_mm_set1_epi16(i16::from_le_bytes(pair)))
     }
@@ -68,7 +69,7 @@ kernel! { fn lanes(x: __m256i) -> [i32; 8] {
 } }
 
 kernel! {
-    /// `Requantizer::apply` in every lane: `multiplier`, and `shift` less 16.
+    /// `Requantizer::apply` in every lane, given `multiplier` and `shift - 16`.
     fn requantize(x: __m256i, multiplier: __m256i, shift: __m256i) -> __m256i {
         let high = _mm256_madd_epi16(x, _mm256_slli_epi32::<16>(multiplier));
         let low = _mm256_mulhi_epu16(x, multiplier);
@@ -87,7 +88,7 @@ kernel! { fn clamp(x: __m256i, limit: i32) -> __m256i {
 } }
 
 kernel! {
-    /// Stores lanes clamped to 8 bits.
+    /// Stores the lanes clamped to 8 bits.
     fn store_activations(out: &mut [u8; 8], x: __m256i) {
         let words = _mm256_packs_epi32(clamp(x, 127), _mm256_setzero_si256());
         let bytes = _mm256_packs_epi16(words, words);
@@ -96,7 +97,8 @@ kernel! {
     }
 }
 
-/// The dot products of `ITEMS` activation vectors with every row, `8 * BLOCKS` rows at a time, handed to `done` as (item, block of 8 rows, sums).
+/// Computes the dot products of `ITEMS` activation vectors with every row, `8 * BLOCKS` rows at a time, and passes them
+/// to `done` as (item, block of 8 rows, sums).
 #[inline]
 #[target_feature(enable = "avx2")]
 fn products<const ITEMS: usize, const BLOCKS: usize>(
@@ -127,7 +129,7 @@ fn products<const ITEMS: usize, const BLOCKS: usize>(
     }
 }
 
-/// [`products`] for any number of items; `done` gets requantized rows of inputs scaled by `2^SCALE`.
+/// [`products`] for any number of items; `done` receives requantized rows of inputs scaled by `2^SCALE`.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn rows<const SCALE: i32>(matrix: &PackedMatrix, inputs: &[u8], mut done: impl FnMut(usize, usize, __m256i)) {
@@ -156,7 +158,7 @@ kernel! { fn norm(residual: &[i32], constant: u32, out: &mut [u8]) {
     }
     let largest = lanes(largest).into_iter().fold(0, |largest, lane| largest.max(lane as u32));
     let shift = 32 - largest.leading_zeros() as i32 - 15;
-    // One of the two counts is zero.
+    // One of the two shift counts is zero.
     let (left, right) = (_mm256_set1_epi32((-shift).max(0)), _mm256_set1_epi32(shift.max(0)));
     let mut squares = _mm256_setzero_si256();
     for x in residual {
@@ -196,7 +198,7 @@ kernel! { fn gated(gate: &PackedMatrix, linear: &PackedMatrix, reglu: Requantize
     });
     rows::<0>(linear, inputs, |item, block, x| {
         let place = item * blocks + block;
-        // Both factors are within 16 bits and the gate is not negative: its upper half is zero, so this is the plain product.
+        // Both factors fit 16 bits and the gate is not negative: its upper half is zero, so this is the plain product.
         let product = _mm256_madd_epi16(load(&scratch[place]), clamp(x, 32767));
         store_activations(&mut out[place], requantize(product, multiplier, shift));
     });
@@ -208,7 +210,7 @@ kernel! { fn logits(matrix: &PackedMatrix, inputs: &[u8], out: &mut [i32]) {
 } }
 
 kernel! {
-    /// In each lane the sum of the lanes up to it.
+    /// The running sum over the lanes, up to and including each.
     fn running_sum(x: __m256i) -> __m256i {
         let sum = _mm256_add_epi32(x, _mm256_slli_si256::<4>(x));
         let sum = _mm256_add_epi32(sum, _mm256_slli_si256::<8>(sum));
@@ -271,8 +273,8 @@ kernel! { fn attend(head: &Head, query: &[u8; 64], scratch: &mut Scratch, out: &
         }
         let product = _mm256_slli_epi32::<{ SCORE_SHIFT as i32 }>(_mm256_add_epi32(even, odd));
         let score = _mm256_add_epi32(requantize(product, multiplier, shift), load(biases));
-        // Lanes of the last block beyond the newest position: far enough below any score for a weight of zero, and
-        // not so far that a difference overflows.
+        // Lanes of the last block beyond the newest position: far enough below any score for a weight of zero, but not
+        // so far that a difference overflows.
         let filled = _mm256_cmpgt_epi32(_mm256_set1_epi32((head.length - 8 * block) as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
         let score = _mm256_blendv_epi8(_mm256_set1_epi32(-(1 << 30)), score, filled);
         largest = _mm256_max_epi32(largest, score);
@@ -305,10 +307,10 @@ kernel! { fn attend(head: &Head, query: &[u8; 64], scratch: &mut Scratch, out: &
     }
 } }
 
-impl Kernels for Avx2 {
-    const LAYOUT: Layout = Layout { lanes: 8, group: 2 };
+impl Loops for Avx2 {
+    const PACKING: Packing = Packing { lanes: 8, group: 2 };
 
-    // SAFETY of every call below: a value of this type exists only where the processor has AVX2.
+    // SAFETY of every call below: a value of this type exists only if the processor has AVX2.
 
     fn norm(self, residual: &[i32], constant: u32, activations: &mut [u8]) {
         unsafe { norm(residual, constant, activations) }

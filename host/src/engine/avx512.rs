@@ -1,7 +1,8 @@
 //! The inner loops with AVX-512 and VNNI.
 //!
 //! `vpdpbusd` multiplies unsigned by signed bytes, so activations carry a bias of 128 (their sign bit flipped) and
-//! accumulators start at `-128 *` the sum of the weights. All sums are exact in 32 bits, so nothing else differs from the contract.
+//! accumulators start at `-128 *` the sum of the weights. All sums are exact in 32 bits, so nothing else differs from
+//! the contract.
 
 use std::arch::x86_64::*;
 
@@ -10,19 +11,19 @@ use equalinfo_codec::m1::Requantizer;
 use equalinfo_codec::m1::image::{LOGIT_SHIFT, RESIDUAL_SHIFT, SCORE_SHIFT};
 
 use super::amx;
-use super::kernels::{Head, Kernels, Scratch, norm_inverse, output_requantizer};
-use super::packed::{Layout, Line, PackedMatrix};
-use crate::train::cpu::bf16::amx::Tiles;
+use super::loops::{Head, Loops, Scratch, norm_inverse, output_requantizer};
+use super::packed::{Line, PackedMatrix, Packing};
+use super::tiles::Tiles;
 
 /// Proof that the processor has AVX-512 F, BW, VL, DQ and VNNI.
 #[derive(Clone, Copy)]
 pub struct Avx512 {
-    /// Whether products of many items go to the tile unit.
+    /// Whether products of many items use the tile unit.
     tiles: bool,
 }
 
 impl Avx512 {
-    /// With the tile unit for products of many items.
+    /// Detects the features, and uses the tile unit for products of many items.
     pub fn detect_with_tiles() -> Option<Self> {
         Self::detect().filter(|_| amx::available()).map(|_| Self { tiles: true })
     }
@@ -52,7 +53,7 @@ kernel! { fn load(words: &[i32; 16]) -> __m512i {
 } }
 
 kernel! { fn load_line(line: &Line) -> __m512i {
-    // SAFETY: an aligned load of the 64 bytes of a line, which is aligned to 64.
+    // SAFETY: an aligned load of a line's 64 bytes, which are aligned to 64.
     unsafe { _mm512_load_si512(line.0.as_ptr().cast()) }
 } }
 
@@ -73,7 +74,7 @@ kernel! { fn gather(powers: &[i32; 256], index: __m512i) -> __m512i {
 } }
 
 kernel! {
-    /// `Requantizer::apply` in every lane: `multiplier`, and `shift` less 16.
+    /// `Requantizer::apply` in every lane, given `multiplier` and `shift - 16`.
     fn requantize(x: __m512i, multiplier: __m512i, shift: __m512i) -> __m512i {
         let high = _mm512_madd_epi16(x, _mm512_slli_epi32::<16>(multiplier));
         let low = _mm512_mulhi_epu16(x, multiplier);
@@ -92,13 +93,14 @@ kernel! { fn clamp(x: __m512i, limit: i32) -> __m512i {
 } }
 
 kernel! {
-    /// Clamped to 8 bits and biased by 128.
+    /// Clamps to 8 bits and adds the bias of 128.
     fn activations(x: __m512i) -> __m128i {
         _mm_xor_si128(_mm512_cvtepi32_epi8(clamp(x, 127)), _mm_set1_epi8(-128))
     }
 }
 
-/// The dot products of `ITEMS` activation vectors with every row, 64 rows at a time, handed to `done` as (item, block of 16 rows, sums).
+/// Computes the dot products of `ITEMS` activation vectors with every row, 64 rows at a time, and passes them to `done`
+/// as (item, block of 16 rows, sums).
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 fn products<const ITEMS: usize>(matrix: &PackedMatrix, inputs: &[u8], mut done: impl FnMut(usize, usize, __m512i)) {
@@ -128,7 +130,8 @@ fn products<const ITEMS: usize>(matrix: &PackedMatrix, inputs: &[u8], mut done: 
     }
 }
 
-/// [`products`] for any number of items, on the tile unit where `tiles` says so; `done` gets requantized rows of inputs scaled by `2^SCALE`.
+/// [`products`] for any number of items, on the tile unit if `tiles` is set; `done` receives requantized rows of inputs
+/// scaled by `2^SCALE`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 fn rows<const SCALE: u32>(
@@ -177,7 +180,7 @@ kernel! { fn norm(residual: &[i32], constant: u32, out: &mut [u8]) {
         largest = _mm512_max_epu32(largest, _mm512_abs_epi32(load(x)));
     }
     let shift = 32 - _mm512_reduce_max_epu32(largest).leading_zeros() as i32 - 15;
-    // One of the two counts is zero.
+    // One of the two shift counts is zero.
     let (left, right) = (_mm512_set1_epi32((-shift).max(0)), _mm512_set1_epi32(shift.max(0)));
     let mut squares = _mm512_setzero_si512();
     for x in residual {
@@ -216,7 +219,7 @@ kernel! { fn gated(tiles: bool, gate: &PackedMatrix, linear: &PackedMatrix, regl
     });
     rows::<0>(tiles, linear, inputs, |item, block, x| {
         let place = item * blocks + block;
-        // Both factors are within 16 bits and the gate is not negative: its upper half is zero, so this is the plain product.
+        // Both factors fit 16 bits and the gate is not negative: its upper half is zero, so this is the plain product.
         let product = _mm512_madd_epi16(load(&scratch[place]), clamp(x, 32767));
         store_bytes(&mut out[place], activations(requantize(product, multiplier, shift)));
     });
@@ -260,7 +263,7 @@ kernel! { fn frequencies(logits: &[i32; 256], powers: &[i32; 256]) -> Frequencie
         let share = _mm512_mask_mov_epi32(even, 0xaaaa, odd);
         let start = _mm512_add_epi32(share, _mm512_add_epi32(minimum, _mm512_set1_epi32(32 * i)));
         let start = _mm512_cvtepi32_epi16(start);
-        // SAFETY: an unaligned store of 32 bytes into 16 half words.
+        // SAFETY: an unaligned store of 32 bytes into 16 half-words.
         unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), start) };
     }
     Frequencies::from_starts(starts).expect("weights share what the minimum leaves")
@@ -288,7 +291,7 @@ kernel! { fn attend(head: &Head, query: &[u8; 64], scratch: &mut Scratch, out: &
         let product = _mm512_slli_epi32::<SCORE_SHIFT>(_mm512_add_epi32(even, odd));
         let score = _mm512_add_epi32(requantize(product, multiplier, shift), load(biases));
         let mask = if block + 1 == blocks { filled } else { u16::MAX };
-        // Far enough below any score for a weight of zero, and not so far that a difference overflows.
+        // Far enough below any score for a weight of zero, but not so far that a difference overflows.
         let score = _mm512_mask_mov_epi32(_mm512_set1_epi32(-(1 << 30)), mask, score);
         largest = _mm512_max_epi32(largest, score);
         store(scores, score);
@@ -322,10 +325,10 @@ kernel! { fn attend(head: &Head, query: &[u8; 64], scratch: &mut Scratch, out: &
     }
 } }
 
-impl Kernels for Avx512 {
-    const LAYOUT: Layout = Layout { lanes: 16, group: 4 };
+impl Loops for Avx512 {
+    const PACKING: Packing = Packing { lanes: 16, group: 4 };
 
-    // SAFETY of every call below: a value of this type exists only where the processor has the features.
+    // SAFETY of every call below: a value of this type exists only if the processor has the features.
 
     fn norm(self, residual: &[i32], constant: u32, activations: &mut [u8]) {
         unsafe { norm(residual, constant, activations) }

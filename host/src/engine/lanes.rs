@@ -1,60 +1,69 @@
 //! The forward pass over packed weights for many streams in lockstep.
 //!
-//! Every matrix is read once for all items of a run: an item is a symbol of a stream, and a run may hold symbols of
-//! different streams or successive ones of the same stream. Items meet only in the attention, where each sees its
+//! A run reads every matrix once for all its items: an item is a symbol of a stream, and a run may hold symbols of
+//! different streams or successive ones of the same stream. Items interact only in the attention, where each sees its
 //! own stream's cache in order, so the frequencies do not depend on what was run together.
 
 use std::sync::Arc;
 
 use equalinfo_codec::Frequencies;
-use equalinfo_codec::m1::{Config, image::BOS};
+use equalinfo_codec::m1::Config;
+use equalinfo_codec::m1::image::BOS;
+use equalinfo_codec::m1::ngrams::{Hashes, History, MAX_ORDER};
 
-use super::kernels::{Head, Kernels, Scratch};
-use super::packed::{HeadCache, PackedLayer, PackedModel};
+use super::loops::{Head, Loops, Scratch};
+use super::packed::{HeadCache, PackedLayer};
+use super::packed_model::{PackedModel, qkv_of};
 
-/// Streams that share the weights and are run together.
+/// Streams that share the weights and run together.
 pub struct Lanes<K> {
     kernels: K,
     model: Arc<PackedModel>,
     context: usize,
-    /// For each layer and head, the bias of place `j` of the ring when the newest is `n` stands at `context - 1 - n + j`.
+    /// For each layer and head: the bias of place `j` of the ring, if the newest is `n`, is at `context - 1 - n + j`.
     biases: Vec<Vec<i32>>,
     streams: Vec<Stream>,
-    /// Frequencies of the first byte, once they are known.
+    /// The frequencies of the first byte, once known.
     start: Option<Frequencies>,
     items: Vec<Item>,
     work: Work,
 }
 
-/// What belongs to one stream.
+/// The state of one stream.
 struct Stream {
     /// `[layers][heads]`.
     caches: Vec<HeadCache>,
-    /// Cached positions.
+    /// The number of cached positions.
     length: usize,
     /// The place of the newest position in the ring.
     newest: usize,
-    /// A symbol that has been read but not yet run.
+    /// The symbols in the places of the ring.
+    symbols: Vec<u16>,
+    /// The newest symbols that were run.
+    history: History,
+    /// A symbol that was read but not yet run.
     pending: Option<u16>,
     /// Whether place 0 holds the begin symbol.
     start_is_cached: bool,
-    /// Output activations of the newest position.
+    /// The output activations of the newest position.
     output: Vec<u8>,
-    /// Whether `frequencies` belong to `output`.
+    /// Whether `frequencies` are up to date with `output`.
     current: bool,
     frequencies: Frequencies,
 }
 
-/// A symbol in a run, with its stream's ring as it is at that symbol.
+/// A symbol in a run, with its stream's ring at that symbol.
 #[derive(Clone, Copy)]
 struct Item {
     stream: usize,
     symbol: u16,
+    /// Of the symbols up to this one.
+    hashes: Hashes,
     newest: usize,
     length: usize,
 }
 
-/// Buffers of a run, `[items][..]` each.
+/// A run's buffers, `[items][..]` each.
 #[derive(Default)]
 struct Work {
     residual: Vec<i32>,
@@ -79,8 +88,8 @@ impl Work {
     }
 }
 
-impl<K: Kernels> Lanes<K> {
-    /// `streams` empty streams that see up to `context` positions, which is within the model's.
+impl<K: Loops> Lanes<K> {
+    /// Creates `streams` empty streams that see up to `context` positions, which must not exceed the model's.
     pub fn new(kernels: K, model: Arc<PackedModel>, streams: usize, context: usize) -> Self {
         let heads = model.layers.iter().flat_map(|layer| &layer.biases);
         let biases = heads.map(|bias| ring_biases(&bias[..context])).collect();
@@ -89,6 +98,8 @@ impl<K: Kernels> Lanes<K> {
             caches: vec![HeadCache::new(context); caches],
             length: 0,
             newest: 0,
+            symbols: vec![BOS; context],
+            history: History::new(),
             pending: Some(BOS),
             start_is_cached: false,
             output: vec![0; model.config.d],
@@ -107,6 +118,7 @@ impl<K: Kernels> Lanes<K> {
                 stream.pending = None;
                 stream.length = 1;
                 stream.newest = 0;
+                stream.history = History::new();
                 stream.frequencies.clone_from(start);
                 stream.current = true;
             }
@@ -118,13 +130,17 @@ impl<K: Kernels> Lanes<K> {
         }
     }
 
-    /// Forgets all but the first `kept` bytes of a stream and appends one; false, and nothing has changed, where they are not all cached in their places.
+    /// Forgets all but the first `kept` bytes of a stream and appends one; returns false, with nothing changed, unless
+    /// these bytes are all cached in their places.
     pub fn branch(&mut self, stream: usize, kept: usize, byte: u8) -> bool {
         let stream = &mut self.streams[stream];
         // The begin symbol comes first.
         let can = stream.start_is_cached && kept < stream.length && stream.newest + 1 == stream.length;
         if can {
             (stream.length, stream.newest, stream.pending) = (kept + 1, kept, Some(byte.into()));
+            stream.history = History::new();
+            let newest = stream.symbols[..=kept].iter().skip((kept + 1).saturating_sub(MAX_ORDER));
+            newest.for_each(|symbol| stream.history.push(*symbol));
         }
         can
     }
@@ -137,7 +153,7 @@ impl<K: Kernels> Lanes<K> {
         self.streams[stream].pending = Some(byte.into());
     }
 
-    /// The frequencies of a stream's next byte; symbols that other streams wait to run go along.
+    /// The frequencies of a stream's next byte; also runs the symbols that other streams have pending.
     pub fn frequencies(&mut self, stream: usize) -> &Frequencies {
         if self.streams[stream].pending.is_some() {
             self.run_pending();
@@ -148,9 +164,9 @@ impl<K: Kernels> Lanes<K> {
         &self.streams[stream].frequencies
     }
 
-    /// Feeds `text` to a stream, handing over the frequencies ahead of each byte with the byte's position.
+    /// Feeds `text` to a stream and passes the frequencies ahead of each byte to `visit`, with the byte's position.
     pub fn trace(&mut self, stream: usize, text: &[u8], mut visit: impl FnMut(usize, &Frequencies)) {
-        /// Symbols in a run: enough to share each weight, few enough to stay in the first-level cache.
+        /// Symbols per run: enough to share each weight, few enough to stay in the first-level cache.
         const RUN: usize = 32;
         let Some((&last, body)) = text.split_last() else { return };
         visit(0, self.frequencies(stream));
@@ -191,10 +207,13 @@ impl<K: Kernels> Lanes<K> {
         stream.length = self.context.min(stream.length + 1);
         stream.start_is_cached = symbol == BOS || (stream.start_is_cached && stream.newest != 0);
         stream.current = false;
-        self.items.push(Item { stream: index, symbol, newest: stream.newest, length: stream.length });
+        stream.symbols[stream.newest] = symbol;
+        stream.history.push(symbol);
+        let hashes = stream.history.hashes();
+        self.items.push(Item { stream: index, symbol, hashes, newest: stream.newest, length: stream.length });
     }
 
-    /// Runs the items through the layers, leaving output activations in `work` and in the streams.
+    /// Runs the items through the layers and leaves output activations in `work` and in the streams.
     fn run(&mut self) {
         let Self { kernels, model, items, work, .. } = self;
         let (kernels, d) = (*kernels, model.config.d);
@@ -204,6 +223,11 @@ impl<K: Kernels> Lanes<K> {
         }
         for (index, layer) in self.model.clone().layers.iter().enumerate() {
             self.attention(layer, index);
+            if index == 0 {
+                for (item, residual) in self.items.iter().zip(self.work.residual.chunks_exact_mut(d)) {
+                    self.model.ngrams.iter().for_each(|table| table.add(&item.hashes, residual));
+                }
+            }
             self.feed_forward(layer);
         }
         let Self { model, items, work, streams, .. } = self;
@@ -223,7 +247,7 @@ impl<K: Kernels> Lanes<K> {
                 qkv.copy_from_slice(&model.first_qkv[usize::from(item.symbol) * 3 * d..][..3 * d]);
             }
         } else {
-            layer.qkv_of(kernels, &work.residual, &mut work.activations, &mut work.qkv);
+            qkv_of(layer, kernels, &work.residual, &mut work.activations, &mut work.qkv);
         }
         for (item, (qkv, mixed)) in items.iter().zip(work.qkv.chunks_exact(3 * d).zip(work.mixed.chunks_exact_mut(d))) {
             let qkv = qkv.as_chunks::<64>().0;
@@ -231,7 +255,7 @@ impl<K: Kernels> Lanes<K> {
                 let at = index * heads + head;
                 let cache = &mut streams[item.stream].caches[at];
                 cache.store(
-                    K::LAYOUT,
+                    K::PACKING,
                     item.newest,
                     &kernels.plain(&qkv[heads + head]),
                     &kernels.plain(&qkv[2 * heads + head]),
@@ -260,7 +284,7 @@ impl<K: Kernels> Lanes<K> {
         kernels.linear_add(&layer.down, &work.hidden, &mut work.residual);
     }
 
-    /// Brings the frequencies of every stream up to date with its newest position.
+    /// Brings every stream's frequencies up to date with its newest position.
     fn output(&mut self) {
         let Self { kernels, model, work, streams, start, .. } = self;
         work.activations.clear();
@@ -280,7 +304,7 @@ impl<K: Kernels> Lanes<K> {
     }
 }
 
-/// A head's biases by distance, arranged for every turn of the ring and padded to whole vectors.
+/// A head's biases by distance, arranged for every rotation of the ring and padded to whole vectors.
 fn ring_biases(by_distance: &[i32]) -> Vec<i32> {
     let turn = by_distance.iter().rev();
     turn.clone().chain(turn).copied().chain([0; 16]).collect()

@@ -1,11 +1,11 @@
 //! The integer M1 at full speed on the host.
 //!
-//! Invariant: every path gives the frequencies of `equalinfo_codec::m1::M1`, bit for bit. [`Simd::Portable`] is that
-//! very code; the others run the same contract over packed weights ([`packed`]) with vector instructions, and the tests
+//! Invariant: every path gives the frequencies of `equalinfo_codec::m1::M1`, bit for bit. [`Simd::Portable`] is exactly
+//! that code; the others run the same contract over packed weights (`packed`) with vector instructions, and the tests
 //! compare each of their loops and whole traces with it.
 //!
 //! * [`Engine::session`]: one stream, a [`ByteModel`].
-//! * [`Engine::batch`]: many streams in lockstep, so that each weight is read once for all of them.
+//! * [`Engine::lockstep`]: many streams in lockstep, so that each weight is read once for all of them.
 //! * [`Engine::trace`]: the frequencies at every position of a known text.
 
 #[cfg(target_arch = "x86_64")]
@@ -14,46 +14,36 @@ mod amx;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod error;
 mod image;
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
-mod kernels;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 mod lanes;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+mod loops;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 mod packed;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+mod packed_model;
 mod portable;
 mod simd;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 mod streams;
 #[cfg(test)]
 mod tests;
+#[cfg(target_arch = "x86_64")]
+pub mod tiles;
 
 use std::sync::Arc;
 
 use equalinfo_codec::m1::{Config, ModelError};
 use equalinfo_codec::{ByteModel, Frequencies};
 
-pub use image::{Image, ImageError};
+pub use error::EngineError;
+pub use image::Image;
 pub use simd::{SIMD_VARIABLE, Simd};
 use streams::{PortableStreams, Prepared, Streams};
 
-/// Why a model cannot be run as asked.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum EngineError {
-    /// `EQUALINFO_SIMD` names no path, or one that this processor lacks.
-    #[error("{SIMD_VARIABLE}={found}: expected one of {}", available_names())]
-    Simd { found: String },
-    /// The context is not one that the model can run with.
-    #[error(transparent)]
-    Model(#[from] ModelError),
-}
-
-fn available_names() -> String {
-    Simd::available().map(Simd::name).collect::<Vec<_>>().join(", ")
-}
-
-/// A model ready to run; cheap to clone and to share between threads.
+/// A model ready to run; cheap to clone, and shareable between threads.
 #[derive(Clone)]
 pub struct Engine {
     image: Arc<Image>,
@@ -63,10 +53,10 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Prepares `image` for the fastest path of this processor, or the one that `EQUALINFO_SIMD` names.
+    /// Prepares `image` for this processor's fastest path, or the one that `EQUALINFO_SIMD` names.
     ///
     /// # Errors
-    /// `EQUALINFO_SIMD` names no path of this processor.
+    /// `EQUALINFO_SIMD` names no path that this processor has.
     pub fn new(image: Arc<Image>) -> Result<Self, EngineError> {
         Self::with_simd(image, Simd::detect()?)
     }
@@ -78,7 +68,7 @@ impl Engine {
     pub fn with_simd(image: Arc<Image>, simd: Simd) -> Result<Self, EngineError> {
         let prepared = match simd {
             Simd::Portable => None,
-            _ => Some(simd.prepare(&image).ok_or_else(|| EngineError::Simd { found: simd.name().into() })?),
+            _ => Some(simd.prepare(&image).ok_or_else(|| simd::unavailable(simd.name()))?),
         };
         Ok(Self { image, simd, prepared })
     }
@@ -110,12 +100,12 @@ impl Engine {
     ///
     /// # Errors
     /// The context is zero or longer than the model's.
-    pub fn batch(&self, lanes: usize, context: usize) -> Result<Batch, EngineError> {
-        self.streams(lanes, context).map(Batch)
+    pub fn lockstep(&self, lanes: usize, context: usize) -> Result<Lockstep, EngineError> {
+        self.streams(lanes, context).map(Lockstep)
     }
 
     /// Calls `visit` for each byte of `text` with its position and the frequencies ahead of it, in a context that
-    /// starts empty and slides. Much faster than a session, as all positions of a layer share each weight.
+    /// starts empty and slides. Much faster than a session, because all positions of a layer share each weight.
     ///
     /// # Errors
     /// The context is zero or longer than the model's.
@@ -158,17 +148,18 @@ impl ByteModel for Session {
     }
 }
 
-/// Streams of an [`Engine`] in lockstep: bytes pushed to several of them are run together when the frequencies of one are
-/// asked for, so push to all before asking.
-pub struct Batch(Box<dyn Streams>);
+/// Streams of an [`Engine`] in lockstep. Asking for the frequencies of one stream runs the bytes pushed to all of them
+/// together, so push to all before asking.
+pub struct Lockstep(Box<dyn Streams>);
 
-impl Batch {
+impl Lockstep {
     /// Empties the context of a stream.
     pub fn reset(&mut self, lane: usize) {
         self.0.reset(lane);
     }
 
-    /// Forgets all but the first `kept` bytes of a stream and appends one: what stays need not be run again. False, and nothing has changed, where this can't be done.
+    /// Forgets all but the first `kept` bytes of a stream and appends one, without running the kept bytes again.
+    /// Returns false, with nothing changed, if this is not possible.
     pub fn branch(&mut self, lane: usize, kept: usize, byte: u8) -> bool {
         self.0.branch(lane, kept, byte)
     }
@@ -178,7 +169,7 @@ impl Batch {
         self.0.push(lane, byte);
     }
 
-    /// What follows the bytes pushed to a stream so far.
+    /// The frequencies of the byte after those pushed to a stream so far.
     pub fn frequencies(&mut self, lane: usize) -> &Frequencies {
         self.0.frequencies(lane)
     }

@@ -1,13 +1,11 @@
 //! Weights and caches in the order in which SIMD kernels read them.
 //!
-//! A kernel works on [`Layout::lanes`] rows at once, one in each 32-bit lane, and multiplies [`Layout::group`]
+//! A kernel works on [`Packing::lanes`] rows at once, one per 32-bit lane, and multiplies [`Packing::group`]
 //! neighbouring inputs in one instruction. So a matrix becomes `[rows / lanes][width / group][lanes][group]`, and a
-//! lane's accumulator is a finished dot product: no horizontal sums. Keys are laid out the same way with positions as rows.
+//! lane's accumulator is a finished dot product: no horizontal sums. Keys are packed alike, with positions as rows.
 
-use equalinfo_codec::m1::image::{EMBEDDING_SHIFT, row_weights};
+use equalinfo_codec::m1::image::row_weights;
 use equalinfo_codec::m1::{Config, Layer, Matrix, Model, Requantizer};
-
-use super::kernels::Kernels;
 
 /// A cache line, the unit of all packed storage.
 #[derive(Clone, Copy, Debug)]
@@ -18,31 +16,31 @@ impl Line {
     pub const ZERO: Self = Self([0; 64]);
 }
 
-/// Lines in quarters of 16 bytes.
+/// Views lines as quarters of 16 bytes.
 #[inline]
 pub fn sixteens(lines: &[Line]) -> &[[i8; 16]] {
     // SAFETY: a line is exactly four arrays of 16 bytes, without padding, and aligned more strictly than they are.
     unsafe { core::slice::from_raw_parts(lines.as_ptr().cast(), 4 * lines.len()) }
 }
 
-/// How a kernel wants its operands; `lanes * group` divides 64.
+/// A kernel's operand layout; `lanes * group` divides 64.
 #[derive(Clone, Copy, Debug)]
-pub struct Layout {
-    /// 32-bit lanes of a vector.
+pub struct Packing {
+    /// The 32-bit lanes per vector.
     pub lanes: usize,
-    /// Inputs that one lane multiplies at a time.
+    /// The inputs that one lane multiplies at a time.
     pub group: usize,
 }
 
-impl Layout {
-    /// Where the weight of `row` and `column` stands, in bytes.
+impl Packing {
+    /// The offset in bytes of the weight at `row` and `column`.
     pub fn place(self, width: usize, row: usize, column: usize) -> usize {
         let (block, lane) = (row / self.lanes, row % self.lanes);
         ((block * (width / self.group) + column / self.group) * self.lanes + lane) * self.group + column % self.group
     }
 }
 
-/// Rows of zeros.
+/// Zeroed lines that hold `bytes` bytes.
 pub fn lines(bytes: usize) -> Vec<Line> {
     vec![Line::ZERO; bytes.div_ceil(64)]
 }
@@ -53,28 +51,28 @@ pub fn set(lines: &mut [Line], place: usize, value: i8) {
     lines[place / 64].0[place % 64] = value;
 }
 
-/// A matrix with its requantizers, one array a field.
+/// A matrix with its requantizers, one array per field.
 pub struct PackedMatrix {
     pub weights: Vec<Line>,
-    /// `-128 * sum` of each row: what activations biased by 128 add too much.
+    /// `-128 * sum` of each row, which cancels the bias of 128 on activations.
     pub offsets: Vec<i32>,
     /// Multiplier of each row.
     pub multipliers: Vec<i32>,
-    /// Shift of each row, less 16.
+    /// Shift of each row, minus 16.
     pub shifts: Vec<i32>,
     pub width: usize,
     pub rows: usize,
 }
 
 impl PackedMatrix {
-    pub fn new(matrix: &Matrix, layout: Layout) -> Self {
+    pub fn new(matrix: &Matrix, packing: Packing) -> Self {
         let (width, rows) = (matrix.width, matrix.requantizers.len());
         let mut weights = lines(rows * width);
         let mut offsets = Vec::with_capacity(rows);
         for (row, source) in matrix.weights.chunks_exact(width).take(rows).enumerate() {
             let mut sum = 0;
             for (column, weight) in row_weights(source).enumerate() {
-                set(&mut weights, layout.place(width, row, column), weight);
+                set(&mut weights, packing.place(width, row, column), weight);
                 sum += i32::from(weight);
             }
             offsets.push(-128 * sum);
@@ -103,7 +101,7 @@ pub struct PackedLayer {
 }
 
 impl PackedLayer {
-    pub fn new(model: &Model, layer: &Layer, layout: Layout) -> Self {
+    pub fn new(model: &Model, layer: &Layer, packing: Packing) -> Self {
         let bias = |head: usize, distance: usize| {
             let bucket = usize::from(model.bucket_table()[distance.min(127)]);
             i32::from(i16::from_le_bytes(layer.bias[32 * head + bucket]))
@@ -111,67 +109,16 @@ impl PackedLayer {
         let Config { heads, context, .. } = model.config();
         Self {
             attention_norm: layer.attention_norm,
-            qkv: PackedMatrix::new(&layer.qkv, layout),
+            qkv: PackedMatrix::new(&layer.qkv, packing),
             score: layer.score,
             output: layer.output,
             biases: (0..heads).map(|head| (0..context).map(|distance| bias(head, distance)).collect()).collect(),
-            out: PackedMatrix::new(&layer.out, layout),
+            out: PackedMatrix::new(&layer.out, packing),
             feed_forward_norm: layer.feed_forward_norm,
-            gate: PackedMatrix::new(&layer.gate, layout),
-            linear: PackedMatrix::new(&layer.linear, layout),
+            gate: PackedMatrix::new(&layer.gate, packing),
+            linear: PackedMatrix::new(&layer.linear, packing),
             reglu: layer.reglu,
-            down: PackedMatrix::new(&layer.down, layout),
-        }
-    }
-
-    /// Queries, keys and values, `[items][3d]`, of residuals, `[items][d]`; `activations` has room for as many.
-    pub fn qkv_of<K: Kernels>(&self, kernels: K, residuals: &[i32], activations: &mut [u8], out: &mut [u8]) {
-        let d = self.qkv.width;
-        for (residual, activations) in residuals.chunks_exact(d).zip(activations.chunks_exact_mut(d)) {
-            kernels.norm(residual, self.attention_norm, activations);
-        }
-        kernels.linear(&self.qkv, activations, out);
-    }
-}
-
-/// The whole model, packed.
-pub struct PackedModel {
-    pub config: Config,
-    /// Residual of every symbol, `[257][d]`: the embedding with its requantizers applied.
-    pub embedding: Vec<i32>,
-    /// Queries, keys and values of every symbol in the first layer, `[257][3d]` in the kernel's form: nothing but the symbol goes into them.
-    pub first_qkv: Vec<u8>,
-    pub layers: Vec<PackedLayer>,
-    pub output_norm: u32,
-    pub logits: PackedMatrix,
-    /// The power table in 32 bits, so that it can be gathered from.
-    pub powers: Box<[i32; 256]>,
-}
-
-impl PackedModel {
-    pub fn new<K: Kernels>(model: &Model, kernels: K) -> Self {
-        let layout = K::LAYOUT;
-        let embedding = model.embedding();
-        let residuals = embedding.weights.chunks_exact(embedding.width).zip(embedding.requantizers).flat_map(
-            |(row, requantizer)| {
-                let requantizer = Requantizer::from_image(*requantizer);
-                row_weights(row).map(move |weight| requantizer.apply(i32::from(weight) << EMBEDDING_SHIFT))
-            },
-        );
-        let embedding: Vec<i32> = residuals.collect();
-        let layers: Vec<_> = model.layers().map(|layer| PackedLayer::new(model, &layer, layout)).collect();
-        let mut first_qkv = vec![0; 3 * embedding.len()];
-        if let Some(first) = layers.first() {
-            first.qkv_of(kernels, &embedding, &mut vec![0; embedding.len()], &mut first_qkv);
-        }
-        Self {
-            config: model.config(),
-            first_qkv,
-            embedding,
-            layers,
-            output_norm: model.output_norm(),
-            logits: PackedMatrix::new(&model.logits(), layout),
-            powers: Box::new(model.power_table().map(|entry| u16::from_le_bytes(entry).into())),
+            down: PackedMatrix::new(&layer.down, packing),
         }
     }
 }
@@ -189,22 +136,22 @@ pub struct HeadCache {
 
 impl HeadCache {
     pub fn new(context: usize) -> Self {
-        // Whole blocks of 16 positions for every layout; what lies beyond the newest position has weight zero.
+        // Whole blocks of 16 positions for every packing; places beyond the newest position get weight zero.
         let positions = context.next_multiple_of(16);
         Self { keys: lines(64 * positions), key_offsets: vec![0; positions], values: lines(64 * positions) }
     }
 
-    /// Caches a position. Inlined so that the layout is a constant.
+    /// Caches one position. Inlined so that the packing is a constant.
     #[inline(always)]
-    pub fn store(&mut self, layout: Layout, position: usize, key: &[i8; 64], value: &[i8; 64]) {
-        let Layout { lanes, group } = layout;
-        let first = layout.place(64, position, 0);
+    pub fn store(&mut self, packing: Packing, position: usize, key: &[i8; 64], value: &[i8; 64]) {
+        let Packing { lanes, group } = packing;
+        let first = packing.place(64, position, 0);
         for (i, part) in key.chunks_exact(group).enumerate() {
             let place = first + i * lanes * group;
             self.keys[place / 64].0[place % 64..][..group].copy_from_slice(part);
         }
         self.key_offsets[position] = -128 * key.iter().map(|&k| i32::from(k)).sum::<i32>();
-        // A position has one byte of each group.
+        // A position has one byte in each group.
         let (groups, phase) = (position / group * group, position % group);
         for (line, values) in self.values[groups..][..group].iter_mut().zip(value.chunks_exact(64 / group)) {
             for (group, &v) in line.0.chunks_exact_mut(group).zip(values) {

@@ -1,4 +1,5 @@
-//! The codec's own model over memory that it owns: the reference, and the path of processors without a faster one.
+//! The codec's own model over memory that it owns: the reference, and the fallback for processors without a faster
+//! path.
 
 use std::sync::Arc;
 

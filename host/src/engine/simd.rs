@@ -1,17 +1,17 @@
-//! The choice of instructions at run time.
+//! Selects the instruction set at run time.
 
 use std::sync::Arc;
 
-use super::EngineError;
+use super::error::EngineError;
 use super::image::Image;
 use super::streams::Prepared;
 #[cfg(target_arch = "x86_64")]
 use super::{avx2::Avx2, avx512::Avx512, streams::Packed};
 
-/// The environment variable that overrides the choice of instructions.
+/// The environment variable that overrides the selection.
 pub const SIMD_VARIABLE: &str = "EQUALINFO_SIMD";
 
-/// Which instructions the inner loops use.
+/// The instruction set of the inner loops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Simd {
     /// The codec's own code.
@@ -28,7 +28,7 @@ impl Simd {
     /// Every path, slowest first.
     pub const ALL: [Self; 4] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Amx];
 
-    /// The name that `EQUALINFO_SIMD` takes.
+    /// The name that `EQUALINFO_SIMD` accepts.
     pub fn name(self) -> &'static str {
         match self {
             Self::Portable => "portable",
@@ -61,15 +61,15 @@ impl Simd {
     /// The fastest path of this processor, or the one that `EQUALINFO_SIMD` names.
     ///
     /// # Errors
-    /// `EQUALINFO_SIMD` names no path of this processor.
+    /// `EQUALINFO_SIMD` names no path that this processor has.
     pub fn detect() -> Result<Self, EngineError> {
         match std::env::var(SIMD_VARIABLE) {
-            Ok(found) => Self::available().find(|simd| simd.name() == found).ok_or(EngineError::Simd { found }),
+            Ok(found) => Self::available().find(|simd| simd.name() == found).ok_or_else(|| unavailable(&found)),
             Err(_) => Ok(Self::available().next_back().unwrap_or(Self::Portable)),
         }
     }
 
-    /// Packs a model; `None` for the portable path and where the instructions are missing.
+    /// Packs a model; `None` for the portable path, and if the instructions are missing.
     pub(super) fn prepare(self, image: &Image) -> Option<Arc<dyn Prepared>> {
         match self {
             Self::Portable => None,
@@ -86,4 +86,10 @@ impl Simd {
             }
         }
     }
+}
+
+/// The error that this processor lacks the path of a name.
+pub(super) fn unavailable(found: &str) -> EngineError {
+    let expected = Simd::available().map(Simd::name).collect();
+    EngineError::Simd { variable: SIMD_VARIABLE, expected, found: found.to_owned() }
 }

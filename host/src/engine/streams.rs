@@ -1,4 +1,4 @@
-//! What every path offers: streams that share a model.
+//! The interface of every path: streams that share a model.
 
 use std::sync::Arc;
 
@@ -6,12 +6,12 @@ use equalinfo_codec::m1::ModelError;
 use equalinfo_codec::{ByteModel, Frequencies};
 
 use super::image::Image;
-use super::kernels::Kernels;
 use super::lanes::Lanes;
-use super::packed::PackedModel;
+use super::loops::Loops;
+use super::packed_model::PackedModel;
 use super::portable::Portable;
 
-/// A number of streams, each a [`ByteModel`] of its own.
+/// A fixed number of streams, each a [`ByteModel`] of its own.
 pub trait Streams: Send {
     /// Empties a stream's context.
     fn reset(&mut self, stream: usize);
@@ -19,44 +19,45 @@ pub trait Streams: Send {
     /// Appends a byte to a stream.
     fn push(&mut self, stream: usize, byte: u8);
 
-    /// Forgets all but the first `kept` bytes of a stream and appends one. False, and nothing has changed, where that can't be done.
+    /// Forgets all but the first `kept` bytes of a stream and appends one. Returns false, with nothing changed, if this
+    /// is not possible.
     fn branch(&mut self, stream: usize, kept: usize, byte: u8) -> bool {
         let _ = (stream, kept, byte);
         false
     }
 
-    /// What follows the bytes pushed to a stream so far.
+    /// The frequencies of the byte after those pushed to a stream so far.
     fn frequencies(&mut self, stream: usize) -> &Frequencies;
 
-    /// Feeds `text` to the first stream, with the frequencies ahead of each byte for `visit`.
+    /// Feeds `text` to the first stream and passes the frequencies ahead of each byte to `visit`.
     fn trace(&mut self, text: &[u8], visit: &mut dyn FnMut(usize, &Frequencies));
 }
 
 /// A model packed for one path.
 pub trait Prepared: Send + Sync {
-    /// Empty streams; `context` is within the model's.
+    /// Creates empty streams; `context` must not exceed the model's.
     fn streams(&self, count: usize, context: usize) -> Box<dyn Streams>;
 }
 
-/// A packed model and the kernels that it is packed for.
+/// A packed model and the kernels it is packed for.
 pub struct Packed<K> {
     kernels: K,
     model: Arc<PackedModel>,
 }
 
-impl<K: Kernels> Packed<K> {
+impl<K: Loops> Packed<K> {
     pub fn new(kernels: K, image: &Image) -> Self {
         Self { kernels, model: Arc::new(PackedModel::new(image.model(), kernels)) }
     }
 }
 
-impl<K: Kernels> Prepared for Packed<K> {
+impl<K: Loops> Prepared for Packed<K> {
     fn streams(&self, count: usize, context: usize) -> Box<dyn Streams> {
         Box::new(Lanes::new(self.kernels, self.model.clone(), count, context))
     }
 }
 
-impl<K: Kernels> Streams for Lanes<K> {
+impl<K: Loops> Streams for Lanes<K> {
     fn reset(&mut self, stream: usize) {
         Lanes::reset(self, stream);
     }
@@ -78,7 +79,7 @@ impl<K: Kernels> Streams for Lanes<K> {
     }
 }
 
-/// Streams of the codec's own model, one after the other.
+/// Streams of the codec's own model, run one after another.
 pub struct PortableStreams(Vec<Portable>);
 
 impl PortableStreams {

@@ -1,49 +1,63 @@
-//! [`Expander`]: what a model says after each of many texts, from an empty context.
+//! [`Expander`]: a model's frequencies after each of many texts, from an empty context.
 
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use equalinfo_codec::Frequencies;
 
-use crate::engine::{Batch, Engine, EngineError};
+use crate::engine::{Engine, EngineError, Lockstep};
 
-/// Streams in lockstep on one thread: enough to share each weight, few enough for their caches to stay near.
+/// Streams in lockstep per thread: enough to share each weight, few enough for their caches to stay close.
 const LANES: usize = 64;
 
 /// Runs texts in batches on several threads.
 pub struct Expander {
-    batches: Vec<Batch>,
+    batches: Vec<Lockstep>,
 }
 
 impl Expander {
-    /// For texts of fewer than `context` bytes.
+    /// Handles texts of fewer than `context` bytes.
     ///
     /// # Errors
     /// The context is zero or longer than the model's.
     pub fn new(engine: &Engine, context: usize, threads: usize) -> Result<Self, EngineError> {
-        let batches = (0..threads.max(1)).map(|_| engine.batch(LANES, context)).collect::<Result<_, _>>()?;
+        let batches = (0..threads.max(1)).map(|_| engine.lockstep(LANES, context)).collect::<Result<_, _>>()?;
         Ok(Self { batches })
     }
 
-    /// How many texts keep every thread busy.
+    /// The number of texts that keep every thread busy.
     pub fn width(&self) -> usize {
         self.batches.len() * LANES
     }
 
-    /// The frequencies after each text. Sorted texts are fastest, as a text goes on where it differs from the one before.
+    /// The frequencies after each text. Sorted texts are fastest, because each resumes where it differs from the one
+    /// before.
     pub fn frequencies(&mut self, texts: &[&[u8]]) -> Vec<Frequencies> {
         let mut all = vec![Frequencies::uniform(); texts.len()];
         let share = texts.len().div_ceil(self.batches.len()).max(1);
-        thread::scope(|scope| {
-            for (batch, (texts, all)) in self.batches.iter_mut().zip(texts.chunks(share).zip(all.chunks_mut(share))) {
-                scope.spawn(move || lockstep(batch, texts, all));
+        let shares = texts.chunks(share).zip(all.chunks_mut(share));
+        let jobs: Vec<_> = self.batches.iter_mut().zip(shares).map(|job| Mutex::new(Some(job))).collect();
+        let run = |job: &Mutex<Option<_>>| {
+            if let Some((batch, (texts, all))) = job.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                lockstep(batch, texts, all);
             }
+        };
+        thread::scope(|scope| {
+            // If the system grants fewer threads, this one does the remaining work.
+            for job in jobs.iter().skip(1) {
+                if thread::Builder::new().spawn_scoped(scope, || run(job)).is_err() {
+                    break;
+                }
+            }
+            jobs.iter().for_each(run);
         });
+        drop(jobs);
         all
     }
 }
 
-/// Each lane takes consecutive texts, one after the other.
-fn lockstep(batch: &mut Batch, texts: &[&[u8]], all: &mut [Frequencies]) {
+/// Each lane takes consecutive texts, one after another.
+fn lockstep(batch: &mut Lockstep, texts: &[&[u8]], all: &mut [Frequencies]) {
     let turns = texts.len().div_ceil(LANES).max(1);
     for turn in 0..turns {
         let of_lane = || (turn..texts.len()).step_by(turns).enumerate();
@@ -66,8 +80,8 @@ fn lockstep(batch: &mut Batch, texts: &[&[u8]], all: &mut [Frequencies]) {
     }
 }
 
-/// Begins a text in a lane, which has the text `before`, if any. The bytes that need not be pushed.
-fn begin(batch: &mut Batch, lane: usize, before: Option<&[u8]>, text: &[u8]) -> usize {
+/// Starts a text in a lane that holds the text `before`, if any. Returns how many of its bytes need not be pushed.
+fn begin(batch: &mut Lockstep, lane: usize, before: Option<&[u8]>, text: &[u8]) -> usize {
     if let (Some(before), Some(last)) = (before, text.len().checked_sub(1)) {
         let common = before.iter().zip(text).take_while(|(one, other)| one == other).count().min(last);
         if batch.branch(lane, common, text[common]) {
@@ -83,13 +97,15 @@ mod tests {
     use equalinfo_codec::ByteModel;
 
     use super::*;
-    use crate::model::LoadedModel;
+    use std::sync::Arc;
 
-    /// Texts that go on from each other in every way, in any order, on any number of threads.
+    use crate::engine::Image;
+
+    /// Texts that extend each other in every way, in any order, on any number of threads.
     #[test]
     fn texts_share_what_they_begin_with() {
-        let model = LoadedModel::m1(Some("nano")).unwrap();
-        let engine = model.engine().unwrap();
+        let nano = Image::from_bytes(Image::embedded("nano").unwrap().to_vec()).unwrap();
+        let engine = &Engine::new(Arc::new(nano)).unwrap();
         let mut texts: Vec<Vec<u8>> = vec![Vec::new()];
         for i in 0..1500usize {
             let mut text = texts[i * 7 % texts.len()].clone();
@@ -106,7 +122,7 @@ mod tests {
                 let mut expander = Expander::new(engine, 12, threads).unwrap();
                 for texts in [&texts[..], &texts[..70], &texts[..0], &texts[400..]] {
                     let found = expander.frequencies(texts);
-                    let mut session = model.session(12).unwrap();
+                    let mut session = engine.session(12).unwrap();
                     for (text, found) in texts.iter().zip(&found).step_by(13) {
                         session.reset();
                         text.iter().for_each(|&byte| session.push(byte));

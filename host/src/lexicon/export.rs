@@ -7,7 +7,7 @@ use equalinfo_codec::lexicon::Lexicon;
 use super::kind_name;
 use crate::quantize::image_body;
 
-/// An identifier made of the kind.
+/// An identifier derived from the kind.
 fn identifier(lexicon: &Lexicon) -> String {
     format!("lexicon_{}", kind_name(lexicon.kind()).replace('-', "_"))
 }
@@ -21,7 +21,7 @@ pub fn c_header(lexicon: &Lexicon, image: &[u8]) -> String {
         kind_name(lexicon.kind()),
         image.len()
     );
-    // Writing to a string does not fail.
+    // Writing to a string never fails.
     let _ = write!(
         text,
         "#define {upper}_CONTEXT {}\n#define {upper}_LENGTH {}\n#define {upper}_ID UINT64_C(0x{:016x})\n\nstatic const uint8_t {name}[{}] = {{\n{}}};\n\n#endif\n",

@@ -1,52 +1,68 @@
-//! [`LexiconImage`]: a `.lex` image in memory, checked once; and how one is written.
+//! [`Lexicon`]: a `.lex` image in memory, validated once; and its writer.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
-use equalinfo_codec::lexicon::image::{CODES as CODEC_CODES, LEFT_OVER, WIDE, checksum_of, image_length};
-use equalinfo_codec::lexicon::{Lexicon, LexiconError, LexiconKind};
-use equalinfo_codec::m1::image::id_of;
+use equalinfo_codec::checksum::{image_checksum, image_id};
+use equalinfo_codec::lexicon::image::{CODES as CODEC_CODES, LEFT_OVER, WIDE, image_length};
+use equalinfo_codec::lexicon::{Lexicon as LexiconView, LexiconError, LexiconKind};
 use self_cell::self_cell;
 
-/// How many codes there are.
+use crate::error::LoadError;
+
+/// The number of codes.
 pub const CODES: usize = CODEC_CODES;
 
-/// Why there is no lexicon.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LexiconFileError {
-    /// The file cannot be read.
-    #[error("cannot read lexicon {}: {source}", path.display())]
-    Read { path: PathBuf, source: std::io::Error },
-    /// The file is not a valid image.
-    #[error("{}: {source}; expected a .lex file as `equalinfo lexicon build` writes it", path.display())]
-    File { path: PathBuf, source: LexiconError },
-}
+const EXPECTED: &str = "a .lex image, as 'equalinfo lexicon build' writes it";
 
 self_cell!(
     struct Cell {
         owner: Vec<u8>,
         #[covariant]
-        dependent: Lexicon,
+        dependent: LexiconView,
     }
 );
 
-/// A lexicon that owns its bytes, with the view of them that loading checked.
-pub struct LexiconImage(Cell);
+/// The texts of all codes of 16 bits, compiled from an M1: it codes windows in the place of the model. Cheap to clone,
+/// and shared between threads.
+///
+/// ```
+/// use equalinfo::{Lexicon, Model};
+///
+/// let model = Model::shipped("nano")?;
+/// let lexicon = model.lexicon(model.context(), 2)?;
+/// assert_eq!(lexicon.model_id(), model.id());
+/// let (code, length) = lexicon.view().encode(b"the best of times");
+/// assert_eq!(lexicon.view().text(code).collect::<Vec<u8>>(), b"the best of times"[..length]);
+/// assert_eq!(Lexicon::from_bytes(lexicon.bytes().to_vec())?.id(), lexicon.id());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Lexicon(Arc<Cell>);
 
-impl LexiconImage {
-    /// Checks `bytes` and keeps them.
-    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, LexiconError> {
-        Cell::try_new(bytes, |bytes| Lexicon::load(bytes)).map(Self)
+impl Lexicon {
+    /// Reads a `.lex` file.
+    ///
+    /// # Errors
+    /// The file cannot be read or holds something else.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, LoadError> {
+        LoadError::in_file(path.as_ref(), EXPECTED, Self::from_bytes)
     }
 
-    /// Reads a lexicon from a file.
-    pub fn load(path: &Path) -> Result<Self, LexiconFileError> {
-        let bytes = std::fs::read(path).map_err(|source| LexiconFileError::Read { path: path.into(), source })?;
-        Self::from_bytes(bytes).map_err(|source| LexiconFileError::File { path: path.into(), source })
+    /// Validates the bytes of a `.lex` image and keeps them.
+    ///
+    /// # Errors
+    /// They are no such image.
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, LoadError> {
+        Ok(Self::from_image(bytes)?)
     }
 
-    /// The lexicon in it.
-    pub fn lexicon(&self) -> &Lexicon<'_> {
+    pub(crate) fn from_image(bytes: Vec<u8>) -> Result<Self, LexiconError> {
+        Ok(Self(Arc::new(Cell::try_new(bytes, |bytes| LexiconView::load(bytes))?)))
+    }
+
+    /// The codec's lexicon over these bytes, which codes texts and blocks.
+    pub fn view(&self) -> &LexiconView<'_> {
         self.0.borrow_dependent()
     }
 
@@ -54,11 +70,49 @@ impl LexiconImage {
     pub fn bytes(&self) -> &[u8] {
         self.0.borrow_owner()
     }
+
+    /// What its texts were chosen by.
+    pub fn kind(&self) -> LexiconKind {
+        self.view().kind()
+    }
+
+    /// The name of its kind: `window-code` or `optimal`.
+    pub fn name(&self) -> &'static str {
+        kind_name(self.kind())
+    }
+
+    /// The id that its streams carry: that of its model for the window code, otherwise its own.
+    pub fn stream_id(&self) -> u64 {
+        self.view().stream_id()
+    }
+
+    /// Its own id: a digest of its content.
+    pub fn id(&self) -> u64 {
+        self.view().id()
+    }
+
+    /// The id of the model that it was compiled from.
+    pub fn model_id(&self) -> u64 {
+        self.view().model_id()
+    }
+
+    /// The most bytes in a text.
+    pub fn context(&self) -> usize {
+        usize::from(self.view().context())
+    }
 }
 
-impl std::fmt::Debug for LexiconImage {
+impl std::fmt::Debug for Lexicon {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.lexicon().fmt(f)
+        self.view().fmt(f)
+    }
+}
+
+/// A kind's name in manifests and reports.
+pub fn kind_name(kind: LexiconKind) -> &'static str {
+    match kind {
+        LexiconKind::WindowCode => "window-code",
+        LexiconKind::Optimal => "optimal",
     }
 }
 
@@ -67,17 +121,17 @@ impl std::fmt::Debug for LexiconImage {
 pub struct Code {
     /// The last byte of its text; 0 for the empty text.
     pub byte: u8,
-    /// How many codes lie below it.
+    /// The number of codes below it.
     pub below: u16,
 }
 
-/// The codes of [`CODES`] texts, the empty one among them; with every text, all that it begins with. Sorted texts are
-/// in pre-order, so a text's code is its rank.
+/// The codes of [`CODES`] texts, which must include the empty text and all prefixes of every text. Sorted texts are in
+/// pre-order, so a text's code is its rank.
 pub fn codes_of(mut texts: Vec<Vec<u8>>) -> Vec<Option<Code>> {
     texts.sort_unstable();
     let mut codes: Vec<Code> =
         texts.iter().map(|text| Code { byte: text.last().copied().unwrap_or(0), below: 0 }).collect();
-    // The codes whose texts the present one begins with: a path from the root.
+    // The codes of the present text's prefixes: a path from the root.
     let mut path: Vec<usize> = Vec::new();
     for (code, text) in texts.iter().enumerate() {
         path.truncate(text.len());
@@ -89,7 +143,7 @@ pub fn codes_of(mut texts: Vec<Vec<u8>>) -> Vec<Option<Code>> {
     codes.into_iter().map(Some).collect()
 }
 
-/// The image of these codes; `None`: left over.
+/// Writes the image of these codes; `None` means left over.
 pub fn write(codes: &[Option<Code>], kind: LexiconKind, context: u16, model_id: u64) -> Vec<u8> {
     let numbered = || (0..=u16::MAX).zip(codes).filter_map(|(number, code)| code.map(|code| (number, code)));
     let wide: Vec<[u16; 2]> = numbered()
@@ -113,11 +167,11 @@ pub fn write(codes: &[Option<Code>], kind: LexiconKind, context: u16, model_id: 
     let mut head = [0; 16];
     head[..4].copy_from_slice(b"LEX1");
     head[4..8].copy_from_slice(&(image_length(wide.len()) as u32).to_le_bytes());
-    head[8..].copy_from_slice(&id_of(&content).to_le_bytes());
-    [&head[..], &checksum_of(&head, &content).to_le_bytes(), &content].concat()
+    head[8..].copy_from_slice(&image_id(&content).to_le_bytes());
+    [&head[..], &image_checksum(&head, &content).to_le_bytes(), &content].concat()
 }
 
-/// The codes of the texts of one byte, by byte.
+/// The codes of the one-byte texts, by byte.
 fn starts(codes: &[Option<Code>]) -> [u16; 256] {
     let mut starts = [0; 256];
     let mut number = 1;

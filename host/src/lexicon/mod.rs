@@ -1,13 +1,13 @@
-//! Lexicons: the texts of all codes of 16 bits, compiled from M1.
+//! Lexicons: the texts of all 16-bit codes, compiled from M1.
 //!
-//! Invariant: an image depends on the model, the kind, the context and the sample alone, never on the threads, the
-//! batches or the machine: frequencies are integers that every path computes alike, and the likeliest texts are compared
-//! by integers.
+//! Invariant: an image depends only on the model, the kind, the context and the sample, never on the threads, the
+//! batches or the machine: frequencies are integers that every path computes identically, and likelihoods are compared
+//! as integers.
 //!
 //! * [`expand`]: frequencies after many texts at once.
 //! * [`windows`]: the texts of the window code.
-//! * [`optimal`]: the likeliest texts; [`starts`]: where codes begin in a sample.
-//! * [`image`]: [`LexiconImage`], and how a `.lex` file is written (`codec/docs/lexicon.md`); [`export`]: as
+//! * [`optimal`]: the likeliest texts; [`starts`]: where codes start in a sample.
+//! * [`image`]: [`Lexicon`], and its writer for `.lex` files (`codec/docs/lexicon.md`); [`export`]: the image as
 //!   source text.
 
 pub mod expand;
@@ -20,23 +20,44 @@ mod tests;
 pub mod windows;
 
 pub use equalinfo_codec::lexicon::LexiconKind;
-pub use image::{LexiconFileError, LexiconImage};
+pub use image::{Lexicon, kind_name};
 
-use anyhow::{Result, ensure};
+use equalinfo_codec::lexicon::LexiconError;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineError};
 use expand::Expander;
 use optimal::Search;
 use starts::Starts;
 
-/// How often a sample is parsed with the lexicon that the parse before led to; more changes little.
+/// How often a sample is parsed, each time with the lexicon from the parse before; more changes little.
 const PARSES: usize = 3;
+
+/// Why no lexicon can be compiled.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LexiconBuildError {
+    /// The model does not run with this context.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// There are not enough texts so short.
+    #[error(
+        "a context of {found}: expected at least 2 for an optimal lexicon, as fewer than {} texts are shorter",
+        image::CODES
+    )]
+    Context {
+        /// The most bytes that were allowed in a text.
+        found: usize,
+    },
+    /// The image is not valid.
+    #[error(transparent)]
+    Image(#[from] LexiconError),
+}
 
 /// Compiles a model into the image of a lexicon whose texts have at most `context` bytes.
 ///
 /// # Errors
-/// The context is longer than the model's, or too short for as many texts.
-pub fn build(engine: &Engine, kind: LexiconKind, context: usize, threads: usize) -> Result<Vec<u8>> {
+/// The context is longer than the model's, or too short for [`image::CODES`] texts.
+pub fn build(engine: &Engine, kind: LexiconKind, context: usize, threads: usize) -> Result<Vec<u8>, LexiconBuildError> {
     match kind {
         LexiconKind::WindowCode => {
             let codes = windows::codes(&mut Expander::new(engine, context, threads)?, context);
@@ -46,17 +67,20 @@ pub fn build(engine: &Engine, kind: LexiconKind, context: usize, threads: usize)
     }
 }
 
-/// Compiles a model into a lexicon of the texts that are likeliest where codes begin: in a sample that codes with the
-/// lexicon itself, and beyond what the sample shows by the model's word.
+/// Compiles a model into a lexicon of the texts that are likeliest where codes start. The starts come from a sample
+/// coded with the lexicon itself, and where the sample shows nothing, from the model.
 ///
 /// # Errors
 /// As [`build`].
-pub fn build_optimal(engine: &Engine, context: usize, threads: usize, sample: &[Vec<u8>]) -> Result<Vec<u8>> {
-    ensure!(
-        context >= 2,
-        "a context of {context}: there are not {} texts so short; 2 is the least for an optimal lexicon",
-        image::CODES
-    );
+pub fn build_optimal(
+    engine: &Engine,
+    context: usize,
+    threads: usize,
+    sample: &[Vec<u8>],
+) -> Result<Vec<u8>, LexiconBuildError> {
+    if context < 2 {
+        return Err(LexiconBuildError::Context { found: context });
+    }
     let mut search = Search::new(Expander::new(engine, context, threads)?, context);
     let mut image_of = |starts: &Starts| {
         let codes = image::codes_of(search.texts(starts));
@@ -65,17 +89,9 @@ pub fn build_optimal(engine: &Engine, context: usize, threads: usize, sample: &[
     let mut image = image_of(&Starts::default());
     if !sample.is_empty() {
         for _ in 0..PARSES {
-            let lexicon = LexiconImage::from_bytes(image)?;
-            image = image_of(&Starts::of(lexicon.lexicon(), sample, context));
+            let lexicon = Lexicon::from_image(image)?;
+            image = image_of(&Starts::of(lexicon.view(), sample, context));
         }
     }
     Ok(image)
-}
-
-/// The name of a kind on the command line and in reports.
-pub fn kind_name(kind: LexiconKind) -> &'static str {
-    match kind {
-        LexiconKind::WindowCode => "window-code",
-        LexiconKind::Optimal => "optimal",
-    }
 }

@@ -1,13 +1,13 @@
 //! The likeliest texts under a model.
 //!
-//! A greedy parse takes a text `u` of the lexicon, or passes through it, with the probability `P(u)`; so the bytes per
-//! code that are to be expected are the sum of `P(u)` over all texts but the empty one, and the likeliest texts are the
-//! best. As a text is never likelier than what it begins with, they come with all that they begin with.
+//! A greedy parse takes a text `u` of the lexicon, or passes through it, with probability `P(u)`. So the expected bytes
+//! per code are the sum of `P(u)` over all non-empty texts, and the likeliest texts are the best. A text is never
+//! likelier than its prefixes, so the likeliest texts include all of theirs.
 //!
-//! Probabilities are integers, in units of 2^-63: `P(empty) = 2^63`, `P(u b) = floor(P(u) * f / 2^16)` with the model's
-//! count `f` of byte `b` after `u`, or what [`weigh`] says where starts were seen. Among equals, shorter texts come
-//! first, then in the order of their bytes. So the set is the same on every machine, whatever the batches and the order
-//! in which texts are found.
+//! Probabilities are integers in units of 2^-63: `P(empty) = 2^63` and `P(u b) = floor(P(u) * f / 2^16)`, where `f` is
+//! the model's count of byte `b` after `u`, or else the result of [`weigh`] if starts were seen. Ties are broken in
+//! favour of shorter texts, then in byte order. So the set is the same on every machine, whatever the batches and the
+//! order in which texts are found.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
@@ -27,7 +27,7 @@ const CERTAIN: u64 = 1 << 63;
 struct Candidate {
     probability: u64,
     text: Vec<u8>,
-    /// The starts that begin with it.
+    /// The starts that have it as a prefix.
     starts: Range<usize>,
 }
 
@@ -44,14 +44,14 @@ impl PartialOrd for Candidate {
     }
 }
 
-/// The best so many candidates of all that were added.
+/// The best of all added candidates, up to a fixed number.
 struct Best {
     limit: usize,
     kept: BTreeSet<Candidate>,
 }
 
 impl Best {
-    /// Less is not admitted.
+    /// The least probability still admitted.
     fn least(&self) -> u64 {
         if self.kept.len() < self.limit { 0 } else { self.kept.first().map_or(0, |last| last.probability) }
     }
@@ -68,7 +68,7 @@ impl Best {
     }
 }
 
-/// Finds likely texts; what the model once said is kept for the next search.
+/// Finds likely texts; keeps the model's answers for the next search.
 pub struct Search {
     expander: Expander,
     context: usize,
@@ -76,18 +76,18 @@ pub struct Search {
 }
 
 impl Search {
-    /// For texts of up to `context` bytes, at least 2.
+    /// Searches texts of up to `context` bytes, at least 2.
     pub fn new(expander: Expander, context: usize) -> Self {
         Self { expander, context, known: HashMap::new() }
     }
 
-    /// The empty text, all texts of one byte, and the likeliest longer ones: [`CODES`] in all.
+    /// The empty text, all one-byte texts, and the likeliest longer ones: [`CODES`] in total.
     pub fn texts(&mut self, starts: &Starts) -> Vec<Vec<u8>> {
         let empty = Candidate { probability: CERTAIN, text: Vec::new(), starts: starts.all() };
         let singles = self.extensions(std::slice::from_ref(&empty), starts, 0);
         let mut best = Best { limit: CODES - 1 - singles.len(), kept: BTreeSet::new() };
         let always = std::iter::once(empty).chain(singles.iter().cloned()).collect::<Vec<_>>();
-        // Best first: whatever is open and no better than all that is kept can be left alone, as can all after it.
+        // Best first: an open candidate no better than everything kept can be skipped, as can all after it.
         let mut open = BinaryHeap::from(singles);
         loop {
             let mut round = Vec::new();
@@ -110,7 +110,7 @@ impl Search {
         always.into_iter().chain(best.kept).map(|candidate| candidate.text).collect()
     }
 
-    /// The candidates one byte longer whose probability is not below `least`.
+    /// The candidates one byte longer whose probability is at least `least`.
     fn extensions(&mut self, candidates: &[Candidate], starts: &Starts, least: u64) -> Vec<Candidate> {
         let texts = candidates.iter().map(|candidate| &candidate.text[..]);
         let unknown: Vec<&[u8]> = texts.filter(|text| !self.known.contains_key(*text)).collect();

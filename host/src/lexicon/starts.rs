@@ -1,32 +1,32 @@
-//! [`Starts`]: what follows where codes really end.
+//! [`Starts`]: the text that follows where codes really end.
 //!
-//! From an empty context a model speaks of starts in general. The starts that a greedy parse leaves are others: what
-//! would have made the code before longer did not follow. Text that is parsed with one lexicon shows what the next one
-//! will meet.
+//! From an empty context a model describes starts in general. The starts that a greedy parse leaves are different: what
+//! would have made the previous code longer did not follow. Parsing text with one lexicon shows what the next one will
+//! meet.
 
 use std::ops::Range;
 
 use equalinfo_codec::Frequencies;
 use equalinfo_codec::lexicon::Lexicon;
 
-/// The model's word counts for as much as so many starts.
+/// The weight of the model's prediction, in starts.
 const PRIOR: u64 = 16;
 
-/// What follows each start, sorted; the default has none.
+/// The text after each start, sorted; the default has none.
 #[derive(Debug, Default)]
 pub struct Starts<'a> {
     texts: Vec<&'a [u8]>,
 }
 
 impl<'a> Starts<'a> {
-    /// Those of the codes of `lexicon` in a sample, with up to `reach` bytes of each.
+    /// The starts of `lexicon`'s codes in a sample, with up to `reach` bytes of each.
     pub fn of(lexicon: &Lexicon, sample: &'a [Vec<u8>], reach: usize) -> Self {
         let mut texts = Vec::new();
         for text in sample {
             let mut rest = &text[..];
             while !rest.is_empty() {
                 texts.push(&rest[..reach.min(rest.len())]);
-                // A code takes at least a byte.
+                // A code takes at least one byte.
                 rest = &rest[lexicon.encode(rest).1.max(1)..];
             }
         }
@@ -34,12 +34,12 @@ impl<'a> Starts<'a> {
         Self { texts }
     }
 
-    /// All of them: they begin with the empty text.
+    /// All starts: each has the empty text as a prefix.
     pub fn all(&self) -> Range<usize> {
         0..self.texts.len()
     }
 
-    /// Of the starts in `range`, which have their first `length` bytes in common, those that go on with each byte.
+    /// Splits the starts in `range`, whose first `length` bytes are equal, by their next byte.
     pub fn split(&self, range: Range<usize>, length: usize) -> [Range<usize>; 256] {
         let texts = &self.texts[..range.end];
         // Texts that end here come first.
@@ -54,12 +54,13 @@ impl<'a> Starts<'a> {
     }
 }
 
-/// The probability that a text goes on with `byte`, if `seen` of its `all` starts do and the model gives `frequencies`:
-/// `floor(probability * (2^16 seen + PRIOR f) / (2^16 (all + PRIOR)))`. Without starts that is the model's alone.
+/// The probability that a text continues with `byte`, if `seen` of its `all` starts do and the model gives
+/// `frequencies`: `floor(probability * (2^16 seen + PRIOR f) / (2^16 (all + PRIOR)))`. Without starts, this is the
+/// model's own probability.
 pub fn weigh(probability: u64, frequencies: &Frequencies, byte: u8, seen: usize, all: usize) -> u64 {
     let part = ((seen as u64) << Frequencies::BITS) + PRIOR * u64::from(frequencies.count(byte));
     let whole = (all as u64 + PRIOR) << Frequencies::BITS;
-    // The part is at most the whole.
+    // The part never exceeds the whole.
     (u128::from(probability) * u128::from(part) / u128::from(whole)) as u64
 }
 

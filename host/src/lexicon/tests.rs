@@ -1,4 +1,4 @@
-//! What is built against the codec's coders, and against a plain restatement of what is likeliest.
+//! Built lexicons against the codec's coders, and against a plain restatement of likelihood.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -8,20 +8,24 @@ use equalinfo_codec::lexicon::{Lexicon, LexiconKind};
 use equalinfo_codec::window::WindowDecoder;
 use equalinfo_codec::{ByteModel, WindowBits, WindowCode, encode_window};
 
-use super::{LexiconImage, build, build_optimal};
-use crate::compress::windows::{Cutter, Encoding};
+use super::{Lexicon as OwnedLexicon, build, build_optimal};
 use crate::engine::{Engine, Image, Simd};
+use crate::windows::{Cutter, Encoding};
 
 fn nano(simd: Simd) -> Engine {
-    Engine::with_simd(Arc::new(Image::embedded("nano").expect("shipped")), simd).expect("this processor's")
+    Engine::with_simd(
+        Arc::new(Image::from_bytes(Image::embedded("nano").expect("shipped").to_vec()).expect("valid")),
+        simd,
+    )
+    .expect("this processor's")
 }
 
 fn fastest() -> Engine {
     nano(Simd::detect().expect("this processor's"))
 }
 
-fn built(kind: LexiconKind, context: usize) -> LexiconImage {
-    LexiconImage::from_bytes(build(&fastest(), kind, context, 2).expect("builds")).expect("a lexicon")
+fn built(kind: LexiconKind, context: usize) -> OwnedLexicon {
+    OwnedLexicon::from_bytes(build(&fastest(), kind, context, 2).expect("builds")).expect("a lexicon")
 }
 
 fn text(lexicon: &Lexicon, code: u16) -> Vec<u8> {
@@ -32,7 +36,7 @@ fn text(lexicon: &Lexicon, code: u16) -> Vec<u8> {
 fn every_code_is_that_of_the_window_code() {
     for context in [128, 3] {
         let image = built(LexiconKind::WindowCode, context);
-        let lexicon = image.lexicon();
+        let lexicon = image.view();
         let mut model = fastest().session(context).expect("a context");
         for code in 0..=u16::MAX {
             let mut decoder =
@@ -55,18 +59,18 @@ fn a_book_has_the_windows_of_the_window_code() {
     let text = include_bytes!("../../../tests/data/alice29.txt").as_slice();
     for encoding in [Encoding::Greedy(WindowCode::Default), Encoding::Flexible] {
         let cutter = || Cutter::new((WindowBits::B16, encoding), 128, usize::MAX, text);
-        assert!(cutter().cut_by(image.lexicon()) == cutter().cut(&mut model), "{encoding:?}");
+        assert!(cutter().cut_by(image.view()) == cutter().cut(&mut model), "{encoding:?}");
     }
     let mut rest = &text[..10_000];
     while !rest.is_empty() {
         let window = encode_window(&mut model, WindowBits::B16, WindowCode::Default, 128, rest);
-        let (code, taken) = image.lexicon().encode(rest);
+        let (code, taken) = image.view().encode(rest);
         assert_eq!((u128::from(code), taken), (window.value, window.consumed));
         rest = &rest[taken..];
     }
 }
 
-/// Neither threads nor batches nor instructions change a bit of an image.
+/// Threads, batches and instruction sets don't change a bit of an image.
 #[test]
 fn images_are_the_same_however_they_are_built() {
     for kind in [LexiconKind::WindowCode, LexiconKind::Optimal] {
@@ -85,19 +89,19 @@ fn images_are_the_same_however_they_are_built() {
 fn an_image_carries_the_ids_of_its_content_and_its_model() {
     for kind in [LexiconKind::WindowCode, LexiconKind::Optimal] {
         let image = built(kind, 8);
-        let lexicon = image.lexicon();
-        assert_eq!(lexicon.id(), equalinfo_codec::m1::image::id_of(&image.bytes()[20..]));
+        let lexicon = image.view();
+        assert_eq!(lexicon.id(), equalinfo_codec::checksum::image_id(&image.bytes()[20..]));
         assert_eq!(lexicon.model_id(), fastest().image().model().id());
         assert_eq!((lexicon.kind(), lexicon.context()), (kind, 8));
     }
 }
 
-/// The best lexicon by its definition: no text that could be added is better than the last one that is there.
+/// The best lexicon by definition: no text that could be added is better than the last one included.
 #[test]
 fn no_text_left_out_is_likelier() {
     const CONTEXT: usize = 64;
     let image = built(LexiconKind::Optimal, CONTEXT);
-    let lexicon = image.lexicon();
+    let lexicon = image.view();
     let mut model = fastest().session(CONTEXT).expect("a context");
     let texts: HashSet<Vec<u8>> = (0..=u16::MAX).map(|code| text(lexicon, code)).collect();
     assert_eq!(texts.len(), 65536);

@@ -1,7 +1,7 @@
-//! The texts of the window code with 16 bits.
+//! The texts of the 16-bit window code.
 //!
-//! Nothing of the code is restated: a decoder of the codec stands on each of the 65,536 codes, and all take a step
-//! together, those with the same text so far under the same frequencies. Such codes are always neighbours.
+//! Nothing of the code is restated: each of the 65,536 codes has one of the codec's decoders, and all step together;
+//! those with the same text so far share its frequencies. Such codes are always neighbours.
 
 use std::ops::Range;
 
@@ -11,14 +11,14 @@ use equalinfo_codec::{WindowBits, WindowCode};
 use super::expand::Expander;
 use super::image::{CODES, Code};
 
-/// A text that more than one code begins with.
+/// A text that is a prefix of more than one code's text.
 struct Branch {
     text: Vec<u8>,
     /// The codes below the text's own.
     codes: Range<usize>,
 }
 
-/// The codes with windows of at most `context` bytes; `None`: left over.
+/// The codes with windows of at most `context` bytes; `None` means left over.
 pub fn codes(expander: &mut Expander, context: usize) -> Vec<Option<Code>> {
     let decoder = |value| WindowDecoder::new(WindowBits::B16, WindowCode::Default, context, value);
     // The default code has a decoder for every value.
@@ -38,7 +38,7 @@ pub fn codes(expander: &mut Expander, context: usize) -> Vec<Option<Code>> {
                 let end = start + run.len();
                 if let Some(byte) = run[0] {
                     codes[start] = Some(Code { byte, below: (run.len() - 1) as u16 });
-                    // Where the window is full, the codes below are left over.
+                    // If the window is full, the codes below are left over.
                     if run.len() > 1 && branch.text.len() + 1 < context {
                         next.push(Branch { text: [&branch.text[..], &[byte]].concat(), codes: start + 1..end });
                     }

@@ -1,18 +1,19 @@
-//! `.m1q` image to float weights: where training starts that adapts a shipped model.
+//! Converts a `.m1q` image to float weights, the starting point for training that adapts a shipped model.
 //!
-//! An image keeps products of scales, not the scales: queries could be twice as large and keys half, and no bit would differ. The weights returned
-//! compute what the image computes (but for rounding of activations), and such freedoms are spent on giving the tensors of a product equal size.
+//! An image stores products of scales rather than the scales: doubling the queries and halving the keys would change no
+//! bit. The weights returned compute the same function as the image (except for the rounding of activations); such
+//! degrees of freedom are used to give the tensors of a product equal magnitude.
 
 use std::f64::consts::LOG2_E;
 
 use equalinfo_codec::m1::{Matrix, Model, Requantizer, image};
 
-use super::{FloatLayer, FloatM1};
+use super::{FloatLayer, FloatM1, FloatTable};
 
-/// Scores and logits are in this fraction of a bit.
+/// The unit of scores and logits is this fraction of a bit.
 const BIT: f64 = 256.0;
 
-/// The float model that an image stands for.
+/// The float model that an image represents.
 pub fn dequantize(model: &Model) -> FloatM1 {
     let config = model.config();
     let root = libm::sqrt(config.d as f64);
@@ -21,7 +22,7 @@ pub fn dequantize(model: &Model) -> FloatM1 {
         model.embedding().requantizers.iter().map(|bytes| factor(Requantizer::from_image(*bytes))).collect();
     let mut scales: Vec<f64> =
         model.logits().requantizers.iter().map(|bytes| factor(Requantizer::from_image(*bytes)) / logit).collect();
-    // One unit of the residual: every byte's row shows it, their mean has the least rounding.
+    // The unit of the residual: every byte's row reveals it, and the mean over them has the least rounding error.
     let root_unit = input.iter().zip(&scales).map(|(input, scale)| input / scale).sum::<f64>() / scales.len() as f64;
     scales.extend(input[scales.len()..].iter().map(|input| input / root_unit));
     let unit = root_unit * f64::from(1u32 << image::EMBEDDING_SHIFT) / root;
@@ -49,14 +50,23 @@ pub fn dequantize(model: &Model) -> FloatM1 {
         FloatLayer { qkv, bias, out, gate, linear, down }
     });
     let embedding = weights(model.embedding(), &scales);
-    FloatM1 { config, name: model.name().to_owned(), embedding, layers: layers.collect() }
+    let layers = layers.collect();
+    let ngrams = model.ngrams().tables().map(|table| {
+        let rows = table.values.chunks_exact(config.d / 2).zip(table.factors);
+        let values = rows.flat_map(|(row, factor)| {
+            let step = f64::from(u16::from_le_bytes(*factor)) / (unit * root);
+            row.iter().flat_map(|byte| [byte & 15, byte >> 4]).map(move |half| ((f64::from(half) - 8.0) * step) as f32)
+        });
+        FloatTable { order: table.order, values: values.collect() }
+    });
+    FloatM1 { config, name: model.name().to_owned(), embedding, layers, ngrams: ngrams.collect() }
 }
 
 fn factor(requantizer: Requantizer) -> f64 {
     libm::ldexp(f64::from(requantizer.multiplier()), -i32::from(requantizer.shift()))
 }
 
-/// Real value of one step of a norm's output, from its constant.
+/// The real value of one step of a norm's output, from its constant.
 fn norm_step(constant: u32, root: f64) -> f64 {
     root * f64::from(1u32 << 20) / f64::from(constant)
 }
@@ -71,7 +81,7 @@ fn weights(matrix: Matrix, scales: &[f64]) -> Vec<f32> {
         .collect()
 }
 
-/// Scales tensors to one root mean square, their product unchanged.
+/// Scales tensors to a common root mean square, leaving their product unchanged.
 fn balance(tensors: &mut [&mut [f32]]) {
     let size =
         |tensor: &[f32]| libm::sqrt(tensor.iter().map(|w| f64::from(*w).powi(2)).sum::<f64>() / tensor.len() as f64);

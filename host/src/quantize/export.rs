@@ -1,25 +1,25 @@
-//! Images as source text, for firmware that links its model.
+//! Writes images as source text, for firmware that links its model.
 
 use std::fmt::Write;
 
 use equalinfo_codec::m1::Model;
 
-/// Bytes of the image in a line of source.
+/// Bytes of the image per line of source.
 const LINE: usize = 24;
 
-/// An identifier made of the model's name.
+/// An identifier derived from the model's name.
 fn identifier(model: &Model) -> String {
     let name: String = model.name().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     format!("m1_{name}")
 }
 
-/// The bytes of an image in lines of source.
+/// The bytes of an image as lines of source.
 pub fn image_body(image: &[u8]) -> String {
     let mut text = String::with_capacity(5 * image.len());
     for line in image.chunks(LINE) {
         text.push_str("   ");
         for byte in line {
-            // Writing to a string does not fail.
+            // Writing to a string never fails.
             let _ = write!(text, " {byte},");
         }
         text.push('\n');

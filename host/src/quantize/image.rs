@@ -2,41 +2,81 @@
 
 use std::f64::consts::LOG2_E;
 
+use equalinfo_codec::m1::ngrams::{MAX_ORDER, MAX_ROWS, MIN_ORDER};
 use equalinfo_codec::m1::{Config, Model, ModelError, Requantizer, image};
 
-use super::scales::{ActivationScales, LayerScales, quantize_weight, row_scale};
-use super::{BUCKETS, FloatLayer, FloatM1, bucket};
+use super::scales::{ActivationScales, LayerScales, TABLE_MOST, quantize_weight, row_scale, scale_to, steps_within};
+use super::{BUCKETS, FloatLayer, FloatM1, FloatTable, bucket};
 
-/// Scores and logits are in this fraction of a bit.
+/// The unit of scores and logits is this fraction of a bit.
 const BIT: f64 = 256.0;
-/// Finest and coarsest unit of the residual stream that is tried, as negative powers of two.
+/// The finest and the coarsest unit of the residual stream to try, as negative powers of two.
 const RESIDUAL_BITS: core::ops::RangeInclusive<i32> = -4..=16;
 
-/// Why a float model has no image.
+/// Why a float model cannot be written as an image.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum QuantizeError {
-    /// A tensor does not have the size that the dimensions ask for.
+    /// A tensor's size does not match the dimensions.
     #[error("tensor {name} has {found} values, expected {expected}")]
-    Shape { name: &'static str, expected: usize, found: usize },
-    /// A weight is infinite or not a number.
+    Shape {
+        /// The tensor or the step.
+        name: &'static str,
+        /// What was expected.
+        expected: usize,
+        /// What was found.
+        found: usize,
+    },
+    /// A weight is infinite or NaN.
     #[error("tensor {name} holds {found}, expected finite weights")]
-    NotFinite { name: &'static str, found: f32 },
+    NotFinite {
+        /// The tensor or the step.
+        name: &'static str,
+        /// What was found.
+        found: f32,
+    },
     /// A scale or clip is not a positive finite number.
     #[error("scale of {name} is {found}, expected a positive number")]
-    Scale { name: &'static str, found: f32 },
-    /// The factor between two activation scales is too large for the integer model; its input's step is too coarse for its output's.
+    Scale {
+        /// The tensor or the step.
+        name: &'static str,
+        /// What was found.
+        found: f32,
+    },
+    /// The ratio of two activation scales is too large for the integer model: its input's step is too coarse for its
+    /// output's.
     #[error("the factor of {name} is {found}, expected less than {expected}; calibrate its output with a larger step")]
-    Factor { name: &'static str, expected: f64, found: f64 },
+    Factor {
+        /// The tensor or the step.
+        name: &'static str,
+        /// What was expected.
+        expected: f64,
+        /// What was found.
+        found: f64,
+    },
+    /// An n-gram table has an order or a number of rows that an image has no place for.
+    #[error(
+        "n-gram table of order {order} with {rows} rows: expected orders rising from {MIN_ORDER} to {MAX_ORDER}, \
+         and 1 to {MAX_ROWS} rows"
+    )]
+    Table {
+        /// Symbols of its n-grams.
+        order: usize,
+        /// Its rows.
+        rows: usize,
+    },
     /// The name does not fit the header.
     #[error("model name '{found}' is not 1 to 16 graphic ASCII characters")]
-    Name { found: String },
-    /// The image breaks a bound of the numeric contract.
-    #[error("quantized model is not valid: {0}")]
+    Name {
+        /// What was found.
+        found: String,
+    },
+    /// The image violates a bound of the numeric contract.
+    #[error("the quantized model is not valid")]
     Image(#[from] ModelError),
 }
 
-/// A matrix in `i8` with the real value of one step of each row.
+/// A matrix in `i8`, with the real value of one step for each row.
 struct Quantized {
     weights: Vec<u8>,
     scales: Vec<f64>,
@@ -61,7 +101,8 @@ impl Quantized {
         Ok(quantized)
     }
 
-    /// `target` doubled until every row's requantizer can turn steps of `input` times the row's scale into steps of it.
+    /// `target`, doubled until every row's requantizer can convert steps of `input` times the row's scale to steps of
+    /// it.
     fn reachable(&self, input: f64, target: f64) -> f64 {
         let largest = self.scales.iter().fold(0f64, |largest, scale| largest.max(scale * input));
         let mut target = target;
@@ -106,8 +147,9 @@ impl Matrices {
 /// Turns a float model into the bytes of a `.m1q` image.
 ///
 /// # Errors
-/// Tensors of the wrong size, weights or scales that are not numbers, or scales that the integer model cannot represent.
-pub fn quantize(model: &FloatM1, scales: &ActivationScales) -> Result<Vec<u8>, QuantizeError> {
+/// Tensors of the wrong size, weights or scales that are not finite numbers, or scales that the integer model cannot
+/// represent.
+pub fn quantize_model(model: &FloatM1, scales: &ActivationScales) -> Result<Vec<u8>, QuantizeError> {
     let Config { d, layers, .. } = model.config;
     for (name, found) in [("layers", model.layers.len()), ("layer scales", scales.layers.len())] {
         if found != layers {
@@ -119,12 +161,12 @@ pub fn quantize(model: &FloatM1, scales: &ActivationScales) -> Result<Vec<u8>, Q
     let matrices =
         model.layers.iter().map(|layer| Matrices::new(&model.config, layer)).collect::<Result<Vec<_>, _>>()?;
 
-    // The finest unit of the residual stream in which every row that adds to it has a requantizer.
+    // Picks the finest unit of the residual stream for which every row that adds to it has a requantizer.
     let mut result = Err(QuantizeError::Factor { name: "residual", expected: 0.25, found: f64::INFINITY });
     for bits in RESIDUAL_BITS.rev() {
         result = write(model, scales, &embedding, &matrices, bits);
         match &result {
-            Err(QuantizeError::Factor { name: "embedding" | "out" | "down", .. }) => {}
+            Err(QuantizeError::Factor { name: "embedding" | "out" | "down" | "ngrams", .. }) => {}
             _ => break,
         }
     }
@@ -143,15 +185,20 @@ fn write(
     let root = libm::sqrt(d as f64);
     let output_step = f64::from(scales.output_clip) / 127.0;
 
-    // Filled in at the end: length, id and checksum.
-    let mut bytes = b"M1Q2".to_vec();
-    bytes.resize(20, 0);
+    // Filled in at the end: length, id and checksums.
+    let mut bytes = b"M1Q3".to_vec();
+    bytes.resize(image::CONTENT, 0);
     for dimension in [d, ff, context] {
         bytes.extend((dimension as u16).to_le_bytes());
     }
     bytes.extend([layers as u8, heads as u8]);
     bytes.extend(name_field(&model.name)?);
     bytes.extend(norm_constant(scales.output_clip, root).to_le_bytes());
+    for rows in rows_of(&model.ngrams, d)? {
+        bytes.extend(rows.to_le_bytes());
+    }
+    // Reserved, and no mixer weights.
+    bytes.extend([0; 6]);
     for fraction in 0..256 {
         let power = libm::rint(65536.0 * libm::exp2(f64::from(-fraction) / BIT));
         bytes.extend((power.min(65535.0) as u16).to_le_bytes());
@@ -168,14 +215,69 @@ fn write(
         write_feed_forward(&mut bytes, matrices, scales, root, unit)?;
     }
 
-    let length = (bytes.len() as u32).to_le_bytes();
-    bytes[4..8].copy_from_slice(&length);
-    let id = image::id_of(&bytes[20..]).to_le_bytes();
-    bytes[8..16].copy_from_slice(&id);
-    let checksum = image::checksum_of(&bytes[..16], &bytes[20..]).to_le_bytes();
-    bytes[16..20].copy_from_slice(&checksum);
+    for table in &model.ngrams {
+        write_table(&mut bytes, table, d, root * unit)?;
+    }
+    image::seal(&mut bytes);
     Model::load(&bytes)?;
     Ok(bytes)
+}
+
+/// An image with other initial weights of the mixer, to which zeros are appended up to a multiple of 4 bytes.
+///
+/// # Errors
+/// The image is not valid, or the weights are too many.
+pub fn with_mixer(image: &[u8], weights: &[u8]) -> Result<Vec<u8>, ModelError> {
+    let model = Model::load(image)?;
+    let mut bytes = model.image().to_vec();
+    bytes.truncate(bytes.len() - model.mixer().len());
+    bytes.extend(weights);
+    let length = weights.len().next_multiple_of(image::ALIGNMENT);
+    bytes.resize(bytes.len() + length - weights.len(), 0);
+    bytes[image::HEADER - 4..image::HEADER].copy_from_slice(&(length as u32).to_le_bytes());
+    image::seal(&mut bytes);
+    Model::load(&bytes)?;
+    Ok(bytes)
+}
+
+/// Rows of the table of each order.
+fn rows_of(tables: &[FloatTable], d: usize) -> Result<[u16; image::TABLES], QuantizeError> {
+    let mut all = [0; image::TABLES];
+    let mut free = MIN_ORDER;
+    for FloatTable { order, values } in tables {
+        let (order, rows) = (*order, values.len() / d);
+        if !values.len().is_multiple_of(d) {
+            return Err(QuantizeError::Shape { name: "ngrams", expected: rows * d, found: values.len() });
+        }
+        if !(free..=MAX_ORDER).contains(&order) || !(1..=MAX_ROWS).contains(&rows) {
+            return Err(QuantizeError::Table { order, rows });
+        }
+        all[order - MIN_ORDER] = rows as u16;
+        free = order + 1;
+    }
+    Ok(all)
+}
+
+/// A table whose values times `unit` are what it adds to the residual.
+fn write_table(bytes: &mut Vec<u8>, table: &FloatTable, d: usize, unit: f64) -> Result<(), QuantizeError> {
+    let mut factors = Vec::with_capacity(2 * table.values.len() / d);
+    for row in table.values.chunks_exact(d) {
+        if let Some(&found) = row.iter().find(|value| !value.is_finite()) {
+            return Err(QuantizeError::NotFinite { name: "ngrams", found });
+        }
+        let scale = scale_to(row, TABLE_MOST);
+        let steps = |value: f32| (steps_within(value, scale, TABLE_MOST) + 8) as u8;
+        bytes.extend(row.as_chunks::<2>().0.iter().map(|&[even, odd]| steps(even) | steps(odd) << 4));
+        let empty = row.iter().all(|value| *value == 0.0);
+        let factor = if empty { 0.0 } else { libm::rint(f64::from(scale) * unit) };
+        if factor > f64::from(u16::MAX) {
+            return Err(QuantizeError::Factor { name: "ngrams", expected: u16::MAX.into(), found: factor });
+        }
+        factors.extend((factor as u16).to_le_bytes());
+    }
+    factors.resize(factors.len().next_multiple_of(image::ALIGNMENT), 0);
+    bytes.extend(factors);
+    Ok(())
 }
 
 fn write_attention(
@@ -244,7 +346,7 @@ fn norm_constant(clip: f32, root: f64) -> u32 {
     libm::rint(127.0 / f64::from(clip) * root * f64::from(1u32 << 20)) as u32
 }
 
-/// `(m, s)` with `m * 2^-s` nearest to a positive factor and `m` in 15 bits where the shift allows it.
+/// `(m, s)` with `m * 2^-s` nearest to a positive factor, and `m` using 15 bits if the shift allows it.
 fn fixed_point(factor: f64) -> (u16, i32) {
     let (fraction, exponent) = libm::frexp(factor);
     let shift = (15 - exponent).min(Requantizer::MAX_SHIFT.into());

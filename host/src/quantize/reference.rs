@@ -1,11 +1,12 @@
-//! The float model in plain `f64` loops, for tests: what the integer model has to track.
+//! The float model in plain `f64` loops, for tests: the reference that the integer model must track.
 
 use equalinfo_codec::m1::Config;
+use equalinfo_codec::m1::ngrams::{self, History};
 
-use super::{ActivationScales, FloatLayer, FloatM1, LayerScales, bucket, step_for};
-use crate::train::random::Random;
+use super::{ActivationScales, FloatLayer, FloatM1, FloatTable, LayerScales, bucket, step_for};
+use crate::random::Random;
 
-/// A model with random weights of the size that training leaves behind, so that its distributions are far from uniform.
+/// A model with random weights of the magnitude that training produces, so that its distributions are far from uniform.
 pub fn random_model(config: Config, seed: u64) -> FloatM1 {
     let mut random = Random::new(seed);
     let Config { d, ff, layers, heads, .. } = config;
@@ -26,10 +27,13 @@ pub fn random_model(config: Config, seed: u64) -> FloatM1 {
                 down: normal(d * ff, 1.5 * inverse(ff)),
             })
             .collect(),
+        ngrams: [(2, 90), (5, 33)]
+            .map(|(order, rows)| FloatTable { order, values: normal(rows * d, 0.3 * inverse(d)) })
+            .into(),
     }
 }
 
-/// Text-like bytes: a few letters far more often than the rest.
+/// Text-like bytes: a few letters occur far more often than the rest.
 pub fn random_text(length: usize, seed: u64) -> Vec<u8> {
     let mut random = Random::new(seed);
     (0..length)
@@ -37,7 +41,7 @@ pub fn random_text(length: usize, seed: u64) -> Vec<u8> {
         .collect()
 }
 
-/// Largest magnitudes seen in a layer.
+/// The largest magnitudes seen in a layer.
 #[derive(Clone, Default)]
 struct Maxima {
     query: f64,
@@ -69,16 +73,19 @@ fn softmax(scores: &[f64]) -> Vec<f64> {
     weights.iter().map(|weight| weight / sum).collect()
 }
 
-/// The probabilities of the next byte at the begin symbol and after each byte of `text`, and the scales that fit what was seen.
+/// The probabilities of the next byte after the begin symbol and after each byte of `text`, and scales that fit the
+/// values seen.
 pub fn forward(model: &FloatM1, text: &[u8], context: usize) -> (Vec<Vec<f64>>, ActivationScales) {
     let Config { d, layers, heads, .. } = model.config;
     let mut maxima = vec![Maxima::default(); layers];
     let mut cache: Vec<Vec<(Vec<f64>, Vec<f64>)>> = vec![Vec::new(); layers];
     let mut probabilities = Vec::new();
+    let mut history = History::new();
     for symbol in std::iter::once(256).chain(text.iter().map(|byte| usize::from(*byte))) {
         let row = &model.embedding[symbol * d..][..d];
         let mut x: Vec<f64> = row.iter().map(|e| f64::from(*e) * (d as f64).sqrt()).collect();
-        for ((layer, cache), maxima) in model.layers.iter().zip(&mut cache).zip(&mut maxima) {
+        history.push(symbol as u16);
+        for (index, ((layer, cache), maxima)) in model.layers.iter().zip(&mut cache).zip(&mut maxima).enumerate() {
             let qkv = matvec(&layer.qkv, &rmsnorm(&x));
             let (q, kv) = qkv.split_at(d);
             cache.push((kv[..d].to_vec(), kv[d..].to_vec()));
@@ -96,6 +103,10 @@ pub fn forward(model: &FloatM1, text: &[u8], context: usize) -> (Vec<Vec<f64>>, 
                 }
             }
             x.iter_mut().zip(matvec(&layer.out, &mixed)).for_each(|(x, add)| *x += add);
+            for FloatTable { order, values } in model.ngrams.iter().filter(|_| index == 0) {
+                let row = ngrams::row(history.hashes().of(*order), (values.len() / d) as u32);
+                x.iter_mut().zip(&values[row * d..]).for_each(|(x, add)| *x += (d as f64).sqrt() * f64::from(*add));
+            }
             let a = rmsnorm(&x);
             let (gate, linear) = (matvec(&layer.gate, &a), matvec(&layer.linear, &a));
             let hidden: Vec<f64> = gate.iter().zip(&linear).map(|(gate, linear)| gate.max(0.0) * linear).collect();

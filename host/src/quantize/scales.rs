@@ -1,22 +1,24 @@
-//! How real values map to integers: one scale a weight row, one step an activation tensor.
+//! How real values map to integers: one scale per weight row, one step per activation tensor.
 
 use equalinfo_codec::m1::Config;
 
-/// What one integer step of each activation stands for, from calibration.
+/// The real value of one integer step of each activation, from calibration.
 ///
-/// Any positive steps do; calibration takes those that lose the least.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+/// Any positive steps work; calibration picks those that lose the least.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ActivationScales {
     /// The scales of each layer.
     pub layers: Vec<LayerScales>,
-    /// Largest value of the last norm, in units of the RMS; 127 stands for it.
+    /// The largest value of the last norm, in units of the RMS; represented by 127.
     pub output_clip: f32,
 }
 
 /// The activation scales of one layer.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct LayerScales {
-    /// Largest value of the norm ahead of the attention, in units of the RMS; 127 stands for it.
+    /// The largest value of the norm before the attention, in units of the RMS; represented by 127.
     pub attention_clip: f32,
     /// Step of the queries.
     pub query: f32,
@@ -26,11 +28,11 @@ pub struct LayerScales {
     pub value: f32,
     /// Step of the attention output.
     pub mixed: f32,
-    /// Largest value of the norm ahead of the feed-forward layer, in units of the RMS; 127 stands for it.
+    /// The largest value of the norm before the feed-forward layer, in units of the RMS; represented by 127.
     pub feed_forward_clip: f32,
-    /// Step of the rectified half of the ReGLU, in 16 bits; doubled where a row's products are coarser than it.
+    /// Step of the rectified half of the ReGLU, in 16 bits; doubled if a row's products are coarser.
     pub gate: f32,
-    /// Step of the linear half of the ReGLU, in 16 bits; doubled where a row's products are coarser than it.
+    /// Step of the linear half of the ReGLU, in 16 bits; doubled if a row's products are coarser.
     pub linear: f32,
     /// Step of the feed-forward activations.
     pub hidden: f32,
@@ -62,7 +64,7 @@ impl ActivationScales {
         Self { layers: vec![LayerScales::default(); config.layers], output_clip: DEFAULT_CLIP }
     }
 
-    /// What the 8-bit activations are rounded by, in order of use.
+    /// The steps that the 8-bit activations are rounded to, in order of use.
     pub fn narrow_mut(&mut self) -> impl Iterator<Item = &mut f32> {
         let layers =
             self.layers.iter_mut().flat_map(|layer| {
@@ -83,27 +85,43 @@ impl ActivationScales {
     }
 }
 
-/// The smallest power of two of which `limit` steps reach `largest`: what calibration turns an observed maximum into.
+/// The smallest power of two of which `limit` steps reach `largest`; calibration applies it to an observed maximum.
 pub fn step_for(largest: f32, limit: f32) -> f32 {
     let (fraction, exponent) = libm::frexpf(largest / limit);
     if fraction == 0.0 {
         return libm::ldexpf(1.0, -14);
     }
-    // `frexp` gives a fraction in [1/2, 1): a half is a power of two itself.
+    // `frexp` returns a fraction in [1/2, 1); exactly a half is itself a power of two.
     libm::ldexpf(1.0, if fraction == 0.5 { exponent - 1 } else { exponent })
 }
 
-/// The real value of one step of a weight row: its largest magnitude over 127. Training's fake quantization and the
-/// exporter both call this, so they agree on every bit. A row of zeros has scale 1.
+/// The real value of one step of a weight row: its largest magnitude divided by 127. Training's fake quantization and
+/// the exporter both call this, so they agree on every bit. A row of zeros has scale 1.
 pub fn row_scale(row: &[f32]) -> f32 {
+    scale_to(row, MOST)
+}
+
+/// Most steps of a weight: 8 bits.
+pub const MOST: f32 = 127.0;
+/// Most steps of a value in an n-gram table: 4 bits.
+pub const TABLE_MOST: f32 = 7.0;
+
+/// As [`row_scale`], for rows whose values are at most `most` steps.
+pub fn scale_to(row: &[f32], most: f32) -> f32 {
     let largest = row.iter().fold(0f32, |largest, weight| largest.max(weight.abs()));
-    let scale = largest / 127.0;
-    // A row of subnormal numbers would divide by zero; nothing is lost by calling it zeros.
+    let scale = largest / most;
+    // A row of subnormal numbers would divide by zero; treating it as zeros loses nothing.
     if scale >= f32::MIN_POSITIVE { scale } else { 1.0 }
 }
 
 /// The integer nearest to `weight / scale`, ties to even, within `-127..=127`.
 #[inline]
 pub fn quantize_weight(weight: f32, scale: f32) -> i8 {
-    (weight / scale).round_ties_even().clamp(-127.0, 127.0) as i8
+    steps_within(weight, scale, MOST)
+}
+
+/// As [`quantize_weight`], within `-most..=most`.
+#[inline]
+pub fn steps_within(weight: f32, scale: f32, most: f32) -> i8 {
+    (weight / scale).round_ties_even().clamp(-most, most) as i8
 }

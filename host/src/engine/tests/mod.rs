@@ -9,7 +9,7 @@ use equalinfo_codec::m1::Config;
 use equalinfo_codec::{ByteModel, Frequencies};
 
 use super::*;
-use crate::quantize::quantize;
+use crate::quantize::quantize_model;
 use crate::quantize::reference::{forward, random_model, random_text};
 
 const CONFIGS: [Config; 3] = [
@@ -21,7 +21,7 @@ const CONFIGS: [Config; 3] = [
 fn image(config: Config, seed: u64) -> Arc<Image> {
     let model = random_model(config, seed);
     let (_, scales) = forward(&model, &random_text(40, seed), config.context);
-    Arc::new(Image::from_bytes(quantize(&model, &scales).unwrap()).unwrap())
+    Arc::new(Image::from_bytes(quantize_model(&model, &scales).unwrap()).unwrap())
 }
 
 fn fast() -> impl Iterator<Item = Simd> {
@@ -59,7 +59,7 @@ fn sessions_agree_with_the_codec() {
 #[test]
 fn resets_at_any_time_agree_with_the_codec() {
     let image = image(CONFIGS[1], 7);
-    let mut random = crate::train::random::Random::new(8);
+    let mut random = crate::random::Random::new(8);
     for simd in fast() {
         let context = 24;
         let mut fast = Engine::with_simd(image.clone(), simd).unwrap().session(context).unwrap();
@@ -108,11 +108,11 @@ fn traces_agree_with_the_codec() {
 #[test]
 fn batches_agree_with_the_codec() {
     let image = image(CONFIGS[0], 9);
-    let mut random = crate::train::random::Random::new(10);
+    let mut random = crate::random::Random::new(10);
     for simd in fast() {
         let (lanes, context) = (37, 20);
-        let mut fast = Engine::with_simd(image.clone(), simd).unwrap().batch(lanes, context).unwrap();
-        let mut plain = Engine::with_simd(image.clone(), Simd::Portable).unwrap().batch(lanes, context).unwrap();
+        let mut fast = Engine::with_simd(image.clone(), simd).unwrap().lockstep(lanes, context).unwrap();
+        let mut plain = Engine::with_simd(image.clone(), Simd::Portable).unwrap().lockstep(lanes, context).unwrap();
         for step in 0..6000 {
             let lane = random.below(lanes);
             match random.below(16) {

@@ -7,11 +7,11 @@ use equalinfo_codec::m1::{Kernels as _, Matrix, Portable, Requantizer};
 
 use crate::engine::avx2::Avx2;
 use crate::engine::avx512::Avx512;
-use crate::engine::kernels::{Head, Kernels, Scratch};
+use crate::engine::loops::{Head, Loops, Scratch};
 use crate::engine::packed::{HeadCache, PackedMatrix};
-use crate::train::random::Random;
+use crate::random::Random;
 
-/// Runs a generic check with every kernel of this processor.
+/// Runs a generic check with every kernel that this processor supports.
 macro_rules! with_every_kernel {
     ($check:ident) => {
         #[test]
@@ -51,7 +51,7 @@ fn requantizer(random: &mut Random, shifts: std::ops::Range<usize>) -> Requantiz
     Requantizer::new(multiplier, shift as u8).unwrap()
 }
 
-/// A matrix whose rows reach from no clamping at all to all clamped.
+/// A matrix whose rows range from none clamped to all clamped.
 struct Source {
     weights: Vec<u8>,
     requantizers: Vec<[u8; 4]>,
@@ -75,7 +75,7 @@ impl Source {
         Matrix { weights: &self.weights, requantizers: &self.requantizers, width: self.width }
     }
 
-    /// What every row gives for one item.
+    /// The result of every row for one item.
     fn rows(&self, item: &[i8], scale: u32) -> Vec<i32> {
         let row = |(weights, requantizer): (&[u8], &[u8; 4])| {
             let weights: Vec<i8> = row_weights(weights).collect();
@@ -85,12 +85,12 @@ impl Source {
     }
 }
 
-/// Between plain activations and the kernel's own form; the conversion is its own inverse.
-fn convert<K: Kernels>(kernels: K, bytes: &[u8]) -> Vec<u8> {
+/// Converts between plain activations and the kernel's own form; the conversion is its own inverse.
+fn convert<K: Loops>(kernels: K, bytes: &[u8]) -> Vec<u8> {
     bytes.as_chunks::<64>().0.iter().flat_map(|bytes| kernels.plain(bytes).map(|byte| byte as u8)).collect()
 }
 
-fn plain<K: Kernels>(kernels: K, bytes: &[u8]) -> Vec<i8> {
+fn plain<K: Loops>(kernels: K, bytes: &[u8]) -> Vec<i8> {
     convert(kernels, bytes).into_iter().map(|byte| byte as i8).collect()
 }
 
@@ -105,7 +105,7 @@ fn table() -> [[u8; 2]; 256] {
 mod checks {
     use super::*;
 
-    pub fn norms<K: Kernels>(kernels: K) {
+    pub fn norms<K: Loops>(kernels: K) {
         let mut random = Random::new(1);
         for round in 0..3000 {
             let width = 64 * (1 + random.below(4));
@@ -127,12 +127,12 @@ mod checks {
         }
     }
 
-    pub fn matrices<K: Kernels>(kernels: K) {
+    pub fn matrices<K: Loops>(kernels: K) {
         let mut random = Random::new(2);
         for items in (1..40).chain([64]) {
             let (rows, width) = (64 * (1 + random.below(3)), 64 * (1 + random.below(4)));
             let source = Source::new(&mut random, rows, width);
-            let packed = PackedMatrix::new(&source.matrix(), K::LAYOUT);
+            let packed = PackedMatrix::new(&source.matrix(), K::PACKING);
             let plain_inputs: Vec<i8> = (0..items * width).map(|_| activation(&mut random)).collect();
             let inputs = convert(kernels, &plain_inputs.iter().map(|&a| a as u8).collect::<Vec<_>>());
             let expected = |scale| -> Vec<i32> {
@@ -155,7 +155,7 @@ mod checks {
         }
     }
 
-    pub fn gates<K: Kernels>(kernels: K) {
+    pub fn gates<K: Loops>(kernels: K) {
         let mut random = Random::new(3);
         for items in [1, 2, 3, 5, 16, 18, 35] {
             let (rows, width) = (128, 64 * (1 + random.below(2)));
@@ -169,14 +169,14 @@ mod checks {
                     clamp_i8(reglu.apply(i32::from(clamp_i16(gate).max(0)) * i32::from(clamp_i16(linear))))
                 })
                 .collect();
-            let packed = halves.each_ref().map(|half| PackedMatrix::new(&half.matrix(), K::LAYOUT));
+            let packed = halves.each_ref().map(|half| PackedMatrix::new(&half.matrix(), K::PACKING));
             let (mut scratch, mut out) = (vec![0; items * rows], vec![0; items * rows]);
             kernels.gated([&packed[0], &packed[1]], reglu, &inputs, &mut scratch, &mut out);
             assert_eq!(plain(kernels, &out), expected, "{items} items");
         }
     }
 
-    pub fn frequencies<K: Kernels>(kernels: K) {
+    pub fn frequencies<K: Loops>(kernels: K) {
         let mut random = Random::new(4);
         for round in 0..2000 {
             let spread = 1usize << random.below(27);
@@ -188,7 +188,7 @@ mod checks {
         }
     }
 
-    pub fn attention<K: Kernels>(kernels: K) {
+    pub fn attention<K: Loops>(kernels: K) {
         let mut random = Random::new(5);
         for round in 0..300 {
             let length = if round < 64 { round + 1 } else { 1 + random.below(256) };
@@ -198,10 +198,10 @@ mod checks {
             let mut cache = HeadCache::new(256);
             // What an earlier text left beyond the newest position must not matter.
             for position in 0..256 {
-                cache.store(K::LAYOUT, position, &[127; 64], &[127; 64]);
+                cache.store(K::PACKING, position, &[127; 64], &[127; 64]);
             }
             for (position, (key, value)) in cached.iter().enumerate() {
-                cache.store(K::LAYOUT, position, key, value);
+                cache.store(K::PACKING, position, key, value);
             }
             let biases: Vec<i32> = (0..256).map(|_| i32::from(random.next_u64() as i16)).collect();
             let score = requantizer(&mut random, 17..34);

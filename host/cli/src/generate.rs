@@ -1,0 +1,170 @@
+//! `generate`: text from M2, decoded as its tokens come.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use crate::say;
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+
+use super::options::{LexiconArguments, ModelArguments, SubwordArguments, count, not_negative, probability};
+use super::standard;
+use equalinfo::ByteFrequencies;
+use equalinfo::random::Random;
+use equalinfo::tokens::shards::Manifest;
+use equalinfo::tokens::{TokenMethod, TokenModel, Tokenizer};
+use equalinfo_train::checkpoint::{Checkpoint, Kind, Origin};
+use equalinfo_train::sampler::{Choice, Sampler};
+
+/// Options of `generate`.
+///
+/// Every token decodes, whatever M2 draws, as every window is a text. Tokens of `ac`, `static-ac` and `gzip` do not decode one by one, those of the paper's
+/// greedy code not at all.
+#[derive(Debug, Clone, Args)]
+pub struct GenerateArguments {
+    /// Checkpoint of 'train m2' (.safetensors)
+    #[arg(value_name = "CHECKPOINT")]
+    pub checkpoint: PathBuf,
+
+    /// Directory of token shards that it was trained on, or of others of the same tokens: it says what they mean
+    #[arg(long, value_name = "DIRECTORY")]
+    pub data: PathBuf,
+
+    /// Text to begin with
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub prompt: String,
+
+    /// Tokens to draw (default: as many as the model sees); beyond what it sees, the older half of them is forgotten
+    #[arg(long, value_name = "N", value_parser = count::<usize>)]
+    pub tokens: Option<usize>,
+
+    /// Divides the logits; 0 takes the likeliest token
+    #[arg(long, value_name = "T", default_value_t = 1.0, value_parser = not_negative::<f32>)]
+    pub temperature: f32,
+
+    /// Draw only from the K likeliest tokens
+    #[arg(long, value_name = "K", value_parser = count::<usize>)]
+    pub top_k: Option<usize>,
+
+    /// Draw only from the likeliest tokens that together have probability P
+    #[arg(long, value_name = "P", default_value_t = 1.0, value_parser = probability::<f32>)]
+    pub top_p: f32,
+
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    #[command(flatten)]
+    pub model: ModelArguments,
+
+    #[command(flatten)]
+    pub lexicon: LexiconArguments,
+
+    #[command(flatten)]
+    pub tokenizer: SubwordArguments,
+
+    /// Print the text only
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// Generates.
+///
+/// # Errors
+/// The checkpoint, the tokens and M1 do not belong together, or stdout cannot be written.
+pub fn run(arguments: &GenerateArguments) -> Result<()> {
+    arguments.model.only_cpu()?;
+    let manifest = Manifest::load(&arguments.data)?
+        .with_context(|| format!("{}: no token shards there", arguments.data.display()))?;
+    let settings = &manifest.settings;
+    let checkpoint = Checkpoint::load_of(&arguments.checkpoint, Kind::M2)?;
+    if let Origin::Tokens { meaning, .. } = &checkpoint.state.origin {
+        let found = settings.meaning();
+        ensure!(
+            meaning.agrees(&found),
+            "{}: tokens are {found}, but {} is a model of {meaning}",
+            arguments.data.display(),
+            arguments.checkpoint.display()
+        );
+    }
+    let config = checkpoint.state.model;
+    let model = match &settings.method {
+        TokenMethod::Lexicon { .. } => {
+            let none = "these tokens are codes of a lexicon: name it with --lexicon";
+            TokenModel::from(arguments.lexicon.load()?.context(none)?)
+        }
+        TokenMethod::Unigram { .. } => {
+            let none = "these tokens are subwords: name their file with --tokenizer";
+            arguments.tokenizer.load()?.context(none)?.into()
+        }
+        method if method.needs_m1() => arguments.model.load_m1()?.into(),
+        _ => ByteFrequencies::english().into(),
+    };
+    if let Some(id) = &settings.model_id {
+        let found = format!("{:016x}", model.id().unwrap_or_default());
+        ensure!(
+            *id == found,
+            "these tokens were made with model {id}, but this is {} {found}; name it with --model",
+            model.name().unwrap_or_default()
+        );
+    }
+    let tokenizer = Tokenizer::new(settings.method.clone(), model, settings.context)?;
+    let mut decoder = tokenizer.decoder()?;
+    let mut sampler = Sampler::new(config.clone(), checkpoint.training.parameters);
+    let mut random = Random::new(arguments.seed);
+    let choice = Choice { temperature: arguments.temperature, top_k: arguments.top_k, top_p: arguments.top_p };
+
+    let mut prompt = tokenizer.first_tokens(arguments.prompt.as_bytes(), sampler.room())?;
+    // So many tokens end with a window.
+    let whole = settings.method.tokens_of_whole_windows();
+    // What follows would fill the last window up otherwise.
+    prompt.ids.truncate(prompt.ids.len() / whole * whole);
+    ensure!(
+        prompt.ids.len() < sampler.room(),
+        "--prompt: {} tokens, and the model sees {}",
+        prompt.ids.len(),
+        config.context
+    );
+    let mut stdout = standard::output();
+    let mut logits = sampler.push(config.start_symbol());
+    for &token in &prompt.ids {
+        stdout.write_all(&decoder.push(&[token])?).context("(stdout): cannot write")?;
+        logits = sampler.push(token.into());
+    }
+    let mut seen: Vec<u32> = prompt.ids.iter().map(|&token| token.into()).collect();
+    let wanted = arguments.tokens.unwrap_or(sampler.room());
+    let (started, mut bytes) = (Instant::now(), 0);
+    for number in 0..wanted {
+        ensure!(
+            logits.iter().all(|logit| logit.is_finite()),
+            "{}: the model's output is no number",
+            arguments.checkpoint.display()
+        );
+        let token = choice.draw(&logits, &mut random);
+        let text = decoder.push(&[token as u16])?;
+        bytes += text.len();
+        stdout.write_all(&text).and_then(|()| stdout.flush()).context("(stdout): cannot write")?;
+        seen.push(token);
+        if number + 1 < wanted {
+            logits = if sampler.room() > 0 {
+                sampler.push(token)
+            } else {
+                // Rows of training begin where windows do, so what is kept does.
+                seen.drain(..(seen.len() / 2).next_multiple_of(whole).min(seen.len()));
+                sampler.reset();
+                let start = sampler.push(config.start_symbol());
+                seen.iter().fold(start, |_, &token| sampler.push(token))
+            };
+        }
+    }
+    stdout.write_all(b"\n").and_then(|()| stdout.flush()).context("(stdout): cannot write")?;
+    if !arguments.quiet {
+        let steps = wanted.max(1) as f64;
+        say!(
+            "{wanted} tokens, {bytes} bytes: {:.3} bytes a step, {:.1} steps/s",
+            bytes as f64 / steps,
+            steps / started.elapsed().as_secs_f64()
+        );
+    }
+    Ok(())
+}

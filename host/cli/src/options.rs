@@ -1,0 +1,663 @@
+//! Options that several commands share, under the same names everywhere.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::{Mutex, mpsc};
+use std::thread;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::builder::{NonEmptyStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, ValueEnum};
+use equalinfo_codec::container::MAXIMUM_BLOCK_SIZE;
+use equalinfo_codec::mix::Class;
+use equalinfo_codec::{WindowBits, WindowCode};
+
+use super::messages::counted;
+use super::spool;
+use crate::say;
+use equalinfo::accelerator::Accelerator;
+use equalinfo::corpus::{Corpus, CorpusOptions, Shard};
+use equalinfo::cuda::{self, DeviceChoice};
+use equalinfo::windows::Encoding;
+use equalinfo::{ByteFrequencies, CodingModel, DEFAULT_MODEL, Level, Lexicon, Model, Subwords, store};
+
+/// How text becomes bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Method {
+    /// Arithmetic coding with byte frequencies that never change
+    StaticAc,
+    /// Arithmetic coding with M1: the best ratio
+    Ac,
+    /// Equal-Info windows: blocks of exactly b bits that decode alone
+    EqualInfo,
+}
+
+/// How the blocks of a stream are coded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Coding {
+    /// M1 mixed with tables that learn from the text: the best ratio
+    Mix,
+    /// The tables alone: fast, and without a model
+    Tables,
+    /// Arithmetic coding with M1 alone
+    Ac,
+    /// Arithmetic coding with byte frequencies that never change
+    StaticAc,
+    /// Equal-Info windows: blocks of exactly b bits that decode alone
+    EqualInfo,
+}
+
+/// Memory of the tables that learn from a text.
+const CLASSES: [Choice<Class>; 6] = [
+    ("4k", "4 KiB", Class::Kib4),
+    ("16k", "16 KiB, for microcontrollers", Class::Kib16),
+    ("64k", "64 KiB", Class::Kib64),
+    ("256k", "256 KiB", Class::Kib256),
+    ("1m", "1 MiB", Class::Mib1),
+    ("16m", "16 MiB, for computers", Class::Mib16),
+];
+
+/// How much time compression may take: `-1` to `-9`, of which the last one counts.
+#[derive(Debug, Clone, Default)]
+pub struct LevelArguments {
+    /// The level that was asked for.
+    pub given: Option<Level>,
+}
+
+impl LevelArguments {
+    const NAMES: [&str; 9] =
+        ["level 1", "level 2", "level 3", "level 4", "level 5", "level 6", "level 7", "level 8", "level 9"];
+
+    /// What help says of a level; nothing of those between.
+    fn help(name: &str) -> Option<&'static str> {
+        match name {
+            "level 1" => Some("Fastest: small tables that learn from the text, and no model"),
+            "level 6" => Some("Default: a model and large tables; -2 to -5, -7 and -8 lie between"),
+            "level 9" => Some("Smallest: the largest model and the largest blocks"),
+            _ => None,
+        }
+    }
+}
+
+impl Args for LevelArguments {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        Self::NAMES.iter().fold(command, |command, &name| {
+            let help = Self::help(name);
+            let arg = Arg::new(name).action(ArgAction::SetTrue).overrides_with_all(Self::NAMES);
+            command.arg(arg.short(name.chars().last()).hide(help.is_none()).help(help))
+        })
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for LevelArguments {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let number = (1..).zip(Self::NAMES).find(|(_, name)| matches.get_flag(name));
+        Ok(Self { given: number.and_then(|(number, _)| Level::new(number)) })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// Tables of another size than the level's.
+#[derive(Debug, Clone, Args)]
+pub struct ClassArguments {
+    /// Memory of the tables that learn from the text, for the encoder and the decoder of a block each (default: by
+    /// level)
+    #[arg(long, value_name = "SIZE", value_parser = choice(&CLASSES))]
+    pub class: Option<Class>,
+}
+
+/// The parser of a model's name or path; the names are what completion offers.
+pub fn model_name() -> impl TypedValueParser<Value = String> {
+    #[derive(Clone)]
+    struct ModelName;
+    impl TypedValueParser for ModelName {
+        type Value = String;
+
+        fn parse_ref(
+            &self,
+            command: &clap::Command,
+            arg: Option<&clap::Arg>,
+            value: &OsStr,
+        ) -> Result<String, clap::Error> {
+            NonEmptyStringValueParser::new().parse_ref(command, arg, value)
+        }
+
+        fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+            Some(Box::new(Model::shipped_names().map(PossibleValue::new)))
+        }
+    }
+    ModelName
+}
+
+/// A value of an option: its name, a line of help, and what it stands for.
+pub type Choice<T> = (&'static str, &'static str, T);
+
+/// The parser of an option that takes one of several values.
+pub fn choice<T: Copy + Send + Sync>(choices: &'static [Choice<T>]) -> impl TypedValueParser<Value = T> {
+    let values = choices.iter().map(|(name, help, _)| PossibleValue::new(*name).help(*help));
+    PossibleValuesParser::new(values).try_map(move |found| {
+        let chosen = choices.iter().find(|(name, ..)| *name == found);
+        chosen.map(|(_, _, value)| *value).ok_or("no such value")
+    })
+}
+
+/// Where models run.
+pub const DEVICES: [Choice<DeviceChoice>; 3] = [
+    ("auto", "The best that this machine has", DeviceChoice::Auto),
+    ("cpu", "The CPU", DeviceChoice::Cpu),
+    ("cuda", "An NVIDIA GPU; an error where none can be used", DeviceChoice::Cuda),
+];
+
+/// Which variant of the window code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Code {
+    /// The bijective code, as much in each window as fits: every code is a text, every text has one code
+    Default,
+    /// The published greedy code; encode only, not injective
+    Paper,
+    /// The published lossless variant
+    Delay,
+    /// The default code in up to 3% fewer windows, each closed where the next one reaches furthest; takes 1.5 to 3
+    /// times as long to encode, but for long texts in windows of 16 bits
+    Flexible,
+}
+
+impl Code {
+    /// The code of windows when none is named: the flexible one, which the CPU alone has.
+    pub fn on(device: DeviceChoice) -> Self {
+        if device == DeviceChoice::Cuda { Self::Default } else { Self::Flexible }
+    }
+}
+
+impl From<Code> for Encoding {
+    fn from(code: Code) -> Self {
+        match code {
+            Code::Default => Self::Greedy(WindowCode::Default),
+            Code::Paper => Self::Greedy(WindowCode::Paper),
+            Code::Delay => Self::Greedy(WindowCode::Delay),
+            Code::Flexible => Self::Flexible,
+        }
+    }
+}
+
+/// The model and where it runs.
+#[derive(Debug, Clone, Args)]
+pub struct ModelArguments {
+    /// M1: a shipped model (nano, micro, 3m) or the path of an .m1q file
+    #[arg(long, value_name = "NAME|PATH", value_parser = model_name(), hide_possible_values = true)]
+    pub model: Option<String>,
+
+    /// Where M1 runs; the bits are the same everywhere. auto is the CPU; a GPU pays with many megabytes, for compress,
+    /// decompress and tokenize
+    #[arg(long, value_name = "DEVICE", value_parser = choice(&DEVICES), default_value = "auto")]
+    pub device: DeviceChoice,
+}
+
+impl ModelArguments {
+    /// Loads M1, the default one if none is named.
+    ///
+    /// # Errors
+    /// The model cannot be found or read.
+    pub fn load_m1(&self) -> Result<Model> {
+        store::named(self.model.as_deref().unwrap_or(DEFAULT_MODEL)).context("--model")
+    }
+
+    /// The file that is read as the model, if one is named.
+    pub fn path(&self) -> Option<&Path> {
+        self.model.as_deref().map(Path::new).filter(|path| path.is_file())
+    }
+
+    /// The GPU that runs a model, if one was asked for.
+    ///
+    /// # Errors
+    /// The GPU cannot be used, or the model is none that runs there.
+    pub fn gpu(&self, model: &CodingModel, context: usize) -> Result<Option<Box<dyn Accelerator>>> {
+        if self.device != DeviceChoice::Cuda {
+            return Ok(None);
+        }
+        let CodingModel::Model(model) = model else {
+            bail!("--device cuda runs an M1; lexicons and byte frequencies need none");
+        };
+        let place = cuda::choose(self.device, 0).context("--device cuda: a GPU was asked for")?;
+        cuda::open(place, model, context).context("--device cuda")
+    }
+
+    /// Refuses a GPU, for what runs on the CPU alone.
+    ///
+    /// # Errors
+    /// A GPU was asked for.
+    pub fn only_cpu(&self) -> Result<()> {
+        ensure!(
+            self.device != DeviceChoice::Cuda,
+            "--device cuda: this runs on the CPU; compress, decompress and tokenize run on GPUs"
+        );
+        Ok(())
+    }
+
+    /// Loads the byte frequencies of method `static-ac`: those of English text, unless a file is named.
+    ///
+    /// # Errors
+    /// The file cannot be read or holds something else.
+    pub fn load_counts(&self) -> Result<ByteFrequencies> {
+        let counts = self.model.as_deref().map(ByteFrequencies::open).transpose().context("--model")?;
+        Ok(counts.unwrap_or_else(ByteFrequencies::english))
+    }
+}
+
+/// A lexicon in the place of the model.
+#[derive(Debug, Clone, Args)]
+pub struct LexiconArguments {
+    /// Code windows of 16 bits with a lexicon that 'lexicon build' wrote, instead of a model
+    #[arg(long, value_name = "FILE", conflicts_with = "model")]
+    pub lexicon: Option<PathBuf>,
+}
+
+/// A vocabulary of subwords in the place of M1.
+#[derive(Debug, Clone, Args)]
+pub struct SubwordArguments {
+    /// Subwords of method unigram: a tokenizer.json, such as 'train unigram' writes
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "lexicon"])]
+    pub tokenizer: Option<PathBuf>,
+}
+
+impl SubwordArguments {
+    /// The subwords, if a file is named.
+    ///
+    /// # Errors
+    /// The file cannot be read or holds something else.
+    pub fn load(&self) -> Result<Option<Subwords>> {
+        self.tokenizer.as_deref().map(Subwords::open).transpose().context("--tokenizer")
+    }
+}
+
+impl LexiconArguments {
+    /// The lexicon, if one is named.
+    ///
+    /// # Errors
+    /// The file cannot be read or holds something else.
+    pub fn load(&self) -> Result<Option<Lexicon>> {
+        self.lexicon.as_deref().map(Lexicon::open).transpose().context("--lexicon")
+    }
+
+    /// The lexicon or the model that is named, if one is.
+    ///
+    /// # Errors
+    /// It cannot be found or read.
+    pub fn load_or_named(&self, model: &ModelArguments) -> Result<Option<CodingModel>> {
+        match self.load()? {
+            None if model.model.is_some() => Ok(Some(model.load_m1()?.into())),
+            lexicon => Ok(lexicon.map(CodingModel::from)),
+        }
+    }
+}
+
+/// The context to use: what the user asked for, else the model's whole context, `largest`.
+///
+/// # Errors
+/// More than the model has, or nothing.
+pub fn context(asked: Option<usize>, largest: usize) -> Result<usize> {
+    match asked {
+        Some(asked) if (1..=largest).contains(&asked) => Ok(asked),
+        Some(asked) => bail!("--context {asked}: expected 1 to {largest}, the context that the model was trained with"),
+        None => Ok(largest),
+    }
+}
+
+/// The number of threads.
+#[derive(Debug, Clone, Args)]
+pub struct ThreadArguments {
+    /// Threads, at most 256; 0 is one per core, the default. The output does not depend on it
+    #[arg(short = 'T', long, value_name = "N")]
+    threads: Option<u64>,
+}
+
+/// Threads beyond which a machine has no use for more.
+const MOST_THREADS: usize = 256;
+
+impl ThreadArguments {
+    /// What the user asked for, if anything.
+    pub fn given(&self) -> Option<usize> {
+        self.threads.map(|_| self.count())
+    }
+
+    /// What the user asked for, else the number of cores.
+    pub fn count(&self) -> usize {
+        let asked = self.threads.filter(|&threads| threads > 0);
+        let threads = asked.map(|threads| usize::try_from(threads).unwrap_or(MOST_THREADS));
+        startable(threads.unwrap_or_else(cores).clamp(1, MOST_THREADS))
+    }
+}
+
+/// Threads that this machine runs at once.
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Threads of a command that has no option for them: one per core, as far as the system gives them.
+pub fn all_threads() -> usize {
+    startable(cores().min(MOST_THREADS))
+}
+
+/// Threads that are left over where a limit was met, for what else needs one.
+const SPARE_THREADS: usize = 2;
+
+/// How many of so many threads the system gives (`ulimit -u`, a container's limit), at least one.
+fn startable(threads: usize) -> usize {
+    let (hold, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    thread::scope(|scope| {
+        // All at once: each waits until `hold` is dropped.
+        let started = (1..threads).take_while(|_| {
+            let start = || drop(wait.lock().map(|wait| wait.recv()));
+            thread::Builder::new().spawn_scoped(scope, start).is_ok()
+        });
+        let started = started.count() + 1;
+        drop(hold);
+        if started == threads { threads } else { started.saturating_sub(SPARE_THREADS).max(1) }
+    })
+}
+
+/// How much is said on stderr.
+#[derive(Debug, Clone, Args)]
+pub struct VerbosityArguments {
+    /// Print errors only
+    #[arg(short, long, overrides_with = "verbose")]
+    pub quiet: bool,
+
+    /// Print more
+    #[arg(short, long, overrides_with = "quiet")]
+    pub verbose: bool,
+}
+
+/// How a corpus is read.
+#[derive(Debug, Clone, Args)]
+pub struct CorpusArguments {
+    /// Field of a .jsonl object, or column of a .parquet file, that holds the text
+    #[arg(long, value_name = "NAME", default_value = "text")]
+    pub text_field: String,
+
+    /// Take every line of a plain text as a document of its own
+    #[arg(long)]
+    pub lines: bool,
+
+    /// Read part i of n of the corpus (0 <= i < n)
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
+
+    /// Stop after this many bytes of text (suffixes K, M, G)
+    #[arg(long, value_name = "BYTES", value_parser = size)]
+    pub limit: Option<u64>,
+
+    /// Leave out up to N documents that cannot be read: lines of a .jsonl file that are cut, have no text or half a
+    /// character in it, rows of a .parquet file without a value
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub skip_bad: u64,
+}
+
+impl CorpusArguments {
+    /// The corpus of these files, directories and patterns, if any are named.
+    ///
+    /// # Errors
+    /// Those of [`Corpus::new`].
+    pub fn optional<S: AsRef<str>>(&self, inputs: &[S]) -> Result<Option<Corpus>> {
+        (!inputs.is_empty()).then(|| self.corpus(inputs)).transpose()
+    }
+
+    /// The corpus of these files, directories and patterns.
+    ///
+    /// # Errors
+    /// Those of [`Corpus::new`].
+    pub fn corpus<S: AsRef<str>>(&self, inputs: &[S]) -> Result<Corpus> {
+        open_corpus(inputs, self.options())
+    }
+
+    /// How documents are taken from files.
+    pub fn options(&self) -> CorpusOptions {
+        CorpusOptions {
+            text_field: self.text_field.clone(),
+            lines: self.lines,
+            shard: self.shard,
+            limit: self.limit,
+            skip_bad: self.skip_bad,
+        }
+    }
+}
+
+/// Says how many documents of a corpus that was read were left out, if any.
+pub fn say_skipped(corpus: &Corpus) {
+    let skipped = corpus.skipped();
+    if skipped > 0 {
+        say!("--skip-bad: left out {}, which cannot be read", counted(skipped, "document"));
+    }
+}
+
+/// The corpus of these files, directories and patterns; `-` is plain text from stdin.
+///
+/// # Errors
+/// Those of [`Corpus::new`], or stdin cannot be read.
+pub fn open_corpus<S: AsRef<str>>(inputs: &[S], options: CorpusOptions) -> Result<Corpus> {
+    let path = |input: &S| match input.as_ref() {
+        "-" => spool::stdin().map(|path| path.to_string_lossy().into_owned()),
+        name => Ok(name.to_owned()),
+    };
+    let inputs = inputs.iter().map(path).collect::<Result<Vec<_>>>()?;
+    Ok(Corpus::new(&inputs, options)?)
+}
+
+/// Refuses a width that a lexicon does not have.
+///
+/// # Errors
+/// Any but 16.
+pub fn only_16_bits(bits: Option<WindowBits>) -> Result<()> {
+    match bits {
+        Some(bits) if bits != WindowBits::B16 => {
+            bail!("--window-bits {}: the windows of a lexicon have 16 bits", bits.bits())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The width of a window.
+///
+/// # Errors
+/// Anything but the widths of the paper.
+pub fn window_bits(text: &str) -> Result<WindowBits, String> {
+    let bits = text.parse().ok().and_then(WindowBits::from_bits);
+    bits.filter(|bits| WindowBits::STANDARD.contains(bits))
+        .ok_or_else(|| format!("expected 16, 24, 32, 64 or 128, found '{text}'"))
+}
+
+/// The width of a token.
+///
+/// # Errors
+/// Anything but 8 and 16.
+pub fn token_bits(text: &str) -> Result<u32, String> {
+    match text {
+        "8" => Ok(8),
+        "16" => Ok(16),
+        _ => Err(format!("expected 8 (256 tokens) or 16 (65,536 tokens), found '{text}'")),
+    }
+}
+
+/// A finite number above zero: a rate, a norm, a time.
+///
+/// # Errors
+/// Anything else.
+pub fn positive<T: FromStr + Into<f64> + Copy>(text: &str) -> Result<T, String> {
+    finite(text)
+        .filter(|&number: &T| number.into() > 0.0)
+        .ok_or_else(|| format!("expected a number above 0, found '{text}'"))
+}
+
+/// A finite number that is not negative: a weight, a temperature.
+///
+/// # Errors
+/// Anything else.
+pub fn not_negative<T: FromStr + Into<f64> + Copy>(text: &str) -> Result<T, String> {
+    finite(text)
+        .filter(|&number: &T| number.into() >= 0.0)
+        .ok_or_else(|| format!("expected a number from 0, found '{text}'"))
+}
+
+/// A share: 0 to 1.
+///
+/// # Errors
+/// Anything else.
+pub fn share<T: FromStr + Into<f64> + Copy>(text: &str) -> Result<T, String> {
+    let within = |number: &T| (0.0..=1.0).contains(&(*number).into());
+    finite(text).filter(within).ok_or_else(|| format!("expected a number from 0 to 1, found '{text}'"))
+}
+
+/// A probability that something can have: above 0, at most 1.
+///
+/// # Errors
+/// Anything else.
+pub fn probability<T: FromStr + Into<f64> + Copy>(text: &str) -> Result<T, String> {
+    let within = |&number: &T| number.into() > 0.0 && number.into() <= 1.0;
+    finite(text).filter(within).ok_or_else(|| format!("expected a number above 0, at most 1, found '{text}'"))
+}
+
+fn finite<T: FromStr + Into<f64> + Copy>(text: &str) -> Option<T> {
+    text.parse().ok().filter(|&number: &T| number.into().is_finite())
+}
+
+/// How many there are, at least one: `400`, `64K`, `400M`, `2G` (powers of 1000).
+///
+/// # Errors
+/// Anything else.
+pub fn count<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let scale = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" => Some(1),
+        "k" => Some(1000),
+        "m" => Some(1_000_000),
+        "g" => Some(1_000_000_000),
+        _ => None,
+    };
+    let number = scale.and_then(|scale: u64| digits.parse::<u64>().ok()?.checked_mul(scale));
+    number
+        .filter(|&number| number > 0)
+        .and_then(|number| T::try_from(number).ok())
+        .ok_or_else(|| format!("expected a number from 1, such as 500, 64K or 400M; found '{text}'"))
+}
+
+/// The smallest block. A block costs up to 48 bytes beside its code (a header, a line of the index): 1.2% of this one.
+pub const SMALLEST_BLOCK: u64 = 4 << 10;
+
+/// Bytes of text in a block.
+///
+/// # Errors
+/// Less than [`SMALLEST_BLOCK`], more than the format has, or no size.
+pub fn block_size(text: &str) -> Result<u64, String> {
+    let bytes = size(text)?;
+    let within = SMALLEST_BLOCK..=u64::from(MAXIMUM_BLOCK_SIZE);
+    within.contains(&bytes).then_some(bytes).ok_or_else(|| {
+        format!("expected 4K to {}M, as smaller blocks make larger streams; found '{text}'", MAXIMUM_BLOCK_SIZE >> 20)
+    })
+}
+
+/// Refuses options that mean nothing here, rather than ignoring them.
+///
+/// # Errors
+/// One of them was given.
+pub fn refuse(given: &[(&str, bool)], why: &str) -> Result<()> {
+    let given: Vec<&str> = given.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
+    match &given[..] {
+        [] => Ok(()),
+        [one] => bail!("{one} has no meaning here: {why}"),
+        several => bail!("{} have no meaning here: {why}", several.join(" and ")),
+    }
+}
+
+/// A number of bytes: `65536`, `64K`, `10M`, `1G` (powers of 1024).
+///
+/// # Errors
+/// Anything else.
+pub fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let scale = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        _ => return Err(format!("expected a number of bytes such as 65536, 64K or 10M; found '{text}'")),
+    };
+    digits
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(1 << scale))
+        .ok_or_else(|| format!("expected a number of bytes such as 65536, 64K or 10M; found '{text}'"))
+}
+
+/// Whether the environment allows colours on a terminal.
+pub fn terminal_has_colors() -> bool {
+    let is_dumb = std::env::var_os("TERM").is_some_and(|name| name == "dumb");
+    !is_dumb && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{block_size, count, not_negative, positive, probability, refuse, share, size};
+
+    #[test]
+    fn numbers_that_cannot_be_meant_are_refused() {
+        for wrong in ["nan", "inf", "-inf", "-1", "", "x", "1e99"] {
+            assert!(positive::<f32>(wrong).is_err(), "{wrong}");
+            assert!(not_negative::<f32>(wrong).is_err(), "{wrong}");
+            assert!(share::<f32>(wrong).is_err(), "{wrong}");
+            assert!(probability::<f32>(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(positive::<f64>("1e-4"), Ok(1e-4));
+        assert!(positive::<f64>("0").is_err() && probability::<f64>("0").is_err());
+        assert_eq!((not_negative::<f64>("0"), share::<f64>("1"), probability::<f64>("1")), (Ok(0.0), Ok(1.0), Ok(1.0)));
+        assert!(share::<f64>("1.01").is_err() && probability::<f64>("1.01").is_err());
+    }
+
+    #[test]
+    fn counts_have_suffixes_of_thousands() {
+        assert_eq!(
+            (count("1"), count("64k"), count("400M"), count("2G")),
+            (Ok(1), Ok(64_000u64), Ok(400_000_000), Ok(2_000_000_000))
+        );
+        for wrong in ["0", "-1", "1.5", "4T", "", "M", "99999999999G"] {
+            assert!(count::<u64>(wrong).is_err(), "{wrong}");
+        }
+        assert!(count::<u32>("5G").is_err());
+    }
+
+    #[test]
+    fn blocks_are_worth_their_headers() {
+        assert_eq!((block_size("4096"), block_size("256M")), (Ok(4096), Ok(256 << 20)));
+        for wrong in ["0", "1", "4095", "257M"] {
+            assert!(block_size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn options_without_a_meaning_are_named() {
+        assert!(refuse(&[("--code", false)], "why").is_ok());
+        let error = refuse(&[("--code", true), ("--reset", true), ("--align", false)], "why")
+            .err()
+            .map(|error| error.to_string());
+        assert_eq!(error.as_deref(), Some("--code and --reset have no meaning here: why"));
+    }
+
+    #[test]
+    fn sizes_have_suffixes() {
+        assert_eq!(size("65536"), Ok(65536));
+        assert_eq!(size("64K"), Ok(65536));
+        assert_eq!(size("3MiB"), Ok(3 << 20));
+        for wrong in ["", "K", "1.5M", "12Q", "99999999999G", "-1"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! A larger model that computes what a smaller one does: a better start than random weights (function-preserving growth, as in Net2Net, Chen et al. 2016).
+//!
+//! New coordinates of the residual stream begin at zero, as nothing writes to them; new heads, feed-forward units and layers begin with random weights, and nothing reads
+//! what they make. So the function stays, while gradients reach every new matrix and no two new parts are alike. Coordinates at zero make the others
+//! larger under RMSNorm, which the matrices behind norms and the tied embedding make up for. N-gram tables that the
+//! smaller model lacks begin at zero.
+
+use super::graph::{ModelConfig, TENSORS_PER_LAYER, Tensor, TensorKind, initial_parameters};
+
+/// A model that is smaller in something, or has another vocabulary or other n-gram tables.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error(
+    "a model grows in layers, heads, feed-forward width and context, and keeps its n-gram tables or gets some where it \
+     has none: {from:?} cannot become {to:?}"
+)]
+pub struct CannotGrow {
+    /// The smaller model.
+    pub from: Box<ModelConfig>,
+    /// What was asked for.
+    pub to: Box<ModelConfig>,
+}
+
+/// Parameters of `to` that compute what `parameters` compute in `from`; what is new comes from `seed`.
+///
+/// # Errors
+/// `to` is smaller in something, or has another vocabulary, or n-gram tables other than those of `from`.
+pub fn grow(from: &ModelConfig, parameters: &[f32], to: &ModelConfig, seed: u64) -> Result<Vec<f32>, CannotGrow> {
+    let sizes = |model: &ModelConfig| [model.layers, model.heads, model.feed_forward, model.context];
+    let sizes_shrink = sizes(from).iter().zip(sizes(to)).any(|(from, to)| *from > to);
+    let tables_change = !from.ngrams.is_empty() && from.ngrams != to.ngrams;
+    if from.vocabulary != to.vocabulary || sizes_shrink || tables_change {
+        return Err(CannotGrow { from: Box::new(from.clone()), to: Box::new(to.clone()) });
+    }
+    let mut grown = Grown { parameters: initial_parameters(to, seed), from: parameters };
+    let (old, new) = (from.tensors(), to.tensors());
+    let behind_norm = (from.width() as f32 / to.width() as f32).sqrt();
+    grown.silence(&new[0]);
+    grown.copy([&old[0], &new[0]], 1, behind_norm);
+    for layer in new[1..].chunks_exact(TENSORS_PER_LAYER) {
+        [2, 4].into_iter().for_each(|writer| grown.silence(&layer[writer]));
+    }
+    // New tables are zero from the start.
+    if let Some(tables) = old.iter().find(|tensor| tensor.kind == TensorKind::Table) {
+        grown.copy([tables, &new[new.len() - 1]], 1, behind_norm);
+    }
+    let layers = new[1..].chunks_exact(TENSORS_PER_LAYER);
+    for (old, new) in old[1..].chunks_exact(TENSORS_PER_LAYER).zip(layers) {
+        // qkv, bias, out, gate and linear, down.
+        for (index, (parts, factor)) in
+            [(3, behind_norm), (1, 1.0), (1, 1.0), (2, behind_norm), (1, 1.0)].into_iter().enumerate()
+        {
+            grown.copy([&old[index], &new[index]], parts, factor);
+        }
+    }
+    Ok(grown.parameters)
+}
+
+/// The larger model's parameters in the making, and the smaller one's.
+struct Grown<'a> {
+    parameters: Vec<f32>,
+    from: &'a [f32],
+}
+
+impl Grown<'_> {
+    fn silence(&mut self, tensor: &Tensor) {
+        self.parameters[tensor.range()].fill(0.0);
+    }
+
+    /// Copies a matrix of `parts`, one below the other, into the corner of each part of a larger one, times `factor`.
+    fn copy(&mut self, [old, new]: [&Tensor; 2], parts: usize, factor: f32) {
+        let rows = old.rows / parts;
+        for row in 0..old.rows {
+            let place = row / rows * (new.rows / parts) + row % rows;
+            let target = &mut self.parameters[new.offset + place * new.columns..][..old.columns];
+            let source = &self.from[old.offset + row * old.columns..][..old.columns];
+            target.iter_mut().zip(source).for_each(|(target, source)| *target = factor * source);
+        }
+    }
+}
