@@ -6,7 +6,7 @@ const bytesOf = (base64) => Uint8Array.from(atob(base64), (letter) => letter.cha
 const compiled = WebAssembly.compile(bytesOf(wasm));
 const workerUrl = URL.createObjectURL(new Blob([find("worker").textContent], { type: "text/javascript" }));
 
-const WINDOW = 1, STORED = 3, DAMAGE = 4;
+const WINDOW = 1, STORED = 3, DAMAGE = 4, BLOCK = 5, STREAM = 6;
 // Beyond this a browser grows slow; the figures still count everything.
 const MOST_SHOWN = 20000;
 
@@ -21,7 +21,7 @@ let view;
 function show(stream) {
   worker?.terminate();
   worker = undefined;
-  view = { windows: [], textBytes: 0, count: 0, shown: 0, damage: 0, size: stream.length, decoder: new TextDecoder() };
+  view = { windows: [], coded: 0, codedBytes: 0, next: 0, streams: 1, textBytes: 0, count: 0, shown: 0, damage: 0, size: stream.length, decoder: new TextDecoder() };
   find("text").replaceChildren();
   find("detail").replaceChildren();
   find("facts").replaceChildren();
@@ -60,6 +60,16 @@ function receive({ refused, opened, steps, seconds, done }) {
 function add(steps) {
   const pieces = document.createDocumentFragment();
   for (const { kind, bytes } of steps) {
+    if (kind === BLOCK) {
+      // As in the tool, windows are counted from 0, those of lost blocks included.
+      view.next = bytes.length ? Number(new TextDecoder().decode(bytes)) : NaN;
+      continue;
+    }
+    if (kind === STREAM) {
+      view.header = JSON.parse(new TextDecoder().decode(bytes));
+      view.streams += 1;
+      continue;
+    }
     const valueLength = kind === WINDOW ? view.header.bits / 8 : 0;
     const text = bytes.subarray(valueLength);
     if (kind === DAMAGE) {
@@ -68,6 +78,11 @@ function add(steps) {
       view.textBytes += text.length;
     }
     view.count += 1;
+    if (kind === WINDOW) {
+      view.coded += 1;
+      view.codedBytes += text.length;
+      view.next += 1;
+    }
     if (view.shown >= MOST_SHOWN) continue;
     view.shown += 1;
     const piece = document.createElement(kind === DAMAGE ? "div" : "span");
@@ -80,8 +95,8 @@ function add(steps) {
       piece.textContent = visible(view.decoder.decode(text, { stream: true }));
     }
     if (kind === WINDOW) {
-      piece.dataset.number = view.windows.length;
-      view.windows.push({ value: bytes.subarray(0, valueLength), text });
+      piece.dataset.index = view.windows.length;
+      view.windows.push({ number: view.next - 1, bits: view.header.bits, value: bytes.subarray(0, valueLength), text });
     }
     pieces.append(piece);
   }
@@ -89,16 +104,16 @@ function add(steps) {
 }
 
 function facts(seconds) {
-  const { header, size, textBytes, windows } = view;
+  const { header, size, textBytes, coded, codedBytes, streams } = view;
   const name = header.method === "equal-info" ? `${header.bits} bits` : header.method;
   const rows = [
     [header.bits ? "Window" : "Method", header.code === "delay" ? `${name}, delay` : name],
     ["Model", header.model],
     ["Text", `${grouped(textBytes)} B`],
-    ["Stream", `${grouped(size)} B`],
+    [streams > 1 ? `${streams} streams` : "Stream", `${grouped(size)} B`],
     ["Bits/byte", fixed((8 * size) / textBytes, 2)],
   ];
-  if (windows.length) rows.push(["Windows", grouped(windows.length)], ["Bytes/window", fixed(textBytes / windows.length, 2)]);
+  if (coded) rows.push(["Windows", grouped(coded)], ["Bytes/window", fixed(codedBytes / coded, 2)]);
   if (seconds) rows.push(["Decoded in", seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${seconds.toFixed(1)} s`]);
   find("facts").replaceChildren(...rows.map(([term, value]) => {
     const row = document.createElement("div");
@@ -111,15 +126,14 @@ function facts(seconds) {
 function choose(piece) {
   document.querySelector(".chosen")?.classList.remove("chosen");
   piece.classList.add("chosen");
-  const number = Number(piece.dataset.number);
-  const { value, text } = view.windows[number];
+  const { number, bits, value, text } = view.windows[Number(piece.dataset.index)];
   const hex = [...value].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   const code = Object.assign(document.createElement("code"), { textContent: `0x${hex}` });
   const shown = Object.assign(document.createElement("code"), { textContent: JSON.stringify(visible(new TextDecoder().decode(text))) });
   const quiet = (words) => Object.assign(document.createElement("span"), { textContent: words });
-  const cost = fixed(view.header.bits / text.length, 2);
+  const cost = fixed(bits / text.length, 2);
   find("detail").replaceChildren(
-    quiet(`Window ${grouped(number + 1)}: `), code, quiet(" stands for "), shown,
+    quiet(`Window ${Number.isNaN(number) ? "behind damage" : grouped(number)}: `), code, quiet(" stands for "), shown,
     quiet(`, ${text.length} byte${text.length === 1 ? "" : "s"}, ${cost} bits/byte`),
   );
 }
@@ -132,7 +146,10 @@ async function openFile(file) {
   if (!file) return;
   document.querySelectorAll("#samples input").forEach((input) => (input.checked = false));
   delete document.body.dataset.done;
-  show(new Uint8Array(await file.arrayBuffer()));
+  const stream = new Uint8Array(await file.arrayBuffer());
+  // The same file, changed meanwhile, can be opened again.
+  find("file").value = "";
+  show(stream);
 }
 
 find("file").addEventListener("change", ({ target }) => openFile(target.files[0]));

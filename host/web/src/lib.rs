@@ -1,13 +1,14 @@
-//! The decoder as a WebAssembly module, one stream an instance.
+//! The decoder as a WebAssembly module, one file of streams per instance.
 //!
-//! JavaScript asks for [`input_room`], writes the stream there, calls [`open_stream`] and then [`next_step`] until it answers
-//! [`Step::End`]; what each call has to say is the bytes at [`output_start`]. [`compute_vectors`] computes the golden vectors.
+//! JavaScript asks for [`input_room`], writes the stream there, calls [`open_stream`] and then [`next_step`] until it
+//! returns [`Step::End`]; each call's output is the bytes at [`output_start`]. [`compute_vectors`] computes the golden
+//! vectors.
 //!
-//! Invariant: JavaScript only writes into the room it was given, before the next call, and only reads outputs until
-//! the next call, so the pointers that cross the boundary are never followed on this side. Memory of a model is never
-//! given back: an instance is thrown away with its stream.
+//! Invariant: JavaScript only writes into the room it was given, before the next call, and only reads outputs until the
+//! next call, so this side never follows the pointers that cross the boundary. A model's memory is never freed: an
+//! instance is discarded with its stream.
 //!
-//! The only `unsafe` is the attribute of exported names, which must not clash: all of them stand in this file.
+//! The only `unsafe` is the attribute of exported names, which must not clash: all of them are in this file.
 
 mod golden;
 mod session;
@@ -16,20 +17,24 @@ use std::cell::RefCell;
 
 use session::Session;
 
-/// What [`next_step`] found.
+/// The result of [`next_step`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Step {
     /// The stream ended where it should.
     End = 0,
-    /// A window: its value in as many bytes as it has, then its text.
+    /// A window: its value in its own number of bytes, then its text.
     Window = 1,
-    /// Text of a method without windows.
+    /// Text from a method without windows.
     Text = 2,
-    /// Text that was stored as it is.
+    /// Text that was stored verbatim.
     Stored = 3,
-    /// What is damaged, in words. Decoding goes on behind it.
+    /// A description of damage. Decoding resumes after it.
     Damage = 4,
+    /// A block starts: the number of its first window, or nothing if damage has made that unknown.
+    Block = 5,
+    /// Another stream starts: a JSON object that describes it.
+    Stream = 6,
 }
 
 #[derive(Default)]
@@ -56,19 +61,20 @@ pub extern "C" fn input_room(length: usize) -> *mut u8 {
     })
 }
 
-/// The bytes that the last call had to say.
+/// The output of the last call.
 #[unsafe(no_mangle)]
 pub extern "C" fn output_start() -> *const u8 {
     with(|instance| instance.output.as_ptr())
 }
 
-/// How many there are.
+/// The length of the output.
 #[unsafe(no_mangle)]
 pub extern "C" fn output_length() -> usize {
     with(|instance| instance.output.len())
 }
 
-/// Begins to decode the input. 1: the output is a JSON object about the stream; 0: it says why it cannot be decoded.
+/// Starts decoding the input. Returns 1 if the output is a JSON object that describes the stream, 0 if it says why the
+/// input cannot be decoded.
 #[unsafe(no_mangle)]
 pub extern "C" fn open_stream() -> u32 {
     with(|instance| match Session::open(std::mem::take(&mut instance.input)) {
@@ -84,7 +90,7 @@ pub extern "C" fn open_stream() -> u32 {
     })
 }
 
-/// Decodes a little more; the answer is a [`Step`].
+/// Decodes a little more; returns a [`Step`].
 #[unsafe(no_mangle)]
 pub extern "C" fn next_step() -> u32 {
     with(|instance| {
@@ -94,8 +100,8 @@ pub extern "C" fn next_step() -> u32 {
     })
 }
 
-/// Computes the golden vectors of the coders (0), the models (1), or of the lexicon that is the input, by its
-/// kind (2 window-code, 3 optimal), as lines of the golden file.
+/// Computes the golden vectors of the coders (0), the models (1), or the lexicon given as the input, by its kind (2
+/// window-code, 3 optimal), as lines of the golden file.
 #[unsafe(no_mangle)]
 pub extern "C" fn compute_vectors(part: u32) {
     with(|instance| instance.output = golden::vectors(part, &instance.input).into_bytes());
