@@ -1,5 +1,5 @@
-//! Puts what the linker and the sources include into the output directory: the board's memory layout, and the streams
-//! and models that `./prepare` has made.
+//! Copies the files that the linker and the sources include to the output directory: the board's memory layout, and the
+//! streams and models made by `./prepare`.
 
 use std::env;
 use std::fs;
@@ -25,14 +25,14 @@ fn main() {
     println!("cargo::rustc-link-search={}", output.display());
     println!("cargo::rustc-link-arg-bins=--nmagic");
     if variable("CARGO_CFG_TARGET_ARCH") == "riscv32" {
-        // The Arm runtime includes the layout by itself.
+        // The Arm runtime includes the layout itself.
         println!("cargo::rustc-link-arg-bins=-Tmemory.x");
     }
     println!("cargo::rustc-link-arg-bins=-Tlink.x");
     println!("cargo::rustc-link-arg-bins=-Tdefmt.x");
     println!("cargo::rerun-if-changed=build.rs");
 
-    // The tests put damaged streams in the place of those that `prepare` made.
+    // The tests substitute damaged streams for those made by `prepare`.
     println!("cargo::rerun-if-env-changed=EQUALINFO_STREAMS");
     let streams = env::var_os("EQUALINFO_STREAMS").map_or_else(|| PathBuf::from("generated"), PathBuf::from);
     let found = streams.canonicalize();

@@ -1,8 +1,8 @@
-# Part of tests/run: the firmware examples and the C interface, on boards in QEMU. Sourced there, for its functions.
+# Part of tests/run, which sources it for its functions: the firmware examples and the C interface, on boards in QEMU.
 
 FIRMWARE_TARGETS=(thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf riscv32imc-unknown-none-elf)
 
-# Sets what the checker and the C example build with: rustup's Rust where it has every target, else Debian's.
+# Chooses the compiler of the checker and the C example: rustup's Rust if it has every target, else Debian's.
 firmware_ready() {
     { have qemu-system-arm && have qemu-system-riscv32; } || install qemu-system-arm qemu-system-misc || return 1
     local target debian=false
@@ -17,7 +17,7 @@ firmware_ready() {
     fi
 }
 
-# What both C examples print.
+# The expected output of both C examples.
 decoded_by_c() {
     cat firmware-example/text.txt
     sed -n 8p firmware-example/strings.txt
@@ -28,7 +28,7 @@ check_c_example() { # host, cortex-m3 or cortex-m4
 }
 
 if firmware_ready; then
-    # Formatting follows modules, and some are made here.
+    # rustfmt follows modules, and some of them are generated here.
     step 'streams and models for the firmware' firmware-example/prepare
     step 'format of the firmware' cargo fmt --manifest-path firmware-example/Cargo.toml --all --check
     step 'lints of the firmware' cargo clippy --manifest-path firmware-example/Cargo.toml \

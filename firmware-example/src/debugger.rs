@@ -1,4 +1,4 @@
-//! Output through the debugger (semihosting): a probe or QEMU prints it. A product has a display or a port here.
+//! Output through the debugger (semihosting): a probe or QEMU prints it. A product would use a display or a port.
 
 use semihosting::fd::{AsFd, OwnedFd};
 use semihosting::sys::arm_compat::{OpenMode, sys_open, sys_write_orig};
@@ -8,19 +8,19 @@ use semihosting::sys::arm_compat::{OpenMode, sys_open, sys_write_orig};
 pub struct Output(OwnedFd);
 
 impl Output {
-    /// Standard output, for decoded text. `None`: the debugger has none.
+    /// Standard output, for decoded text; `None` if the debugger has none.
     pub fn standard() -> Option<Self> {
         sys_open(c":tt", OpenMode::WRONLY_TRUNC).ok().map(Self)
     }
 
-    /// Standard error, for log messages. `None`: the debugger has none.
+    /// Standard error, for log messages; `None` if the debugger has none.
     pub fn error() -> Option<Self> {
         sys_open(c":tt", OpenMode::WRONLY_APPEND).ok().map(Self)
     }
 
-    /// Writes bytes as well as can be: whatever fails here, the decoder has done its part.
+    /// Writes as many bytes as possible and ignores errors: the decoder has done its part.
     pub fn write(&self, bytes: &[u8]) {
-        // No open file has the handle -1, and `as_fd` would panic for it. To say so here removes the panic.
+        // No open file has the handle -1, for which `as_fd` would panic. Saying so here removes the panic.
         if self.0.as_raw_fd() != -1 {
             let _ = sys_write_orig(self.0.as_fd(), bytes);
         }

@@ -1,23 +1,27 @@
 //! [`Failure`]: everything that ends a decoder early.
 
-use equalinfo_codec::error::{DecodeError, PayloadError};
+use equalinfo_codec::container::DecodeError;
 use equalinfo_codec::lexicon::LexiconError;
 use equalinfo_codec::m1::ModelError;
+use equalinfo_codec::mix::MixError;
+use equalinfo_codec::raw::PayloadError;
 
-/// Why a program ended without its text.
+/// Why a program ended without decoding its text.
 #[derive(Debug, defmt::Format)]
 pub enum Failure {
-    /// The debugger takes no output.
+    /// The debugger accepts no output.
     NoConsole,
-    /// The working memory is lent to somebody else.
+    /// The working memory is already borrowed.
     MemoryInUse,
-    /// The model's image is not one.
+    /// The model's image is invalid.
     Model(ModelError),
-    /// The lexicon's image is not one.
+    /// The lexicon's image is invalid.
     Lexicon(LexiconError),
-    /// The stream is damaged, cut short or another model's.
+    /// The memory for the tables is too small.
+    Tables(MixError),
+    /// The stream is damaged, truncated or from another model.
     Stream(DecodeError),
-    /// A message is damaged, cut short or another model's.
+    /// A message is damaged, truncated or from another model.
     Message(PayloadError),
 }
 
@@ -30,6 +34,12 @@ impl From<ModelError> for Failure {
 impl From<LexiconError> for Failure {
     fn from(error: LexiconError) -> Self {
         Self::Lexicon(error)
+    }
+}
+
+impl From<MixError> for Failure {
+    fn from(error: MixError) -> Self {
+        Self::Tables(error)
     }
 }
 

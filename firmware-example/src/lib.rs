@@ -1,6 +1,6 @@
-//! What the decoders in `src/bin` share: where text and logs go, how a program ends, and how it is measured.
+//! Code shared by the decoders in `src/bin`: where text and logs go, how a program ends, and how it is measured.
 //!
-//! Invariant: no path panics. [`panic`](mod@panic) makes the linker refuse a release build in which one could.
+//! Invariant: no path panics. [`panic`](mod@panic) makes the linker reject a release build in which one could.
 #![no_std]
 
 pub mod debugger;
@@ -18,20 +18,20 @@ pub use cortex_m_rt::entry;
 #[cfg(target_arch = "riscv32")]
 pub use riscv_rt::entry;
 
-// They hold the critical sections that `portable-atomic` uses.
+// These provide the critical sections that `portable-atomic` uses.
 #[cfg(target_arch = "arm")]
 use cortex_m as _;
 #[cfg(target_arch = "riscv32")]
 use riscv as _;
 
-/// Runs a decoder and ends the program with what it returns.
+/// Runs a decoder and ends the program with its result.
 pub fn run(decoder: impl FnOnce() -> Result<(), Failure>) -> ! {
     #[cfg(feature = "measure")]
     measure::start();
     finish(decoder())
 }
 
-/// Ends the program: QEMU exits with 0, or with 1 after an error, which is logged.
+/// Ends the program: QEMU exits with 0, or with 1 after logging an error.
 fn finish(result: Result<(), Failure>) -> ! {
     #[cfg(feature = "measure")]
     measure::report();
@@ -44,7 +44,7 @@ fn finish(result: Result<(), Failure>) -> ! {
     }
 }
 
-/// Counts the instructions of `action`, where that is asked for.
+/// Counts the instructions of `action` if measurement is enabled.
 #[inline(always)]
 pub fn measured<T>(action: impl FnOnce() -> T) -> T {
     #[cfg(feature = "measure")]

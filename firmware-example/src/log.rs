@@ -1,7 +1,7 @@
 //! Log messages: `defmt` frames to the standard error of the debugger or of QEMU.
 //!
-//! Invariant: one execution context logs, the main program. A program that logs from interrupts too wants a logger with
-//! a critical section, such as `defmt-rtt`.
+//! Invariant: only one execution context, the main program, logs. A program that also logs from interrupts needs a
+//! logger with a critical section, such as `defmt-rtt`.
 
 use core::cell::UnsafeCell;
 
@@ -25,13 +25,13 @@ unsafe impl Sync for Shared {}
 static SHARED: Shared = Shared(UnsafeCell::new(State { encoder: Encoder::new(), output: None }));
 
 impl Shared {
-    /// Calls the encoder with a function that sends what it makes.
+    /// Calls the encoder with a function that sends its output.
     fn encode(&self, action: impl FnOnce(&mut Encoder, &mut dyn FnMut(&[u8]))) {
         // SAFETY: only the main program logs, and `action` is one of the encoder's methods, which do not log.
         let State { encoder, output } = unsafe { &mut *self.0.get() };
         if output.is_none() {
             *output = Output::error();
-            // Ends whatever was on the line before, so that it spoils no frame.
+            // Ends any unfinished line, which would otherwise spoil the frame.
             send(output, &[0]);
         }
         action(encoder, &mut |bytes| send(output, bytes));
@@ -44,7 +44,7 @@ fn send(output: &Option<Output>, bytes: &[u8]) {
     }
 }
 
-// SAFETY: with one context that logs, frames cannot mix.
+// SAFETY: only one context logs, so frames cannot interleave.
 unsafe impl Logger for Semihosting {
     fn acquire() {
         SHARED.encode(|encoder, send| encoder.start_frame(send));

@@ -1,5 +1,5 @@
-//! The proof that nothing panics: the handler calls a function that nobody defines, so that an optimised program links
-//! only if the handler, and with it every panic, has been removed as unreachable.
+//! The proof that nothing panics: the handler calls an undefined function, so an optimised program links only if the
+//! handler, and with it every panic, has been removed as unreachable.
 
 use core::panic::PanicInfo;
 
@@ -7,10 +7,10 @@ use core::panic::PanicInfo;
 #[panic_handler]
 fn panic(_: &PanicInfo) -> ! {
     unsafe extern "C" {
-        /// The linker's message when there is a path that panics.
+        /// Appears in the linker's error if a path may panic.
         fn this_program_has_a_path_that_panics() -> !;
     }
-    // SAFETY: there is no such function, so no program in which this call remains is ever linked.
+    // SAFETY: the function does not exist, so no program that still contains this call ever links.
     unsafe { this_program_has_a_path_that_panics() }
 }
 

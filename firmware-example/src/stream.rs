@@ -1,21 +1,20 @@
-//! Decoding a stream front to back through small buffers, as from a serial flash or a radio.
+//! Decodes a stream front to back through small buffers, as if from serial flash or radio.
 
-use equalinfo_codec::ByteModel;
-use equalinfo_codec::container::Decoder;
-use equalinfo_codec::error::DecodeError;
+use equalinfo_codec::container::{DecodeError, Decoder};
+use equalinfo_codec::mix::Coder;
 
-/// Bytes of the stream that are read at a time.
+/// Bytes of the stream read at a time.
 const INPUT: usize = 16;
-/// Bytes of text that are decoded at a time.
+/// Bytes of text decoded at a time.
 const OUTPUT: usize = 32;
 
-/// Decodes `stream` and gives the text to `print` as it comes. The text of every block has been compared with its
-/// checksum when this succeeds; after an error, what has been printed of the damaged block may be wrong.
+/// Decodes `stream` and passes the text to `print` as it comes. On success the text of every block has matched its
+/// checksum; after an error, the part of the damaged block printed so far may be wrong.
 ///
 /// # Errors
-/// The stream is damaged, cut short or another model's.
-pub fn decode<M: ByteModel>(
-    decoder: &mut Decoder<M>,
+/// The stream is damaged, truncated or from another model.
+pub fn decode<C: Coder>(
+    decoder: &mut Decoder<C>,
     stream: &[u8],
     mut print: impl FnMut(&[u8]),
 ) -> Result<(), DecodeError> {
@@ -33,8 +32,8 @@ pub fn decode<M: ByteModel>(
     decoder.finish()
 }
 
-/// Logs what a decoder knows of the stream that it has decoded.
-pub fn log_totals<M: ByteModel>(decoder: &Decoder<M>, stream: &[u8]) {
+/// Logs a summary of the stream that the decoder has decoded.
+pub fn log_totals<C: Coder>(decoder: &Decoder<C>, stream: &[u8]) {
     if let Some(totals) = decoder.totals() {
         defmt::info!(
             "text of {=u64} bytes is intact: {=u32} blocks, {=u64} windows, {=usize} bytes of stream",

@@ -1,21 +1,22 @@
-//! The boards that QEMU knows, and the decoders that run on them.
+//! The QEMU boards, and the decoders that run on them.
 
 use std::process::Command;
 
-/// A board of QEMU.
+/// A QEMU board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Board {
     Microbit,
     Lm3s6965evb,
     Mps2An385,
-    /// The same with what is built for Cortex-M0, whose instructions its core has too: no board with a Cortex-M0 has as much flash.
+    /// The same board running code built for Cortex-M0, whose instructions its core also executes: no Cortex-M0 board
+    /// has enough flash.
     Mps2An385AsM0,
     Mps2An386,
     RiscvVirt,
 }
 
 impl Board {
-    /// Its name, which is also the feature of the firmware.
+    /// The board's name, which is also the firmware's feature.
     pub fn name(self) -> &'static str {
         match self {
             Self::Microbit => "microbit",
@@ -26,7 +27,7 @@ impl Board {
         }
     }
 
-    /// The core's name, for people.
+    /// The core's display name.
     pub fn core(self) -> &'static str {
         match self {
             Self::Microbit | Self::Mps2An385AsM0 => "Cortex-M0",
@@ -36,7 +37,7 @@ impl Board {
         }
     }
 
-    /// The compiler's name for the core.
+    /// The compiler's target for the core.
     pub fn target(self) -> &'static str {
         match self {
             Self::Microbit | Self::Mps2An385AsM0 => "thumbv6m-none-eabi",
@@ -46,8 +47,8 @@ impl Board {
         }
     }
 
-    /// The length of a tick of the system timer in nanoseconds, times two. RISC-V counts instructions, and QEMU
-    /// counts them in nanoseconds.
+    /// Twice the length of a system timer tick in nanoseconds. On RISC-V the timer counts instructions, which QEMU
+    /// counts in nanoseconds.
     pub fn half_nanoseconds_per_tick(self) -> u64 {
         match self {
             Self::Microbit => 125,
@@ -57,7 +58,7 @@ impl Board {
         }
     }
 
-    /// QEMU for this board, which gives each instruction 64 ns; a program that hangs is ended after some seconds.
+    /// The QEMU command for this board, at 64 ns per instruction; a program that hangs is killed after some seconds.
     pub fn machine(self, patience: u32) -> Command {
         let mut command = Command::new("timeout");
         command.arg(patience.to_string());
@@ -74,47 +75,51 @@ impl Board {
 /// A program of the firmware example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decoder {
-    /// Prints and logs, and decodes nothing: what the others are compared with.
+    /// Prints and logs, and decodes nothing: the baseline of the others.
     Empty,
-    /// Compares the core's loops with the portable ones, and decodes nothing.
+    /// Compares the core's loops with the portable ones; decodes nothing.
     Kernels,
     Lexicon,
+    /// Tables that learn, without a model.
+    Tables,
     Nano,
     Micro,
 }
 
 impl Decoder {
-    /// The name of the program.
+    /// The program's name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Empty => "empty",
             Self::Kernels => "kernels",
             Self::Lexicon => "lexicon",
+            Self::Tables => "tables",
             Self::Nano => "nano",
             Self::Micro => "micro",
         }
     }
 
-    /// The profile that it is built with.
+    /// The profile the program is built with.
     pub fn profile(self) -> &'static str {
         if self == Self::Lexicon { "small" } else { "release" }
     }
 
-    /// The stream that it decodes on a board.
+    /// The stream that the program decodes on `board`.
     pub fn stream(self, board: Board) -> &'static str {
         match self {
             Self::Empty | Self::Kernels => "",
             Self::Lexicon => "lexicon.eqi",
+            Self::Tables => "tables.eqi",
             Self::Nano if board == Board::Microbit => "nano-small.eqi",
             Self::Nano => "nano.eqi",
             Self::Micro => "micro.eqi",
         }
     }
 
-    /// The file of its model or lexicon.
+    /// The file that holds its model or lexicon; empty if it has neither.
     pub fn image(self) -> &'static str {
         match self {
-            Self::Empty | Self::Kernels => "",
+            Self::Empty | Self::Kernels | Self::Tables => "",
             Self::Lexicon => "nano.lex",
             Self::Nano => "nano.m1q",
             Self::Micro => "micro.m1q",

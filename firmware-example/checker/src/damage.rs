@@ -1,4 +1,4 @@
-//! Damaged streams: the program logs the error and stops.
+//! Damaged streams: the program must log the error and stop.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use crate::boards::{Board, Decoder};
 use crate::firmware::{Firmware, Streams};
 
-/// Runs a decoder on a stream with a bit flipped in its payload, and on one that is cut short.
+/// Runs a decoder on a stream with one flipped payload bit, and on a truncated one.
 pub fn check(decoder: Decoder, board: Board) -> Result<()> {
     let name = decoder.stream(board);
     let stream = fs::read(PathBuf::from("generated").join(name)).with_context(|| format!("generated/{name}"))?;
@@ -27,7 +27,7 @@ pub fn check(decoder: Decoder, board: Board) -> Result<()> {
         let last = run.log.iter().find(|line| line.starts_with("error: "));
         let logged = last.is_some_and(|line| line.contains("Stream(") && line.contains(error));
         ensure!(logged, "{damage} stream: log {:#?}", run.log);
-        ensure!(!run.log.iter().any(|line| line.contains("is intact")), "{damage} stream: taken for intact");
+        ensure!(!run.log.iter().any(|line| line.contains("is intact")), "{damage} stream: reported as intact");
     }
     Ok(())
 }

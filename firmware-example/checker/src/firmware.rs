@@ -1,4 +1,4 @@
-//! [`Firmware`]: a program built for a board, and what it does in QEMU.
+//! [`Firmware`]: a program built for a board, and how it behaves in QEMU.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,21 +10,21 @@ use object::{Object, ObjectSection, ObjectSymbol, SectionFlags};
 
 use crate::boards::{Board, Decoder};
 
-/// How many seconds a program may run.
+/// The time limit of a program in seconds.
 const PATIENCE: u32 = 300;
-/// The exit code of `timeout` for a program that ran longer.
+/// The exit code of `timeout` when the limit is exceeded.
 const TIMED_OUT: i32 = 124;
 
-/// Which streams are linked in.
+/// The streams to link in.
 #[derive(Clone, Debug)]
 pub enum Streams {
-    /// Those that `prepare` made.
+    /// Those made by `prepare`.
     Intact,
     /// Those in another directory.
     From(PathBuf),
 }
 
-/// A program for a board.
+/// A program built for a board.
 #[derive(Debug)]
 pub struct Firmware {
     board: Board,
@@ -44,12 +44,12 @@ pub struct Run {
 }
 
 impl Firmware {
-    /// Builds a program, with measurement.
+    /// Builds a program with measurement enabled.
     pub fn build(decoder: Decoder, board: Board, streams: &Streams) -> Result<Self> {
         Self::build_with(decoder.profile(), decoder, board, streams)
     }
 
-    /// Builds the program that decodes nothing, as a decoder is built.
+    /// Builds the program that decodes nothing, with the settings of a decoder.
     pub fn baseline(decoder: Decoder, board: Board) -> Result<Self> {
         Self::build_with(decoder.profile(), Decoder::Empty, board, &Streams::Intact)
     }
@@ -74,12 +74,12 @@ impl Firmware {
         Ok(Self { board, path, elf })
     }
 
-    /// Bytes of flash that the program takes: code, constants, and what RAM begins with.
+    /// Bytes of flash that the program takes: code, constants, and the initial contents of RAM.
     pub fn flash(&self) -> Result<u64> {
         self.sections(|name, allocated, in_file| allocated && in_file && name != ".defmt")
     }
 
-    /// Bytes of RAM that are taken whatever the program does.
+    /// Bytes of RAM that are allocated statically.
     pub fn static_memory(&self) -> Result<u64> {
         self.sections(|name, _, _| matches!(name, ".data" | ".bss" | ".uninit"))
     }
@@ -98,7 +98,7 @@ impl Firmware {
         Ok(sum)
     }
 
-    /// Fails if the program holds any of the functions that panics go through.
+    /// Fails if the program contains any function that panics go through.
     pub fn check_no_panic(&self) -> Result<()> {
         let elf = object::File::parse(&*self.elf)?;
         for symbol in elf.symbols() {
@@ -107,7 +107,7 @@ impl Firmware {
                 !["panicking", "rust_begin_unwind", "slice_index_fail", "unwrap_failed", "expect_failed"]
                     .iter()
                     .any(|part| name.contains(part)),
-                "{}: a path panics: it holds {name}",
+                "{}: a path may panic: found {name}",
                 self.path.display()
             );
         }
@@ -115,18 +115,18 @@ impl Firmware {
         Ok(())
     }
 
-    /// Runs it in QEMU.
+    /// Runs the program in QEMU.
     pub fn run(&self) -> Result<Run> {
         let mut machine = self.board.machine(PATIENCE);
         machine.arg("-kernel").arg(&self.path).stdin(Stdio::null());
         let output = machine.output().with_context(|| format!("{:?}: cannot start", machine.get_program()))?;
-        ensure!(output.status.code() != Some(TIMED_OUT), "{}: no end after {PATIENCE} s", self.path.display());
+        ensure!(output.status.code() != Some(TIMED_OUT), "{}: still running after {PATIENCE} s", self.path.display());
         let log = decode_log(&self.elf, &output.stderr, &self.path)?;
         Ok(Run { text: output.stdout, log, code: output.status.code() })
     }
 }
 
-/// The messages in `defmt` frames, after whatever QEMU itself says before the first.
+/// Decodes the messages in `defmt` frames, skipping whatever QEMU itself prints before the first.
 fn decode_log(elf: &[u8], frames: &[u8], path: &Path) -> Result<Vec<String>> {
     let table = Table::parse(elf)?.with_context(|| format!("{}: no log messages in it", path.display()))?;
     let mut decoder = table.new_stream_decoder();
@@ -139,7 +139,7 @@ fn decode_log(elf: &[u8], frames: &[u8], path: &Path) -> Result<Vec<String>> {
                 messages.push(format!("{level}: {}", frame.display_message()));
             }
             Err(DecodeError::UnexpectedEof) => return Ok(messages),
-            // The words of QEMU.
+            // QEMU's own output.
             Err(DecodeError::Malformed) if messages.is_empty() => {}
             Err(DecodeError::Malformed) => {
                 bail!("{}: a log message cannot be read after {messages:#?}", path.display())
@@ -149,7 +149,7 @@ fn decode_log(elf: &[u8], frames: &[u8], path: &Path) -> Result<Vec<String>> {
 }
 
 impl Run {
-    /// Compares the text with the one that was compressed.
+    /// Compares the printed text with the text that was compressed.
     pub fn check_text(&self, decoder: Decoder) -> Result<()> {
         let name = decoder.name();
         ensure!(self.code == Some(0), "{name}: exit code {:?}, log {:#?}", self.code, self.log);
@@ -164,14 +164,14 @@ impl Run {
         Ok(())
     }
 
-    /// Fails unless the core's loops give what the portable ones give.
+    /// Fails unless the core's loops and the portable ones agree.
     pub fn check_kernels(&self) -> Result<()> {
         ensure!(self.code == Some(0), "kernels: exit code {:?}, log {:#?}", self.code, self.log);
         ensure!(self.log.iter().any(|line| line.ends_with("results agree")), "kernels: log {:#?}", self.log);
         Ok(())
     }
 
-    /// The numbers in the log message of the measurement: ticks, and bytes of stack.
+    /// The numbers in the measurement's log message: ticks, and bytes of stack.
     pub fn measured(&self) -> Result<(u64, u64)> {
         let line = self.log.iter().find_map(|line| line.split_once("measured: ")).context("nothing was measured")?.1;
         let mut numbers = line.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok());

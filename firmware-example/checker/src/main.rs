@@ -1,6 +1,7 @@
-//! Checks the firmware examples and measures them: builds each decoder for its boards, runs it in QEMU, compares the
-//! text with the one that was compressed, refuses programs with a path that panics, damages the streams, and prints a
-//! table of what each decoder costs. The loops that are written for a core are compared with the portable ones. Any difference, or a budget that is exceeded, is an error.
+//! Checks the firmware examples and measures them. For each decoder and board it builds the program, runs it in QEMU,
+//! compares the text with the text that was compressed, rejects code that may panic, damages the streams, and prints a
+//! table of costs. It also compares the loops written for a core with the portable ones. Any difference, and any
+//! exceeded budget, is an error.
 //!
 //! Run it after `./prepare`: `cargo run -p equalinfo-firmware-checker [DECODER|BOARD...]`.
 
@@ -18,11 +19,14 @@ use anyhow::{Context, Result, ensure};
 use boards::{Board, Decoder};
 use firmware::{Firmware, Streams};
 
-/// What is built and run.
-const RUNS: [(Decoder, Board); 11] = [
+/// The programs to build and run.
+const RUNS: [(Decoder, Board); 14] = [
     (Decoder::Lexicon, Board::Microbit),
     (Decoder::Lexicon, Board::Lm3s6965evb),
     (Decoder::Lexicon, Board::Mps2An386),
+    (Decoder::Tables, Board::Lm3s6965evb),
+    (Decoder::Tables, Board::Mps2An386),
+    (Decoder::Tables, Board::RiscvVirt),
     (Decoder::Nano, Board::Microbit),
     (Decoder::Nano, Board::Lm3s6965evb),
     (Decoder::Nano, Board::Mps2An386),
@@ -63,7 +67,11 @@ fn main() -> Result<()> {
             firmware.run()?.check_kernels()?;
         }
     }
-    for (decoder, board) in [(Decoder::Nano, Board::Lm3s6965evb), (Decoder::Lexicon, Board::Microbit)] {
+    for (decoder, board) in [
+        (Decoder::Nano, Board::Lm3s6965evb),
+        (Decoder::Tables, Board::Lm3s6965evb),
+        (Decoder::Lexicon, Board::Microbit),
+    ] {
         if chosen(decoder, board) {
             damage::check(decoder, board)?;
         }

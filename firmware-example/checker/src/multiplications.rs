@@ -1,12 +1,12 @@
-//! How many multiplications of the model's matrices a text takes: all weights of the layers for every position that is run, and all of the logits for every byte that is
-//! asked for, whether or not a decoder finds a way around them.
+//! Counts the multiplications in a model's matrix products for a text: all weights of the layers for every position
+//! that is run, and all logits for every byte that is decoded, even where a decoder skips some.
 
 use std::cell::Cell;
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use equalinfo_codec::container::{Decoder, Header, ModelIdentity};
+use equalinfo_codec::container::{Decoder, Header};
 use equalinfo_codec::m1::{Activations, Config, Kernels, M1, Matrix, Model, Portable};
 
 thread_local! {
@@ -14,7 +14,7 @@ thread_local! {
     static LOGITS: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Counts norms, of which there are two in a layer and one after the last, and logits.
+/// Counts logits and norms; each layer has two norms, and one more follows the last layer.
 #[derive(Debug)]
 struct Counting;
 
@@ -38,8 +38,8 @@ impl Kernels for Counting {
     }
 }
 
-/// The multiplications in the matrix products of decoding `stream` with the image of a model; those of the attention,
-/// a few in a hundred more, are not counted.
+/// Counts the multiplications in the matrix products when decoding `stream` with the model in `image`. Attention, which
+/// would add a few percent, is not counted.
 pub fn count(image: &Path, stream: &Path) -> Result<u64> {
     let image = fs::read(image).with_context(|| image.display().to_string())?;
     let stream = fs::read(stream).with_context(|| stream.display().to_string())?;
@@ -48,7 +48,8 @@ pub fn count(image: &Path, stream: &Path) -> Result<u64> {
     let mut bytes = vec![0; model.config().byte_buffer(context)];
     let mut words = vec![0; model.config().word_buffer(context)];
     let m1 = M1::<Counting>::with_kernels(&model, context, &mut bytes, &mut words)?;
-    let mut decoder = Decoder::new(m1, ModelIdentity { id: model.id(), context: header.model.context });
+    let identity = m1.identity();
+    let mut decoder = Decoder::new(m1, identity);
     let mut text = vec![0; 1 << 20];
     NORMS.set(0);
     LOGITS.set(0);

@@ -9,26 +9,26 @@ use crate::boards::{Board, Decoder};
 use crate::firmware::{Firmware, Run};
 use crate::multiplications;
 
-/// What a decoder costs on a board.
+/// The cost of a decoder on a board.
 #[derive(Debug)]
 pub struct Row {
     pub decoder: Decoder,
     pub board: Board,
-    /// Bytes of flash, all in all.
+    /// Total bytes of flash.
     pub flash: u64,
     /// Bytes of its model or lexicon.
     pub image: u64,
     /// Bytes of flash that the decoder's code and constants add to a program that prints and logs.
     pub code: u64,
-    /// Bytes of RAM that are taken whatever happens.
+    /// Bytes of RAM that are allocated statically.
     pub static_memory: u64,
     /// Bytes of stack at its deepest.
     pub stack: u64,
-    /// Bytes of RAM, stack included, that it takes beyond what a program takes that prints and logs.
+    /// Bytes of RAM, stack included, that the decoder adds to a program that prints and logs.
     pub memory: u64,
-    /// Instructions of decoding alone.
+    /// Instructions spent on decoding alone.
     pub instructions: u64,
-    /// Bytes of text decoded by these instructions.
+    /// Bytes of text that these instructions decode.
     pub text: u64,
     /// Multiplications in the matrix products.
     pub multiplications: Option<u64>,
@@ -41,11 +41,11 @@ impl Row {
         let length = |name: &str| -> Result<u64> {
             Ok(fs::metadata(generated.join(name)).with_context(|| format!("generated/{name}"))?.len())
         };
-        let image = length(decoder.image())?;
+        let image = if decoder.image().is_empty() { 0 } else { length(decoder.image())? };
         let mut data = image + length(decoder.stream(board))?;
         if decoder == Decoder::Nano {
             for number in 0..fs::read_to_string("strings.txt")?.lines().count() {
-                // Each with a pointer and a length in the table.
+                // Each has a pointer and a length in the table.
                 data += length(&format!("string-{number}.eqm"))? + 8;
             }
         }
@@ -75,7 +75,7 @@ impl Row {
         })
     }
 
-    /// Instructions for each multiplication of the matrix products.
+    /// Instructions per multiplication in the matrix products.
     pub fn per_multiplication(&self) -> Option<f64> {
         Some(self.instructions as f64 / self.multiplications? as f64)
     }
@@ -84,7 +84,8 @@ impl Row {
 /// Prints the table as Markdown.
 pub fn print(rows: &[Row]) {
     println!(
-        "| decoder | core (board) | flash | of it image | of it decoder | static RAM | stack | RAM of the decoder | instructions a byte | a MAC |"
+        "| decoder | core (board) | flash | image | decoder code | static RAM | stack | decoder RAM | \
+         instructions/byte | per MAC |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|");
     for row in rows {

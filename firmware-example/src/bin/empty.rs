@@ -1,4 +1,4 @@
-//! Prints and logs as the decoders do, and decodes nothing: what is left of their size without this is the decoder's.
+//! Prints and logs like the decoders but decodes nothing: the baseline to subtract from their size.
 #![no_std]
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Compares the loops of this core with the codec's portable ones on numbers of all sizes, bit for bit.
+//! Compares this core's loops with the codec's portable ones, bit for bit, on numbers of all sizes.
 #![no_std]
 #![no_main]
 
@@ -7,13 +7,13 @@ use equalinfo_codec::m1::{Kernels, Matrix, Portable, Requantizer};
 use equalinfo_cortex_m::Fastest;
 use equalinfo_firmware_example::{Failure, entry, run};
 
-/// Times that every loop is compared.
+/// How often each loop is compared.
 const ROUNDS: u32 = 40;
-/// Rows of a matrix, and the widths that they have; the last are wider than the loops in assembly can take.
+/// The rows of a matrix, and its possible widths; the last exceed what the assembly loops handle.
 const ROWS: usize = 4;
 const WIDTHS: [usize; 6] = [64, 128, 192, 384, 512, 1024];
 const WIDEST: usize = 1024;
-/// Words that a kernel may work in, as a model has them beside a block of 64 numbers.
+/// The words of scratch space that a kernel gets, as in a model beside a block of 64 numbers.
 const SCRATCH: usize = 192;
 
 #[entry]
@@ -40,7 +40,7 @@ fn compare() -> Result<(), Failure> {
     Ok(())
 }
 
-/// How many results were compared, and how many differ.
+/// Counts the compared results, and those that differ.
 #[derive(Default)]
 struct Differences {
     compared: u32,
@@ -60,7 +60,7 @@ impl Differences {
 /// Rows times activations, of which none, half, most or all are zeros.
 #[inline(never)]
 fn products(random: &mut Random, width: usize, differences: &mut Differences) {
-    // An image may begin anywhere, and what stands in it.
+    // An image, and the data in it, may start at any address.
     let (mut image, begin) = ([0; ROWS * (WIDEST + 4) + 3], random.below(4) as usize);
     let mut activations = [0; WIDEST];
     let (Some(image), Some(activations)) = (image.get_mut(begin..), activations.get_mut(..width)) else { return };
@@ -89,7 +89,7 @@ fn products(random: &mut Random, width: usize, differences: &mut Differences) {
     }
 }
 
-/// Rows times activations in both forms, gates, and those whose gate is open.
+/// Rows times activations in both forms, gates, and the rows whose gate is open.
 fn projected<K: Kernels>(
     matrix: &Matrix,
     activations: &[i8],
@@ -103,7 +103,7 @@ fn projected<K: Kernels>(
     K::project_gates(matrix, &K::prepare(activations, scratch), opening);
     K::project_gated(matrix, &K::prepare(activations, scratch), gates, gated);
     K::project(matrix, &K::prepare_sparse(activations, scratch), scale, sparse);
-    // What a gate is does not matter if it is closed, nor the number behind it.
+    // A closed gate's value does not matter, nor does the number behind it.
     opening.iter_mut().for_each(|gate| *gate = (*gate).max(0));
     gated.iter_mut().zip(gates).filter(|(_, gate)| **gate <= 0).for_each(|(out, _)| *out = 0);
     out
@@ -122,7 +122,7 @@ fn attention(random: &mut Random, differences: &mut Differences) {
     differences.count("a weighted sum", &found, &expected);
 }
 
-/// What is done to numbers one by one, and the norm.
+/// Elementwise operations, and the norm.
 #[inline(never)]
 fn elements(random: &mut Random, differences: &mut Differences) {
     let [numbers, gates]: [[i32; HEAD]; 2] = core::array::from_fn(|_| core::array::from_fn(|_| random.number()));
@@ -138,7 +138,7 @@ fn elements(random: &mut Random, differences: &mut Differences) {
     Portable::reglu(requantizer, &gates, &numbers, &mut expected);
     differences.count("a rectified product", &found, &expected);
 
-    // A residual stays below 2^31; all of its numbers are of one size, or they are all zeros.
+    // A residual stays below 2^31; its numbers are all of one size, or all zero.
     let size = random.below(33);
     let residual = numbers.map(|number| if size == 32 { 0 } else { (number >> size).max(-i32::MAX) });
     let constant = random.next() >> random.below(16);

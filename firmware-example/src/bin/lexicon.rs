@@ -1,4 +1,4 @@
-//! A stream in flash, decoded with a lexicon: no model, and a few bytes of memory.
+//! Decodes a stream in flash with a lexicon: no model, and a few bytes of memory.
 #![no_std]
 #![no_main]
 
@@ -6,7 +6,7 @@ use equalinfo_codec::lexicon::Lexicon;
 use equalinfo_firmware_example::debugger::Output;
 use equalinfo_firmware_example::{Failure, entry, measured, run};
 
-/// The lexicon, as `equalinfo lexicon build` wrote it, and a stream of its codes.
+/// The lexicon, as written by `equalinfo lexicon build`, and a stream of its codes.
 const IMAGE: &[u8] = include_bytes!("../../generated/nano.lex");
 const STREAM: &[u8] = include_bytes!(concat!(env!("STREAMS"), "/lexicon.eqi"));
 
@@ -33,7 +33,7 @@ fn decode() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Decodes as much as there is and as fits, and returns how much that is.
+/// Decodes as much as is there and fits, and returns its length.
 fn fill<E>(text: &mut [u8], stream: &mut impl Iterator<Item = Result<u8, E>>) -> Result<usize, E> {
     let mut length = 0;
     for (place, byte) in text.iter_mut().zip(stream) {

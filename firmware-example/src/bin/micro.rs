@@ -1,23 +1,24 @@
-//! A stream in flash, decoded with the model `micro`.
+//! Decodes a stream in flash with the model `micro`.
 #![no_std]
 #![no_main]
 
-use equalinfo_codec::container::{Decoder, ModelIdentity};
+use equalinfo_codec::container::Decoder;
 use equalinfo_codec::m1::{M1, Model};
 use equalinfo_cortex_m::Fastest;
 use equalinfo_firmware_example::debugger::Output;
 use equalinfo_firmware_example::{Failure, entry, run, stream};
-use micro::{CONFIG, ID, IMAGE};
+use micro::{CONFIG, IMAGE};
 use static_cell::ConstStaticCell;
 
-/// The model, as `equalinfo export --format rust` wrote it.
+/// The model, as written by `equalinfo export --format rust`.
+#[allow(dead_code)] // Its id, which the model knows too.
 #[path = "../../generated/micro.rs"]
 mod micro;
 
 /// The context that the stream was compressed with, and the stream.
 const STREAM: (usize, &[u8]) = (128, include_bytes!(concat!(env!("STREAMS"), "/micro.eqi")));
 
-/// The working memory of the model.
+/// The model's working memory.
 static BYTES: ConstStaticCell<[i8; CONFIG.byte_buffer(STREAM.0)]> = ConstStaticCell::new([0; _]);
 static WORDS: ConstStaticCell<[i32; CONFIG.word_buffer(STREAM.0)]> = ConstStaticCell::new([0; _]);
 
@@ -32,10 +33,12 @@ fn decode() -> Result<(), Failure> {
     let words = WORDS.try_take().ok_or(Failure::MemoryInUse)?;
     let (context, stream) = STREAM;
 
-    let model = Model::load(&IMAGE.0)?;
+    // The flash was verified when it was written.
+    let model = Model::load_trusting(&IMAGE.0)?;
     defmt::info!("model {=str} {=u64:016x}, {=usize} bytes", model.name(), model.id(), IMAGE.0.len());
     let mut m1 = M1::<Fastest>::with_kernels(&model, context, bytes, words)?;
-    let mut decoder = Decoder::new(&mut m1, ModelIdentity { id: ID, context: context as u16 });
+    let identity = m1.identity();
+    let mut decoder = Decoder::new(&mut m1, identity);
     stream::decode(&mut decoder, stream, |text| console.write(text))?;
     stream::log_totals(&decoder, stream);
     Ok(())

@@ -10,10 +10,10 @@ use cortex_m_rt::exception;
 
 pub use cortex_m_rt::STACK_PAINT_VALUE as PAINT;
 
-/// The timer counts down from here, 24 bits.
+/// The timer counts down from here; it has 24 bits.
 const RELOAD: u32 = 0x00ff_ffff;
 
-/// How often the timer has started over.
+/// How often the timer has wrapped around.
 static TURNS: AtomicU32 = AtomicU32::new(0);
 
 #[exception]
@@ -44,7 +44,7 @@ pub fn now() -> u32 {
     }
 }
 
-/// The memory of the stack, which begins at its end.
+/// The stack's memory; the stack starts at its end.
 pub fn stack() -> Range<*const u32> {
     unsafe extern "C" {
         static _stack_start: u32;

@@ -1,7 +1,7 @@
-//! What a decoder costs: instructions, counted while it decodes and not while it prints, and stack.
+//! What a decoder costs: its stack, and the instructions it takes, counted while it decodes but not while it prints.
 //!
-//! QEMU models no cycles. Started with `-icount shift=6` it lets 64 ns pass for every instruction, so a timer tells how
-//! many there were; [`report`] gives its ticks, whose length depends on the board.
+//! QEMU models no cycles. Started with `-icount shift=6` it advances time by 64 ns per instruction, so a timer yields
+//! their number; [`report`] gives the timer's ticks, whose length depends on the board.
 
 #[cfg_attr(target_arch = "arm", path = "cortex_m.rs")]
 #[cfg_attr(target_arch = "riscv32", path = "riscv.rs")]
@@ -16,13 +16,13 @@ pub use self::core::start;
 /// The ticks of all intervals so far.
 static TICKS: Mutex<Cell<u64>> = Mutex::new(Cell::new(0));
 
-/// Counts until it is dropped.
+/// Counts until dropped.
 #[derive(Debug)]
 pub struct Counting {
     begin: u32,
 }
 
-/// Begins an interval, of less than 2^32 ticks.
+/// Starts an interval of less than 2^32 ticks.
 pub fn count() -> Counting {
     Counting { begin: self::core::now() }
 }
@@ -37,17 +37,17 @@ impl Drop for Counting {
     }
 }
 
-/// Logs the ticks of all intervals and the most stack that was in use at any time.
+/// Logs the ticks of all intervals and the stack's greatest depth.
 pub fn report() {
     let ticks = critical_section::with(|section| TICKS.borrow(section).get());
     defmt::info!("measured: {=u64} ticks, {=usize} bytes of stack", ticks, deepest_stack());
 }
 
-/// The bytes from the lowest word of the stack that does not hold its paint any more to the stack's start.
+/// The bytes from the lowest stack word that has lost its paint to the stack's start.
 fn deepest_stack() -> usize {
     let stack = self::core::stack();
     let mut word = stack.start;
-    // SAFETY: all words of the range are memory that holds the stack or its paint.
+    // SAFETY: every word in the range is memory that holds the stack or its paint.
     while word < stack.end && unsafe { word.read_volatile() } == self::core::PAINT {
         word = word.wrapping_add(1);
     }

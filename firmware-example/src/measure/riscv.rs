@@ -1,20 +1,20 @@
-//! RISC-V: the counter of instructions, and a stack that is painted here.
+//! RISC-V: the instruction counter, and a stack that is painted here.
 
 use core::arch::asm;
 use core::ops::Range;
 
-/// What words of the stack hold that have not been used.
+/// The value of stack words that have not been used.
 pub const PAINT: u32 = 0xcccc_cccc;
 
-/// Paints what is free of the stack.
+/// Paints the free part of the stack.
 pub fn start() {
     let pointer: *mut u32;
-    // SAFETY: the instruction gives a register.
+    // SAFETY: the instruction only reads a register.
     unsafe { asm!("mv {}, sp", out(reg) pointer, options(nomem, nostack, preserves_flags)) };
     let mut word = stack().start.cast_mut();
     // Nothing is called from here on, so nothing below the pointer is in use.
     while word < pointer {
-        // SAFETY: the word lies in the memory of the stack, below all that is in use.
+        // SAFETY: the word lies in the stack's memory, below everything in use.
         unsafe { word.write_volatile(PAINT) };
         word = word.wrapping_add(1);
     }
@@ -25,7 +25,7 @@ pub fn now() -> u32 {
     riscv::register::minstret::read() as u32
 }
 
-/// The memory of the stack, which begins at its end: all that no variable takes, as there is no heap.
+/// The stack's memory; the stack starts at its end. It is all that variables leave, as there is no heap.
 pub fn stack() -> Range<*const u32> {
     unsafe extern "C" {
         static __sheap: u32;
