@@ -1,6 +1,6 @@
 // Prints the golden vectors as the WebAssembly module computes them: node vectors.mjs MODULE DIRECTORY
 //
-// DIRECTORY holds the lexicons, window-code.lex and optimal.lex.
+// DIRECTORY contains the lexicons, window-code.lex and optimal.lex.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 

@@ -2,8 +2,8 @@
 
 mod sandbox;
 
-use equalinfo::quantize::{ActivationScales, FloatLayer, FloatM1, quantize};
-use equalinfo::static_model;
+use equalinfo::ByteFrequencies;
+use equalinfo::quantize::{ActivationScales, FloatLayer, FloatM1, FloatTable, quantize_model};
 use equalinfo_codec::m1::Config;
 
 pub use sandbox::{Run, Sandbox};
@@ -11,17 +11,18 @@ pub use sandbox::{Run, Sandbox};
 /// `alice29.txt` of the Canterbury corpus.
 pub const ALICE: &[u8] = include_bytes!("../data/alice29.txt");
 
-/// Pseudo-random numbers (SplitMix64), the same in every run.
-pub struct Random(pub u64);
+/// Random numbers of a seed, the same in every run.
+pub struct Random(equalinfo::random::Random);
 
 impl Random {
+    /// The generator of a seed.
+    pub fn new(seed: u64) -> Self {
+        Self(equalinfo::random::Random::new(seed))
+    }
+
     /// The next 64 bits.
     pub fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.0.next_u64()
     }
 
     /// A number in -1..1.
@@ -40,14 +41,14 @@ impl Random {
 pub fn tiny_model(seed: u64) -> Vec<u8> {
     const D: usize = 64;
     let config = Config { d: D, ff: D, context: 64, layers: 1, heads: 1 };
-    let english = static_model::english().expect("the shipped frequencies");
-    let mut random = Random(seed);
+    let english = ByteFrequencies::english();
+    let mut random = Random::new(seed);
     let mut noise = |count: usize, size: f32| -> Vec<f32> { (0..count).map(|_| size * random.symmetric()).collect() };
     // With every row along one direction, the normalized residual is that direction whatever was read, and the logit
     // of a byte is the length of its row: here the logarithm of its count.
     let mut embedding = noise(257 * D, 0.02);
     for (row, values) in embedding.chunks_mut(D).enumerate() {
-        let count = u8::try_from(row).map_or(256, |byte| english.count(byte));
+        let count = u8::try_from(row).map_or(256, |byte| english.frequencies().count(byte));
         let length = ((count as f32).ln() + 1.0) / (D as f32).sqrt();
         for value in values {
             *value += length / (D as f32).sqrt();
@@ -61,8 +62,9 @@ pub fn tiny_model(seed: u64) -> Vec<u8> {
         linear: noise(D * D, 0.1),
         down: noise(D * D, 0.05),
     };
-    let model = FloatM1 { config, name: format!("tiny-{seed}"), embedding, layers: vec![layer] };
-    quantize(&model, &ActivationScales::new(&config)).expect("scales that suit these weights")
+    let ngrams = [(2, 60), (4, 101)].map(|(order, rows)| FloatTable { order, values: noise(rows * D, 0.01) }).into();
+    let model = FloatM1 { config, name: format!("tiny-{seed}"), embedding, layers: vec![layer], ngrams };
+    quantize_model(&model, &ActivationScales::new(&config)).expect("scales that suit these weights")
 }
 
 /// Texts that have broken compressors: empty, one byte, zeros, many scripts, a character cut in two, every byte value.
@@ -79,6 +81,6 @@ pub fn awkward_texts() -> Vec<(&'static str, Vec<u8>)> {
         ("cut in mid-character", cut),
         ("every byte", (0..=255).cycle().take(2000).collect()),
         ("line ends", b"a\r\nb\n\nc\r".to_vec()),
-        ("noise", Random(7).bytes(5000)),
+        ("noise", Random::new(7).bytes(5000)),
     ]
 }

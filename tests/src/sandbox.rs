@@ -93,12 +93,39 @@ impl Sandbox {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.args(arguments).current_dir(self.directory.path()).stdin(Stdio::null());
+        // Models that the user has installed are none of the tests' business.
+        command.env("EQUALINFO_MODELS", self.path("models"));
+        #[cfg(unix)]
+        {
+            use std::os::unix::process::CommandExt;
+            let attentive = || {
+                // SAFETY: signal is safe between fork and exec.
+                unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
+                Ok(())
+            };
+            // SAFETY: the closure does nothing else. A shell's background jobs ignore SIGINT, and so would the tool.
+            unsafe { command.pre_exec(attentive) };
+        }
         command
     }
 
     /// Runs the tool without input.
     pub fn run(&self, arguments: &[&str]) -> Run {
         finish(self.command(arguments))
+    }
+
+    /// Runs a line of a shell (bash), in which `$equalinfo` is the tool: for what only a shell says shortly, such as
+    /// closed streams, limits and pipes.
+    pub fn shell(&self, line: &str) -> Run {
+        let mut command = Command::new("bash");
+        command.args(["-c", line]).env("equalinfo", &self.program).env("EQUALINFO_MODELS", self.path("models"));
+        command.current_dir(self.directory.path()).stdin(Stdio::null());
+        finish(command)
+    }
+
+    /// The path of the tool.
+    pub fn program(&self) -> &Path {
+        &self.program
     }
 
     /// Runs the tool with `input` on stdin.

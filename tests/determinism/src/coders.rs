@@ -2,16 +2,16 @@
 
 use core::fmt;
 
-use equalinfo_codec::container::{Header, Method, ModelIdentity};
-use equalinfo_codec::raw::{self, Layout};
-use equalinfo_codec::{ByteModel, Frequencies, RangeDecoder, StaticModel, WindowBits, WindowCode};
+use equalinfo_codec::container::{Header, Method, ModelIdentity, ModelName};
+use equalinfo_codec::raw::{self, PayloadLayout};
+use equalinfo_codec::{ByteModel, Frequencies, RangeDecoder, Uniform, WindowBits, WindowCode};
 use sha2::{Digest as _, Sha256};
 
 use super::streams;
-use super::{Digest, Failure, Random, Report};
+use super::{Digest, Failure, Report, random};
 
 /// The weight of byte `b` after byte `p` is `40000 >> min(15, ((7 * b) ^ (5 * p)) & 127)`. At the start all bytes are
-/// equally likely, so that a text compresses alike whether or not it is cut.
+/// equally likely, so that the parts of a text compress as well as the whole.
 struct Formula {
     previous: Option<u8>,
     frequencies: Frequencies,
@@ -42,12 +42,12 @@ impl ByteModel for Formula {
     }
 }
 
-/// What the model does not expect: the end of each text, so that a last block is stored.
+/// Text that is unlikely under the model. It ends each text, so that the last block is stored.
 const UNEXPECTED: &[u8] = b"Training LLMs over Neurally Compressed Text \x00\xff\xf0\x9f\x93\x9d";
 const EXPECTED: usize = 96;
 const TEXT: usize = EXPECTED + UNEXPECTED.len();
 const BLOCK_SIZE: u32 = 48;
-/// Blocks of text that the model expects, and that are coded.
+/// The number of blocks of likely text, which are coded.
 const CODED: usize = EXPECTED / BLOCK_SIZE as usize;
 /// Room for any stream.
 const STREAM: usize = 1024;
@@ -73,6 +73,7 @@ pub fn coders(report: &mut Report) {
         report(format_args!("windows of all other widths, {name} code"), windows(others, code, &text));
     }
     let mut stream = |method, name: fmt::Arguments| report(format_args!("stream {name}"), stream(method, &text));
+    stream(Method::Stored, format_args!("stored"));
     stream(Method::Ac, format_args!("ac"));
     stream(Method::StaticAc, format_args!("static-ac"));
     for bits in WindowBits::STANDARD {
@@ -86,14 +87,14 @@ pub fn coders(report: &mut Report) {
     }
 }
 
-/// A text that the model finds likely: the one that a random code string decodes to.
+/// A text that is likely under the model: a random code string, decoded.
 pub(crate) fn sample(model: &mut impl ByteModel, seed: u64, text: &mut [u8]) -> Result<(), Failure> {
     model.reset();
-    let mut random = Random(seed);
+    let mut random = random(seed);
     let mut decoder = RangeDecoder::new();
     for place in text {
         while decoder.wants_input() {
-            decoder.feed(random.next() as u8);
+            decoder.feed(random() as u8);
         }
         *place = decoder.decode(model.frequencies()).ok_or(Failure::RoundTrip)?;
         model.push(*place);
@@ -112,8 +113,8 @@ fn weights() -> Digest {
     let mut frequencies = Frequencies::uniform();
     for seed in 0..64 {
         let mut weights = [0u16; 256];
-        let mut random = Random(seed);
-        weights.iter_mut().for_each(|weight| *weight = (random.next() >> (48 + seed % 16)) as u16);
+        let mut random = random(seed);
+        weights.iter_mut().for_each(|weight| *weight = (random() >> (48 + seed % 16)) as u16);
         frequencies.set_weights(|byte| weights[usize::from(byte)]);
         add_frequencies(&mut hash, &frequencies);
     }
@@ -125,42 +126,42 @@ fn histograms() -> Digest {
     let mut hash = Sha256::new();
     for shift in 0..64 {
         let mut counts = [0u64; 256];
-        let mut random = Random(100 + shift);
-        counts.iter_mut().for_each(|count| *count = random.next() >> shift);
+        let mut random = random(100 + shift);
+        counts.iter_mut().for_each(|count| *count = random() >> shift);
         add_frequencies(&mut hash, &Frequencies::from_histogram(&counts));
     }
     Digest::finish(hash)
 }
 
-/// Every start of the text up to a length beyond two windows, as a message.
+/// Prefixes of the text up to a length of more than two windows, as messages.
 fn messages(text: &[u8]) -> Result<Digest, Failure> {
     let mut hash = Sha256::new();
     for length in (0..=EXPECTED).step_by(3) {
-        round_trip(&mut hash, Layout::Message, &text[..length])?;
+        round_trip(&mut hash, PayloadLayout::Message, &text[..length])?;
     }
-    round_trip(&mut hash, Layout::Message, text)?;
+    round_trip(&mut hash, PayloadLayout::Message, text)?;
     Ok(Digest::finish(hash))
 }
 
 fn windows(widths: impl IntoIterator<Item = WindowBits>, code: WindowCode, text: &[u8]) -> Result<Digest, Failure> {
     let mut hash = Sha256::new();
     for bits in widths {
-        // The second closes most windows at the end of the context.
+        // The second context is so short that most windows end at its end.
         for context in [64, 3] {
-            round_trip(&mut hash, Layout::Independent { bits, code, context }, text)?;
+            round_trip(&mut hash, PayloadLayout::Independent { bits, code, context }, text)?;
         }
     }
     Ok(Digest::finish(hash))
 }
 
-/// Adds the payload of a text to a digest, after reading it back unless it has no decoder.
-fn round_trip(hash: &mut Sha256, layout: Layout, text: &[u8]) -> Result<(), Failure> {
-    // A window of 128 bits for three bytes of text each.
+/// Adds the payload of a text to a digest, after decoding it again unless the code has no decoder.
+fn round_trip(hash: &mut Sha256, layout: PayloadLayout, text: &[u8]) -> Result<(), Failure> {
+    // A window of 128 bits for every three bytes of text.
     let mut payload = [0; 6 * TEXT];
     let mut decoded = [0; TEXT];
     let length = raw::encode(&mut Formula::new(), layout, text, &mut payload)?;
     let payload = &payload[..length];
-    if !matches!(layout, Layout::Independent { code: WindowCode::Paper, .. }) {
+    if !matches!(layout, PayloadLayout::Independent { code: WindowCode::Paper, .. }) {
         let length = raw::decode(&mut Formula::new(), layout, payload, &mut decoded)?;
         if decoded[..length] != *text {
             return Err(Failure::RoundTrip);
@@ -172,30 +173,24 @@ fn round_trip(hash: &mut Sha256, layout: Layout, text: &[u8]) -> Result<(), Fail
 }
 
 fn stream(method: Method, text: &[u8]) -> Result<Digest, Failure> {
-    if method == Method::StaticAc {
-        let mut counts = [0; 256];
-        text.iter().for_each(|&byte| counts[usize::from(byte)] += 1);
-        let table = Frequencies::from_histogram(&counts);
-        return written_stream(StaticModel(table.clone()), ModelIdentity::default(), method, Some(&table), text);
+    if !method.has_model() {
+        return written_stream(Uniform, ModelIdentity::default(), method, text);
     }
-    let identity = ModelIdentity { id: 0x1122_3344_5566_7788, context: 64 };
-    written_stream(Formula::new(), identity, method, None, text)
+    let identity = ModelIdentity { id: 0x1122_3344, context: 64 };
+    written_stream(Formula::new(), identity, method, text)
 }
 
 fn written_stream(
     mut coder: impl ByteModel,
     model: ModelIdentity,
     method: Method,
-    table: Option<&Frequencies>,
     text: &[u8],
 ) -> Result<Digest, Failure> {
-    let header = Header { method, model, block_size: BLOCK_SIZE };
+    let header = Header::new(method, model, ModelName::NONE, BLOCK_SIZE);
     let mut stream = [0; STREAM];
-    let written = streams::write(&mut coder, &header, table, text, &mut stream)?;
-    if written.coded < CODED {
-        return Err(Failure::Stored);
-    }
-    let stream = &stream[..written.length];
+    let coded = if method == Method::Stored { 0 } else { CODED };
+    let length = streams::write(&mut coder, &header, text, coded, &mut stream)?;
+    let stream = &stream[..length];
     streams::read(coder, &header, stream, text)?;
     Ok(Digest::of(stream))
 }

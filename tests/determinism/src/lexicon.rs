@@ -1,4 +1,4 @@
-//! A lexicon: its image, every text in it, and how it cuts a text.
+//! A lexicon: its image, all of its texts, and its parse of a text.
 
 use equalinfo_codec::lexicon::{Lexicon, LexiconKind};
 use sha2::{Digest as _, Sha256};
@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use super::model::TRACED;
 use super::{Digest, Failure, Report};
 
-/// The lexicons of the model `fixed`: kind, name of the vectors, and name of the file for programs that read one.
+/// The lexicons of the model `fixed`: their kinds, the names of their vectors, and the names of their files.
 pub const LEXICONS: [(LexiconKind, &str, &str); 2] = [
     (LexiconKind::WindowCode, "fixed window-code lexicon", "window-code.lex"),
     (LexiconKind::Optimal, "fixed optimal lexicon", "optimal.lex"),
@@ -24,7 +24,7 @@ pub fn lexicon(name: &str, image: &[u8], report: &mut Report) {
     }
 }
 
-/// All 65,536 texts with their lengths, and which codes an encoder writes.
+/// All 65,536 texts with their lengths, and whether an encoder writes their codes.
 fn texts(lexicon: &Lexicon) -> Digest {
     let mut hash = Sha256::new();
     for code in 0..=u16::MAX {

@@ -1,41 +1,49 @@
-//! Golden vectors: named SHA-256 digests of what the codec computes, the same on every machine.
+//! Golden vectors: named SHA-256 digests of the codec's results, which are the same on every machine.
 //!
-//! Invariant: a vector depends on nothing but the codec and the image of the model that its name begins with. The
-//! suite needs no allocator and less than 16 KiB of memory, so that one list serves a server and a Cortex-M0.
+//! Invariant: a vector depends only on the codec and on the image of the model that its name begins with. The suite
+//! needs no allocator and less than 16 KiB of memory besides the tables of a class, so that one list serves a server
+//! and a Cortex-M0, which computes those of 4 KiB alone.
 //!
-//! * [`coders`]: frequencies, windows, messages and streams of every method under a model that is a formula.
-//! * [`model`]: traces and streams under an M1, given as an image or as any other implementation of it.
+//! * [`coders`]: frequencies, windows, messages and streams of every method, under a model that is a formula.
+//! * [`model`]: traces and streams under an M1, given as an image or as a different implementation.
+//! * [`tables`], [`mix`]: streams by the tables of a class, alone and behind an M1.
 //! * [`lexicon`]: texts and matches of a lexicon, whose image the host compiles from the model `fixed`.
 //!
-//! `golden.txt` holds a line `DIGEST  NAME` for each vector, in order.
+//! `golden.txt` has a line `DIGEST  NAME` for each vector, in order.
 #![no_std]
 
 mod coders;
 mod lexicon;
 mod model;
 mod streams;
+mod tables;
 
 use core::fmt;
 
-use equalinfo_codec::error::{DecodeError, EncodeError, PayloadError};
+use equalinfo_codec::container::DecodeError;
 use equalinfo_codec::lexicon::LexiconError;
-use equalinfo_codec::m1::ModelError;
+use equalinfo_codec::m1::{Aligned, ModelError};
+use equalinfo_codec::raw::{EncodeError, PayloadError};
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::{Rng as _, SeedableRng as _};
 use sha2::{Digest as _, Sha256};
 
 pub use coders::coders;
 pub use lexicon::{LEXICONS, lexicon};
 pub use model::{CONTEXT, Memory, TRACED, Trace, model, of_image};
+pub use tables::{mix, nano_with_tables, tables};
 
 /// The committed vectors.
 pub const GOLDEN: &str = include_str!("../golden.txt");
 
-/// A random model of 128 wide, which never changes; its vectors are named `fixed`, and so are those of its lexicons.
-pub const FIXED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/fixed.m1q"));
+/// A random model of width 128 with n-gram tables, which never changes. Its vectors, and those of its lexicons, are
+/// named `fixed`.
+pub const FIXED: &[u8] = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/fixed.m1q"))).0;
 
-/// The smallest shipped model; its vectors are named `nano`, and change whenever a better one is shipped.
-pub const NANO: &[u8] = include_bytes!("../../../host/models/nano.m1q");
+/// The smallest shipped model. Its vectors are named `nano`, and change when a better model is shipped.
+pub const NANO: &[u8] = &Aligned(*include_bytes!("../nano.m1q")).0;
 
-/// Takes the vectors one by one: the name, and the digest or why there is none.
+/// Takes the vectors one by one: the name, and the digest or the reason why there is none.
 pub type Report<'a> = dyn FnMut(fmt::Arguments, Result<Digest, Failure>) + 'a;
 
 /// A SHA-256 digest; its `Display` is that of `sha256sum`.
@@ -59,7 +67,7 @@ impl fmt::Display for Digest {
     }
 }
 
-/// Why a vector could not be computed. None of these happens where the codec works.
+/// A vector could not be computed. This does not happen if the codec works.
 #[derive(Clone, Copy, Debug)]
 pub enum Failure {
     /// Encoding failed.
@@ -72,11 +80,11 @@ pub enum Failure {
     Model(ModelError),
     /// The lexicon's image is refused.
     Lexicon(LexiconError),
-    /// Text that should have been coded was stored, so the vector would say nothing.
+    /// Text that should have been coded was stored, which would make the vector meaningless.
     Stored,
     /// A buffer of the suite is too small.
     Room,
-    /// What was written reads as another text.
+    /// The text decoded differs from the one encoded.
     RoundTrip,
 }
 
@@ -116,15 +124,8 @@ impl From<LexiconError> for Failure {
     }
 }
 
-/// SplitMix64: every "random" input of the suite.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
+/// The generator of every "random" input of the suite.
+fn random(seed: u64) -> impl FnMut() -> u64 {
+    let mut generator = SplitMix64::seed_from_u64(seed);
+    move || generator.next_u64()
 }

@@ -1,12 +1,15 @@
-//! `equalinfo-determinism [DIRECTORY]` prints the vectors in the format of `golden.txt`; those of the lexicons if
-//! there is a directory that holds `window-code.lex` and `optimal.lex`.
-//! `equalinfo-determinism --model FILE` writes the image of the model `fixed`, from which these two are compiled.
+//! `equalinfo-determinism [DIRECTORY]` prints the vectors in the format of `golden.txt`, including those of the
+//! lexicons if there is a directory, which contains `window-code.lex` and `optimal.lex`. `equalinfo-determinism --model
+//! FILE` writes the image of the model `fixed`, from which the lexicons are compiled.
 
 use std::fmt::Arguments;
 use std::path::Path;
 use std::process::ExitCode;
 
-use equalinfo_determinism::{Digest, FIXED, Failure, LEXICONS, Memory, NANO, coders, lexicon, of_image};
+use equalinfo_codec::mix::Class;
+use equalinfo_determinism::{
+    Digest, FIXED, Failure, LEXICONS, Memory, NANO, coders, lexicon, nano_with_tables, of_image, tables,
+};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -37,6 +40,13 @@ fn print_all(lexicons: Option<&Path>) -> Result<(), String> {
     coders(&mut print);
     of_image("fixed", FIXED, &mut memory, &mut print);
     of_image("nano", NANO, &mut memory, &mut print);
+    let mut words = vec![0; Class::Mib16.words()];
+    for class in Class::ALL {
+        tables(class, &mut words, &mut print);
+    }
+    for class in Class::ALL {
+        nano_with_tables(class, &mut words, &mut memory, &mut print);
+    }
     let Some(lexicons) = lexicons else { return Ok(()) };
     for (_, name, file) in LEXICONS {
         let path = lexicons.join(file);

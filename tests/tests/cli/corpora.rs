@@ -61,3 +61,35 @@ fn shards_add_up() {
     assert_eq!(parts, bytes(&[]));
     sandbox.run(&["eval", "--shard", "3/3", "lines.txt"]).fails(2, &["0 <= i < n"]);
 }
+
+#[test]
+fn corpora_as_they_are_are_read_and_what_is_left_out_is_counted() {
+    let sandbox = sandbox();
+    let text = std::str::from_utf8(&ALICE[..20_000]).expect("ASCII");
+    let good = serde_json::json!({ "text": text }).to_string();
+    let lines = [&good[..], "{\"text\":null}", "{\"text\":\"\\udc80\"}", &good, "{\"text\":\"cut"];
+    sandbox.write("bad.jsonl", lines.join("\n").as_bytes());
+    let tokenize = |more: &[&'static str]| {
+        let line = ["tokenize", "bad.jsonl", "--method", "bytes", "--sequence", "64", "-o", "t"];
+        sandbox.run(&[&line[..], more].concat())
+    };
+    tokenize(&[]).fails(1, &["bad.jsonl: line 2", "--skip-bad"]);
+    tokenize(&["--skip-bad", "2"]).fails(1, &["more than 2 documents", "line 5"]);
+    let run = tokenize(&["--skip-bad", "3"]).ok();
+    assert!(run.stderr.contains("left out 3 documents"), "{}", run.stderr);
+    // As many bytes as the text has, whatever mark an editor put before it.
+    sandbox.write("plain.txt", text.as_bytes());
+    sandbox.write("marked.txt", &[b"\xef\xbb\xbf", text.as_bytes()].concat());
+    let eval = |file: &str| sandbox.run(&["eval", "--json", "--method", "bytes,gzip", file]).ok().stdout;
+    assert_eq!(eval("marked.txt"), eval("plain.txt"));
+    sandbox.write("empty.txt", b"");
+    for command in [
+        &["eval", "empty.txt"][..],
+        &["tokenize", "empty.txt", "--method", "bytes", "-o", "e"],
+        &["train", "m1", "--corpus", "empty.txt", "-o", "e"],
+        &["train", "unigram", "--corpus", "empty.txt", "-o", "e.json"],
+        &["train", "static", "--corpus", "empty.txt", "-o", "e.counts"],
+    ] {
+        sandbox.run(command).fails(1, &["no text"]);
+    }
+}

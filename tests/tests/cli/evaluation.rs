@@ -129,9 +129,10 @@ fn tables_name_methods_as_the_paper_does() {
 fn compressors_are_compared_on_the_same_bytes() {
     let sandbox = sandbox();
     sandbox.write("text.txt", ALICE);
-    let run = sandbox.run(&with_tiny(&["compare", "--json", "text.txt"])).ok();
+    let run = sandbox.run(&with_tiny(&["compare", "--json", "--levels", "1,4", "text.txt"])).ok();
     let all = rows(run.text());
-    for name in ["gzip -9", "xz -9e", "zstd -19", "brotli -q 11", "equalinfo tiny-1 ac"] {
+    let ours = ["equalinfo -1 (tables 16 KiB)", "equalinfo -4 (tables 16 MiB)", "equalinfo tiny-1 ac"];
+    for name in ["gzip -9", "xz -9e", "zstd -19", "brotli -q 11"].into_iter().chain(ours) {
         let row =
             all.iter().find(|row| row["compressor"] == name).unwrap_or_else(|| panic!("{name} in {}", run.text()));
         assert_eq!(row["bytes"], ALICE.len());
@@ -141,6 +142,14 @@ fn compressors_are_compared_on_the_same_bytes() {
     let size = |name: &str| number(all.iter().find(|row| row["compressor"] == name).expect("a row"), "compressed");
     assert!((size("gzip -9") - 54_191.0).abs() < 600.0, "{}", size("gzip -9"));
     assert!((size("xz -9e") - 48_500.0).abs() < 300.0, "{}", size("xz -9e"));
+    assert!(size("equalinfo -4 (tables 16 MiB)") < 38_500.0);
+    // Every file of a directory, alone.
+    std::fs::create_dir(sandbox.path("folder")).expect("makes a directory");
+    sandbox.write("folder/a.log", &ALICE[..3000]);
+    sandbox.write("folder/b", b"");
+    let run = sandbox.run(&["compare", "--levels", "1", "--each", "folder"]).ok();
+    assert!(run.text().contains("3,000 bytes in 2 texts") && run.text().contains("folder/a.log"), "{}", run.text());
+    sandbox.run(&["compare", "--levels", "0", "folder"]).fails(2, &["levels from 1 to 9"]);
 }
 
 #[test]

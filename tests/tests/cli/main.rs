@@ -4,6 +4,8 @@ mod corpora;
 mod damage;
 mod devices;
 mod evaluation;
+mod failures;
+mod identity;
 mod inspection;
 mod lexicons;
 mod manners;
@@ -12,9 +14,11 @@ mod models;
 mod ranks;
 mod round_trips;
 #[cfg(unix)]
+mod safety;
+#[cfg(unix)]
 mod terminal;
-
 mod tokens;
+mod zstd;
 
 use equalinfo_tests::Sandbox;
 

@@ -22,7 +22,7 @@ fn messages_survive_and_do_not_grow_much() {
             assert_eq!(back.text(), line, "{kind}");
         }
     }
-    for text in [&b""[..], b"x", &[0; 300], &Random(3).bytes(300)] {
+    for text in [&b""[..], b"x", &[0; 300], &Random::new(3).bytes(300)] {
         let payload = sandbox.run_with(&with_tiny(&["compress", "--raw"]), text).ok().stdout;
         assert_eq!(sandbox.run_with(&with_tiny(&["decompress", "--raw"]), &payload).ok().stdout, text);
     }

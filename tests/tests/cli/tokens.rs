@@ -73,7 +73,9 @@ fn other_settings_are_not_mixed_into_a_directory() {
     let sandbox = with_text();
     sandbox.run(&["tokenize", "text.txt", "--method", "bytes", "-o", "t"]).ok();
     sandbox.run(&["tokenize", "text.txt", "--method", "bytes", "-o", "t"]).ok();
-    sandbox.run(&["tokenize", "text.txt", "--method", "gzip", "-o", "t"]).fails(1, &["other settings", "Bytes"]);
+    sandbox
+        .run(&["tokenize", "text.txt", "--method", "gzip", "-o", "t"])
+        .fails(1, &["other settings", "name Bytes, expected GZip"]);
     sandbox.run(&["train", "m2", "--data", "nowhere"]).fails(1, &["nowhere", "tokenize"]);
 }
 
@@ -289,5 +291,12 @@ fn an_experiment_goes_on_after_a_kill() {
     assert!(markdown.contains("equalinfo train m2"), "{markdown}");
     assert!(markdown.contains("Stability of text and tokens") && markdown.contains("random bits"), "{markdown}");
     sandbox.write("plan.toml", PLAN.replace("steps = 4", "steps = 5").as_bytes());
-    sandbox.run(&arguments("whole")).fails(1, &["another experiment"]);
+    sandbox.run(&arguments("whole")).fails(1, &["another experiment", "steps 4, expected 5"]);
+    // Results of what a file held are none of what it holds.
+    sandbox.write("plan.toml", PLAN.as_bytes());
+    sandbox.write("text.txt", &ALICE[1..60_001]);
+    sandbox.run(&arguments("whole")).fails(1, &["another experiment", "corpus_sha256"]);
+    sandbox.write("text.txt", &ALICE[..60_000]);
+    sandbox.write("tiny.m1q", &equalinfo_tests::tiny_model(2));
+    sandbox.run(&arguments("whole")).fails(1, &["another experiment", "m1 tiny-1", "expected tiny-2"]);
 }

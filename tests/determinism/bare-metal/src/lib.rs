@@ -1,4 +1,4 @@
-//! What the programs share: vectors go to the terminal of whoever runs the emulator.
+//! Common parts of the programs, which print vectors to the terminal of the emulator.
 #![no_std]
 
 use core::fmt::Arguments;

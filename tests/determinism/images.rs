@@ -1,0 +1,1 @@
+../../codec/tests/m1/images.rs
