@@ -87,8 +87,6 @@ pub fn export(
         })?;
         run.validate(false)?
     };
-    // Measured anew on the weights as they are at last.
-    run.scales = None;
     let scales = run.activation_scales()?;
     let float_model = float_model(&run.model, &run.backend.state(Gather::First)?.parameters, name);
     let image = quantize_model(&float_model, &scales)?;
