@@ -6,7 +6,7 @@ mod common;
 
 use common::{HashModel, NgramModel, Random};
 use equalinfo_codec::container::ModelIdentity;
-use equalinfo_codec::raw::{self, Check, EncodeError, PayloadDecoder, PayloadError, PayloadLayout};
+use equalinfo_codec::raw::{self, Check, EncodeError, MessageEncoder, PayloadDecoder, PayloadError, PayloadLayout};
 use equalinfo_codec::window::WindowEncoder;
 use equalinfo_codec::{ByteModel, Frequencies, Progress, WindowBits, WindowCode};
 use proptest::prelude::*;
@@ -28,6 +28,15 @@ fn decode(
     let length = raw::decode(model, layout, payload, &mut output)?;
     output.truncate(length);
     Ok(output)
+}
+
+/// As a device encodes what it measures.
+fn encode_as_it_comes(model: &mut impl ByteModel, text: &[u8]) -> Vec<u8> {
+    let mut encoder = MessageEncoder::new();
+    let mut message: Vec<u8> = text.iter().filter_map(|&byte| encoder.push(model, byte)).flatten().collect();
+    let (last, length) = encoder.finish();
+    message.extend(&last[..length]);
+    message
 }
 
 /// With every buffer one byte long.
@@ -56,6 +65,22 @@ fn layouts() -> impl Strategy<Value = PayloadLayout> {
 }
 
 proptest! {
+    #[test]
+    fn messages_are_the_same_as_they_come(seed in any::<u64>(), text in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let mut model = HashModel::new(seed, 200);
+        for text in [model.sample(&mut Random::new(seed), text.len()), text] {
+            let message = encode_as_it_comes(&mut model, &text);
+            let expected = encode(&mut model, PayloadLayout::Message, &text);
+            if message.len() <= text.len() + 1 {
+                prop_assert_eq!(&message, &expected);
+            } else {
+                // What is longer is stored only where the whole text is known.
+                prop_assert_eq!((expected.len(), expected[0]), (text.len() + 1, 0xfd));
+            }
+            prop_assert_eq!(decode(&mut model, PayloadLayout::Message, &message, text.len()), Ok(text));
+        }
+    }
+
     #[test]
     fn texts_come_back(
         layout in layouts(),

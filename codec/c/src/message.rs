@@ -1,4 +1,4 @@
-//! Messages and single windows, decoded with a model in one call.
+//! Messages, encoded and decoded with a model in one call, and single windows.
 //!
 //! Invariant: `written` is 0 unless the whole text has been decoded.
 
@@ -48,6 +48,49 @@ unsafe fn decode_message(
     // SAFETY: as promised by the caller.
     let (mut m1, ..) = unsafe { set_up::<STATE>(model, context, 0, memory, memory_length)? };
     *written = raw::decode(&mut m1, PayloadLayout::Message, payload, text)?;
+    Ok(())
+}
+
+/// Encodes a text as a message, as `equalinfo compress --raw` does; it is never more than a byte longer than the text.
+/// Memory is needed as for a stream.
+///
+/// # Safety
+/// The promises of `equalinfo_stream_begin`, during the call; `text_length` bytes can be read at `text`, and
+/// `payload_length` bytes written at `payload`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn equalinfo_message_encode(
+    model: *const EqualinfoModel,
+    context: u16,
+    memory: *mut u8,
+    memory_length: usize,
+    text: *const u8,
+    text_length: usize,
+    payload: *mut u8,
+    payload_length: usize,
+    written: *mut usize,
+) -> EqualinfoStatus {
+    // SAFETY: as promised by the caller.
+    let encoded = unsafe {
+        encode_message(model, context, (memory, memory_length), (text, text_length), (payload, payload_length, written))
+    };
+    status(encoded)
+}
+
+unsafe fn encode_message(
+    model: *const EqualinfoModel,
+    context: u16,
+    (memory, memory_length): (*mut u8, usize),
+    (text, text_length): (*const u8, usize),
+    (payload, payload_length, written): (*mut u8, usize, *mut usize),
+) -> Result<(), EqualinfoStatus> {
+    // SAFETY: as promised by the caller.
+    let (written, text, payload) =
+        unsafe { (value(written)?, input(text, text_length)?, output(payload, payload_length)?) };
+    *written = 0;
+    // SAFETY: as promised by the caller.
+    let (mut m1, ..) = unsafe { set_up::<STATE>(model, context, 0, memory, memory_length)? };
+    let encoded = raw::encode(&mut m1, PayloadLayout::Message, text, payload);
+    *written = encoded.map_err(|_| EqualinfoStatus::OutputTooSmall)?;
     Ok(())
 }
 

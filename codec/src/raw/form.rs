@@ -13,7 +13,8 @@ pub const STORED: u8 = 0xfd;
 /// The symbol ahead of a text.
 pub const MODELLED: u8 = 0;
 
-static FORMS: Frequencies = {
+/// The frequencies of that symbol.
+pub static FORMS: Frequencies = {
     let mut counts = [Frequencies::MINIMUM; 256];
     counts[MODELLED as usize] = (STORED as u16) << 8;
     // No message has the other symbols.

@@ -5,16 +5,18 @@
 //! writes is reported as [`PayloadError::NotCanonical`].
 
 mod check;
+mod encoder;
 mod error;
 mod form;
 
 pub use check::Check;
+pub use encoder::MessageEncoder;
 pub use error::{EncodeError, PayloadError};
 
 use crate::byte_model::ByteModel;
 use crate::container::ModelIdentity;
 use crate::progress::{Progress, copy};
-use crate::window::{Fit, Window, WindowBits, WindowCode, WindowDecoder, WindowEncoder, encode_window};
+use crate::window::{Fit, WindowBits, WindowCode, WindowDecoder, encode_window};
 use form::{Formed, MODELLED, STORED};
 
 /// The arrangement of windows in a payload.
@@ -84,18 +86,18 @@ fn encode_message<M: ByteModel>(model: &mut M, text: &[u8], output: &mut [u8]) -
 /// A message of windows; `None` if it does not fit.
 fn encode_modelled<M: ByteModel>(model: &mut M, text: &[u8], output: &mut [u8]) -> Option<usize> {
     let size = output.len();
-    let mut model = Formed { model, begun: false };
-    model.reset();
-    let (mut taken, mut free) = (0, output);
-    // The symbol ahead and the text.
-    while taken <= text.len() {
-        let rest = text.get(taken.saturating_sub(1)..).unwrap_or_default();
-        let first = (taken == 0).then_some(MODELLED);
-        let (window, bits) = encode_message_window(&mut model, first, rest);
-        free = bits.write(window.value, free)?;
-        taken += window.consumed;
+    let mut encoder = MessageEncoder::new();
+    let mut free = output;
+    for &byte in text {
+        if let Some(window) = encoder.push(model, byte) {
+            let (place, rest) = free.split_first_chunk_mut()?;
+            *place = window;
+            free = rest;
+        }
     }
-    Some(size - free.len())
+    let (last, length) = encoder.finish();
+    copy(last.get(..length)?, free.get_mut(..length)?);
+    Some(size - free.len() + length)
 }
 
 /// Encodes a message and its check to the start of `output`, and returns the length of both. The empty text has
@@ -148,48 +150,56 @@ pub fn decode_checked<M: ByteModel>(
     Ok(length)
 }
 
-/// The widest window of a message, or the narrowest one that holds all the rest, a first symbol ahead of it. The last
-/// byte of the window has then been pushed into the model, so that the message continues from there.
-fn encode_message_window<M: ByteModel>(model: &mut M, first: Option<u8>, rest: &[u8]) -> (Window, WindowBits) {
-    let mut candidates = MESSAGE_WIDTHS.map(|bits| (WindowEncoder::new(bits, WindowCode::Default, usize::MAX), bits));
-    let mut taken = 0;
-    let symbols = rest.len() + usize::from(first.is_some());
-    for byte in first.into_iter().chain(rest.iter().copied()) {
-        let frequencies = model.frequencies();
-        let mut widest_took = false;
-        for (encoder, _) in &mut candidates {
-            // An encoder that has refused a byte is closed, and no longer in step.
-            widest_took = encoder.window().consumed == taken && encoder.push(frequencies, byte);
-        }
-        if !widest_took {
-            break;
-        }
-        model.push(byte);
-        taken += 1;
-    }
-    let all = taken == symbols;
-    let mut chosen = (Window { value: 0, consumed: 0 }, WindowBits::B128);
-    for (encoder, bits) in candidates.into_iter().rev() {
-        let window = encoder.window();
-        if bits == WindowBits::B128 || (all && window.consumed == taken) {
-            chosen = (window, bits);
-        }
-    }
-    chosen
+/// As [`encode_checked`], as bytes of their own with room for `N`.
+///
+/// # Errors
+/// Those of [`encode_checked`].
+#[cfg(feature = "heapless")]
+pub fn message<const N: usize, M: ByteModel>(
+    model: &mut M,
+    identity: ModelIdentity,
+    check: Check,
+    text: &[u8],
+) -> Result<heapless::Vec<u8, N>, EncodeError> {
+    let mut message = heapless::Vec::new();
+    // There is room for as many.
+    let _ = message.resize(N, 0);
+    let length = encode_checked(model, identity, check, text, &mut message)?;
+    message.truncate(length);
+    Ok(message)
 }
 
-/// The possible widths of a message's last window, narrowest first. All others have the widest.
-const MESSAGE_WIDTHS: [WindowBits; 16] = {
-    let mut widths = [WindowBits::B128; 16];
-    let mut bytes = 1;
-    while bytes < 16 {
-        if let Some(bits) = WindowBits::from_bytes(bytes) {
-            widths[bytes - 1] = bits;
-        }
-        bytes += 1;
-    }
-    widths
-};
+/// As [`decode_checked`], as bytes of their own with room for `N`.
+///
+/// ```
+/// # #[cfg(feature = "heapless")] {
+/// use equalinfo_codec::Uniform;
+/// use equalinfo_codec::container::ModelIdentity;
+/// use equalinfo_codec::raw::{Check, message, message_text};
+///
+/// let identity = ModelIdentity::default();
+/// let sent = message::<20, _>(&mut Uniform, identity, Check::Bits16, b"a text").unwrap();
+/// let text = message_text::<16, _>(&mut Uniform, identity, Check::Bits16, &sent).unwrap();
+/// assert_eq!(text, b"a text");
+/// # }
+/// ```
+///
+/// # Errors
+/// Those of [`decode_checked`].
+#[cfg(feature = "heapless")]
+pub fn message_text<const N: usize, M: ByteModel>(
+    model: &mut M,
+    identity: ModelIdentity,
+    check: Check,
+    message: &[u8],
+) -> Result<heapless::Vec<u8, N>, PayloadError> {
+    let mut text = heapless::Vec::new();
+    // There is room for as many.
+    let _ = text.resize(N, 0);
+    let length = decode_checked(model, identity, check, message, &mut text)?;
+    text.truncate(length);
+    Ok(text)
+}
 
 /// Decodes a whole payload to the start of `output`, and returns the length of the text.
 ///

@@ -29,7 +29,8 @@ use crate::byte_model::ByteModel;
 use crate::frequencies::Frequencies;
 use core::fmt;
 use greedy::Interval;
-use tree::{Node, Position};
+pub(crate) use tree::Node;
+use tree::Position;
 
 /// The width of a window: a multiple of 8 bits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

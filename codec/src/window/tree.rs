@@ -13,13 +13,13 @@ const WIDE: u128 = 1 << 32;
 
 /// The encoder's place in the tree.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Node {
+pub(crate) struct Node {
     low: u128,
     span: u128,
 }
 
 impl Node {
-    pub(super) fn root(bits: WindowBits) -> Self {
+    pub(crate) const fn root(bits: WindowBits) -> Self {
         Self { low: 0, span: bits.largest() }
     }
 
@@ -28,7 +28,7 @@ impl Node {
         Self { low: 0, span }
     }
 
-    pub(super) fn low(&self) -> u128 {
+    pub(crate) fn low(&self) -> u128 {
         self.low
     }
 
@@ -38,12 +38,12 @@ impl Node {
     }
 
     /// Whether no byte can follow, whatever the frequencies.
-    pub(super) fn is_leaf(&self) -> bool {
+    pub(crate) fn is_leaf(&self) -> bool {
         self.span == 0
     }
 
     /// The node after `byte`, if it has a value of its own.
-    pub(super) fn child(&self, frequencies: &Frequencies, byte: u8) -> Option<Self> {
+    pub(crate) fn child(&self, frequencies: &Frequencies, byte: u8) -> Option<Self> {
         let (start, values) = if self.span >= WIDE {
             let unit = self.span >> Frequencies::BITS;
             (unit * u128::from(frequencies.start(byte)), unit * u128::from(frequencies.count(byte)))
