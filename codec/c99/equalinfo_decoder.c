@@ -35,6 +35,9 @@
 #if !defined(EQUALINFO_NO_MODEL) && (!defined(EQUALINFO_NO_MESSAGES) || !defined(EQUALINFO_NO_WINDOWS))
 #include "src/message.inc"
 #endif
+#ifndef EQUALINFO_NO_STRINGS
+#include "src/strings.inc"
+#endif
 #ifndef EQUALINFO_NO_STREAMS
 #include "src/stream.inc"
 #endif

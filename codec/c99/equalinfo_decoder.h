@@ -28,6 +28,7 @@
  * EQUALINFO_NO_MESSAGES  messages
  * EQUALINFO_NO_STREAMS   streams
  * EQUALINFO_NO_LEXICON   lexicons
+ * EQUALINFO_NO_STRINGS   string tables
  *
  * EQUALINFO_LARGEST_CLASS is the largest class of tables that the program names, 0 for 4 KiB to 5 for 16 MiB. Smaller
  * classes take less memory when larger ones are left out.
@@ -101,7 +102,7 @@ typedef enum EqualinfoStatus {
   EQUALINFO_STATUS_BAD_CONTEXT = 6,
   /* The width of windows is not a multiple of 8 from 16 to 128, or that of a check is not 0, 8 or 16. */
   EQUALINFO_STATUS_BAD_WINDOW_BITS = 7,
-  /* The image is not that of a model or lexicon, or has a different format version. */
+  /* The image is not that of a model, lexicon or string table, or has a different format version. */
   EQUALINFO_STATUS_NOT_AN_IMAGE = 16,
   /* The image is cut short. */
   EQUALINFO_STATUS_IMAGE_TRUNCATED = 17,
@@ -122,7 +123,9 @@ typedef enum EqualinfoStatus {
   /* The input ends before the stream or message does. */
   EQUALINFO_STATUS_TRUNCATED = 37,
   /* The stream or message is damaged. */
-  EQUALINFO_STATUS_DAMAGED = 38
+  EQUALINFO_STATUS_DAMAGED = 38,
+  /* The table has no such text or language. */
+  EQUALINFO_STATUS_NO_STRING = 39
 } EqualinfoStatus;
 
 /* The decoder of a stream, which lives in the caller's memory. */
@@ -160,6 +163,25 @@ typedef struct EqualinfoLexicon {
   const EQUALINFO_IMAGE uint8_t *image;
   uint16_t context, wide;
 } EqualinfoLexicon;
+
+/* A string table whose blob has been checked. The blob stays where it is, at any alignment. */
+typedef struct EqualinfoStrings {
+  /* The upper half of the id of the model or lexicon that it needs. */
+  uint32_t model;
+  /* The context that the model runs with. */
+  uint16_t context;
+  /* The number of texts in each language. */
+  uint16_t strings;
+  /* The length of the longest text in bytes. A buffer of one byte more has room for each. */
+  uint16_t longest;
+  /* The number of languages. */
+  uint8_t languages;
+  /* Internal. */
+  uint8_t form;
+  uint32_t loaded;
+  const EQUALINFO_IMAGE uint8_t *image;
+  uint32_t index_at, codes_at, end;
+} EqualinfoStrings;
 
 #ifdef __cplusplus
 extern "C" {
@@ -320,6 +342,40 @@ EqualinfoStatus equalinfo_lexicon_decode_stream(const EqualinfoLexicon *lexicon,
  * else is as for `equalinfo_stream_begin`. Only here. */
 EqualinfoStatus equalinfo_lexicon_begin(EqualinfoStream **stream, const EqualinfoLexicon *lexicon, uint8_t *memory,
                                         size_t length);
+
+#endif
+#endif
+
+#ifndef EQUALINFO_NO_STRINGS
+
+/* Checks a string table, after which more bytes may follow, and prepares it for use. `length` bytes at `blob` stay
+ * readable and unchanged while the table is in use. */
+EqualinfoStatus equalinfo_strings_load(EqualinfoStrings *strings, const EQUALINFO_IMAGE uint8_t *blob,
+                                       uint32_t length);
+
+/* As `equalinfo_strings_load`, but checks only the header: for a blob that is known to be as it was written. Whatever
+ * any other blob decodes has no meaning, but nothing worse happens. */
+EqualinfoStatus equalinfo_strings_load_trusting(EqualinfoStrings *strings, const EQUALINFO_IMAGE uint8_t *blob,
+                                                uint32_t length);
+
+/* Sets `language` to the number of the language of this name. EQUALINFO_STATUS_NO_STRING if the table has none. */
+EqualinfoStatus equalinfo_strings_language(const EqualinfoStrings *strings, const char *name, uint8_t *language);
+
+#if !defined(EQUALINFO_NO_MODEL) && !defined(EQUALINFO_NO_MESSAGES)
+
+/* Decodes text `id` of a language with the model of the table, and ends it with a zero byte. Memory is needed as for a
+ * stream with `strings->context` positions of context. `written`, which may be null, is the length without the zero. */
+EqualinfoStatus equalinfo_string_decode(const EqualinfoStrings *strings, const EqualinfoModel *model, uint8_t *memory,
+                                        size_t memory_length, uint8_t language, uint16_t id, char *text,
+                                        size_t text_length, size_t *written);
+
+#endif
+#ifndef EQUALINFO_NO_LEXICON
+
+/* As `equalinfo_string_decode`, for a table of codes of a lexicon, which need no memory. */
+EqualinfoStatus equalinfo_string_decode_by_lexicon(const EqualinfoStrings *strings, const EqualinfoLexicon *lexicon,
+                                                   uint8_t language, uint16_t id, char *text, size_t text_length,
+                                                   size_t *written);
 
 #endif
 #endif

@@ -10,7 +10,7 @@
 //! 4. [`container`] makes a stream of such blocks, with checksums and an index.
 //!
 //! For windows of 16 bits a [`lexicon`] replaces steps 1 and 2: a table of all their texts, made from a model
-//! beforehand.
+//! beforehand. [`strings`] puts the texts of a user interface into one blob, coded either way.
 //!
 //! The folder `docs` of this package specifies each step independently of the code. What follows is the README.
 //!
@@ -39,6 +39,9 @@ pub mod container;
 
 // In place of a model and a coder.
 pub mod lexicon;
+
+// Many texts, each of which is read alone.
+pub mod strings;
 
 // Used by several of these.
 pub mod checksum;

@@ -26,6 +26,7 @@ pub mod random;
 #[cfg(feature = "store")]
 pub mod store;
 pub mod stream;
+pub mod strings;
 #[cfg(feature = "subwords")]
 pub mod subwords;
 pub mod tokens;

@@ -1,23 +1,26 @@
-/* Decodes a stream in flash through small buffers, then a message, with the model `nano`. The same file runs on a
+/* Decodes a stream in flash through small buffers, then a text of a string table, with the model `pico`. The same file runs on a
  * microcontroller (cortex-m/) and on a host; only `print` and the caller of `decode` differ. */
 #include "decode.h"
 
 #include "equalinfo.h"
-#include "nano.h" /* equalinfo export --format c --model nano */
+#define EQUALINFO_IMPLEMENTATION /* In one file of a program: the images are defined here. */
+#include "pico.h"                /* equalinfo export --format c --model pico */
+#include "strings.h"             /* equalinfo table build --model pico --c strings.h */
 
 /* Defined by streams.S. */
 extern const uint8_t stream_begin[], stream_end[];
-extern const uint8_t message_begin[], message_end[];
 
-/* The contexts that stream and message were compressed with: equalinfo compress --context. */
+/* The context that the stream was compressed with: equalinfo compress --context. The table knows its own. */
 #define STREAM_CONTEXT 64
-#define MESSAGE_CONTEXT 32
+
+/* The text to read from the table. */
+#define TEXT 7
 
 /* All the memory that decoding takes, besides a few KiB of stack. */
 #if defined(__GNUC__)
 __attribute__((aligned(EQUALINFO_ALIGNMENT)))
 #endif
-static uint8_t memory[EQUALINFO_MEMORY(M1_NANO_D, M1_NANO_FF, M1_NANO_LAYERS, STREAM_CONTEXT)];
+static uint8_t memory[EQUALINFO_MEMORY(M1_PICO_D, M1_PICO_FF, M1_PICO_LAYERS, STREAM_CONTEXT)];
 
 static EqualinfoModel model;
 
@@ -45,14 +48,17 @@ static EqualinfoStatus decode_stream(void)
     return status;
 }
 
-static EqualinfoStatus decode_message(void)
+static EqualinfoStatus decode_text(void)
 {
-    uint8_t text[128];
+    static EqualinfoStrings table;
+    char text[STRINGS_LONGEST + 1];
     size_t written;
-    EqualinfoStatus status = equalinfo_message_decode(&model, MESSAGE_CONTEXT, memory, sizeof memory, message_begin,
-                                                      (size_t)(message_end - message_begin), text, sizeof text, &written);
+    EqualinfoStatus status = equalinfo_strings_load(&table, strings, sizeof strings);
     if (status == EQUALINFO_STATUS_OK) {
-        print(text, written);
+        status = equalinfo_string_decode(&table, &model, memory, sizeof memory, 0, TEXT, text, sizeof text, &written);
+    }
+    if (status == EQUALINFO_STATUS_OK) {
+        print((const uint8_t *)text, written);
         print((const uint8_t *)"\n", 1);
     }
     return status;
@@ -60,7 +66,7 @@ static EqualinfoStatus decode_message(void)
 
 const char *decode(void)
 {
-    EqualinfoStatus status = equalinfo_model_load(&model, m1_nano, sizeof m1_nano);
+    EqualinfoStatus status = equalinfo_model_load(&model, m1_pico, sizeof m1_pico);
     if (status == EQUALINFO_STATUS_OK && equalinfo_memory(&model, STREAM_CONTEXT) != sizeof memory) {
         status = EQUALINFO_STATUS_MEMORY_TOO_SMALL;
     }
@@ -68,7 +74,7 @@ const char *decode(void)
         status = decode_stream();
     }
     if (status == EQUALINFO_STATUS_OK) {
-        status = decode_message();
+        status = decode_text();
     }
     return status == EQUALINFO_STATUS_OK ? 0 : equalinfo_status_name(status);
 }

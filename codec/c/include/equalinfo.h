@@ -47,7 +47,7 @@ typedef enum EqualinfoStatus {
   EQUALINFO_STATUS_BAD_CONTEXT = 6,
   // The width of windows is not a multiple of 8 from 16 to 128.
   EQUALINFO_STATUS_BAD_WINDOW_BITS = 7,
-  // The image is not that of a model or lexicon, or has a different format version.
+  // The image is not that of a model, lexicon or string table, or has a different format version.
   EQUALINFO_STATUS_NOT_AN_IMAGE = 16,
   // The image is cut short.
   EQUALINFO_STATUS_IMAGE_TRUNCATED = 17,
@@ -69,6 +69,8 @@ typedef enum EqualinfoStatus {
   EQUALINFO_STATUS_TRUNCATED = 37,
   // The stream or message is damaged.
   EQUALINFO_STATUS_DAMAGED = 38,
+  // The table has no such text or language.
+  EQUALINFO_STATUS_NO_STRING = 39,
 } EqualinfoStatus;
 
 // The tables of a class behind a model, for streams of method `mix`, and of `tables` and `ac` with the same.
@@ -103,6 +105,24 @@ typedef struct EqualinfoLexicon {
   // Internal.
   uint64_t space[12];
 } EqualinfoLexicon;
+
+// A string table whose blob has been checked. The blob stays where it is, at any alignment.
+typedef struct EqualinfoStrings {
+  // The upper half of the id of the model or lexicon that it needs.
+  uint32_t model;
+  // The context that the model runs with.
+  uint16_t context;
+  // The number of texts in each language.
+  uint16_t strings;
+  // The length of the longest text in bytes. A buffer of one byte more has room for each.
+  uint16_t longest;
+  // The number of languages.
+  uint8_t languages;
+  // Internal.
+  uint32_t loaded;
+  // Internal.
+  uint64_t space[12];
+} EqualinfoStrings;
 
 #ifdef __cplusplus
 extern "C" {
@@ -262,6 +282,22 @@ enum EqualinfoStatus equalinfo_message_decode(const struct EqualinfoModel *model
                                               size_t text_length,
                                               size_t *written);
 
+// Encodes a text as a message, as `equalinfo compress --raw` does; it is never more than a byte longer than the text.
+// Memory is needed as for a stream.
+//
+// # Safety
+// The promises of `equalinfo_stream_begin`, during the call; `text_length` bytes can be read at `text`, and
+// `payload_length` bytes written at `payload`.
+enum EqualinfoStatus equalinfo_message_encode(const struct EqualinfoModel *model,
+                                              uint16_t context,
+                                              uint8_t *memory,
+                                              size_t memory_length,
+                                              const uint8_t *text,
+                                              size_t text_length,
+                                              uint8_t *payload,
+                                              size_t payload_length,
+                                              size_t *written);
+
 // Decodes one Equal-Info window of `window_bits` bits at `window`, in the default code. Windows decode alone and in
 // any order. Memory is needed as for a stream.
 //
@@ -306,6 +342,58 @@ enum EqualinfoStatus equalinfo_lexicon_decode_stream(const struct EqualinfoLexic
                                                      size_t length,
                                                      void (*print)(uint8_t byte, void *user),
                                                      void *user);
+
+// Checks a string table, after which more bytes may follow, and prepares it for use.
+//
+// # Safety
+// `length` bytes at `blob` stay readable and unchanged while the table is in use.
+enum EqualinfoStatus equalinfo_strings_load(struct EqualinfoStrings *strings, const uint8_t *blob, size_t length);
+
+// As `equalinfo_strings_load`, but checks only the header: for a blob that is known to be as it was written. Whatever
+// any other blob decodes has no meaning, but nothing worse happens.
+//
+// # Safety
+// As for `equalinfo_strings_load`.
+enum EqualinfoStatus equalinfo_strings_load_trusting(struct EqualinfoStrings *strings,
+                                                     const uint8_t *blob,
+                                                     size_t length);
+
+// Sets `language` to the number of the language of this name. `EQUALINFO_STATUS_NO_STRING` if the table has none.
+//
+// # Safety
+// `strings` is null, or loaded, or holds zeros, and its blob stays readable; `name` is null or ends in a zero byte.
+enum EqualinfoStatus equalinfo_strings_language(const struct EqualinfoStrings *strings,
+                                                const char *name,
+                                                uint8_t *language);
+
+// Decodes text `id` of a language with the model of the table, and ends it with a zero byte. Memory is needed as for a
+// stream with `strings->context` positions of context. `written`, which may be null, is the length without the zero.
+//
+// # Safety
+// The promises of `equalinfo_stream_begin`, during the call; `strings` is null, or loaded, or holds zeros, and its
+// blob stays readable; `text_length` bytes can be written at `text`.
+enum EqualinfoStatus equalinfo_string_decode(const struct EqualinfoStrings *strings,
+                                             const struct EqualinfoModel *model,
+                                             uint8_t *memory,
+                                             size_t memory_length,
+                                             uint8_t language,
+                                             uint16_t id,
+                                             char *text,
+                                             size_t text_length,
+                                             size_t *written);
+
+// As `equalinfo_string_decode`, for a table of codes of a lexicon, which need no memory.
+//
+// # Safety
+// `strings` and `lexicon` are null, or loaded, or hold zeros, and what they are views of stays readable;
+// `text_length` bytes can be written at `text`.
+enum EqualinfoStatus equalinfo_string_decode_by_lexicon(const struct EqualinfoStrings *strings,
+                                                        const struct EqualinfoLexicon *lexicon,
+                                                        uint8_t language,
+                                                        uint16_t id,
+                                                        char *text,
+                                                        size_t text_length,
+                                                        size_t *written);
 
 #ifdef __cplusplus
 }  // extern "C"

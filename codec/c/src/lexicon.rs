@@ -23,7 +23,7 @@ pub struct EqualinfoLexicon {
 }
 
 impl EqualinfoLexicon {
-    fn view(&self) -> Result<&Lexicon<'static>, EqualinfoStatus> {
+    pub(crate) fn view(&self) -> Result<&Lexicon<'static>, EqualinfoStatus> {
         if self.loaded != LOADED {
             return Err(EqualinfoStatus::NotLoaded);
         }

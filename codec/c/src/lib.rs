@@ -13,6 +13,7 @@ mod model;
 mod panic;
 mod status;
 mod stream;
+mod strings;
 mod tables;
 
 pub use lexicon::*;
@@ -20,4 +21,5 @@ pub use message::*;
 pub use model::*;
 pub use status::*;
 pub use stream::*;
+pub use strings::*;
 pub use tables::*;

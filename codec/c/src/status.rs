@@ -9,6 +9,7 @@ use equalinfo_codec::lexicon::LexiconError;
 use equalinfo_codec::m1::ModelError;
 use equalinfo_codec::mix::MixError;
 use equalinfo_codec::raw::PayloadError;
+use equalinfo_codec::strings::{StringError, StringTableError};
 
 /// The result of a function. Numbers keep their meaning from one version to the next.
 #[repr(C)]
@@ -30,7 +31,7 @@ pub enum EqualinfoStatus {
     BadContext = 6,
     /// The width of windows is not a multiple of 8 from 16 to 128.
     BadWindowBits = 7,
-    /// The image is not that of a model or lexicon, or has a different format version.
+    /// The image is not that of a model, lexicon or string table, or has a different format version.
     NotAnImage = 16,
     /// The image is cut short.
     ImageTruncated = 17,
@@ -52,11 +53,13 @@ pub enum EqualinfoStatus {
     Truncated = 37,
     /// The stream or message is damaged.
     Damaged = 38,
+    /// The table has no such text or language.
+    NoString = 39,
 }
 
 impl EqualinfoStatus {
     /// Every status with its name.
-    const NAMES: [(Self, &'static CStr); 19] = [
+    const NAMES: [(Self, &'static CStr); 20] = [
         (Self::Ok, c"ok"),
         (Self::NullPointer, c"null pointer"),
         (Self::Misaligned, c"memory is not aligned to 16 bytes, or an image to 4"),
@@ -76,6 +79,7 @@ impl EqualinfoStatus {
         (Self::WrongMethod, c"method or class of tables is not supported"),
         (Self::Truncated, c"input is cut short"),
         (Self::Damaged, c"input is damaged"),
+        (Self::NoString, c"no such text or language"),
     ];
 
     fn name(number: i32) -> &'static CStr {
@@ -114,6 +118,28 @@ impl From<LexiconError> for EqualinfoStatus {
             LexiconError::Truncated { .. } => Self::ImageTruncated,
             LexiconError::Length { .. } | LexiconError::Checksum { .. } => Self::ImageDamaged,
             _ => Self::ImageInvalid,
+        }
+    }
+}
+
+impl From<StringTableError> for EqualinfoStatus {
+    fn from(error: StringTableError) -> Self {
+        match error {
+            StringTableError::Magic { .. } | StringTableError::Version { .. } => Self::NotAnImage,
+            StringTableError::Truncated { .. } => Self::ImageTruncated,
+            StringTableError::Checksum { .. } => Self::ImageDamaged,
+            _ => Self::ImageInvalid,
+        }
+    }
+}
+
+impl From<StringError> for EqualinfoStatus {
+    fn from(error: StringError) -> Self {
+        match error {
+            StringError::WrongModel { .. } => Self::WrongModel,
+            StringError::NoString { .. } => Self::NoString,
+            StringError::Payload { cause } => cause.into(),
+            _ => Self::Damaged,
         }
     }
 }

@@ -16,7 +16,7 @@ const PROGRAM: &str = "#include <stdio.h>\n#include \"equalinfo.h\"\nint main(vo
 fn the_constant_agrees_with_the_library() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut program = PROGRAM.to_owned();
-    for name in ["nano", "micro", "3m"] {
+    for name in ["pico", "nano", "micro", "3m"] {
         let image = fs::read(directory.join(format!("../../host/models/{name}.m1q"))).expect("a shipped model");
         let config = Model::load(&image).expect("valid").config();
         let mut model = MaybeUninit::uninit();

@@ -1,12 +1,12 @@
 /* Decodes a file by the decoder in C99, through small buffers: the hosted program of the tests.
  *
- *   decode [OPTION]... stream|message|window|code FILE        the text goes to stdout
+ *   decode [OPTION]... stream|message|window|code|strings FILE        the text goes to stdout
  *
  *   -m MODEL   -c CONTEXT   -k CLASS (4k 16k 64k 256k 1m 16m)   -l LEXICON
  *   -b BYTES   input and output arrive in pieces of so many bytes (default 7)
  *   -r BITS    of a message's check            -w BITS   of a window
  *
- * `stream` takes streams that follow each other; `code` decodes a sequence of codes of a lexicon, two bytes each. Exits
+ * `strings` prints all texts of a string table, a line each. `stream` takes streams that follow each other; `code` decodes a sequence of codes of a lexicon, two bytes each. Exits
  * with the status of the decoder. */
 
 #include <stdio.h>
@@ -152,6 +152,29 @@ int main(int count, char **arguments) {
       if (status != EQUALINFO_STATUS_OK) return report(status);
       fwrite(text, 1, written, stdout);
     }
+    return 0;
+  }
+  if (strcmp(kind, "strings") == 0) {
+    static EqualinfoStrings strings;
+    unsigned language, id;
+    status = equalinfo_strings_load(&strings, input, (uint32_t)length);
+    if (status != EQUALINFO_STATUS_OK) return report(status);
+    size = lexicon_path ? 0 : equalinfo_memory(&model, strings.context);
+    memory = memory_of(size);
+    /* Room for the longest text and not a byte more. */
+    text = memory_of((size_t)strings.longest + 1);
+    for (language = 0; language < strings.languages; language++)
+      for (id = 0; id < strings.strings; id++) {
+        if (lexicon_path)
+          status = equalinfo_string_decode_by_lexicon(&strings, &lexicon, (uint8_t)language, (uint16_t)id, (char *)text,
+                                                      (size_t)strings.longest + 1, &written);
+        else
+          status = equalinfo_string_decode(&strings, &model, memory, size, (uint8_t)language, (uint16_t)id,
+                                           (char *)text, (size_t)strings.longest + 1, &written);
+        if (status != EQUALINFO_STATUS_OK) return report(status);
+        if (strlen((char *)text) != written) return 105;
+        puts((char *)text);
+      }
     return 0;
   }
   size = equalinfo_memory(&model, (uint16_t)context);

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use equalinfo_codec::lexicon::Lexicon;
 
 use super::kind_name;
-use crate::quantize::image_body;
+use crate::quantize::{c_array, image_body};
 
 /// An identifier derived from the kind.
 fn identifier(lexicon: &Lexicon) -> String {
@@ -24,12 +24,11 @@ pub fn c_header(lexicon: &Lexicon, image: &[u8]) -> String {
     // Writing to a string never fails.
     let _ = write!(
         text,
-        "#define {upper}_CONTEXT {}\n#define {upper}_LENGTH {}\n#define {upper}_ID UINT64_C(0x{:016x})\n\nstatic const uint8_t {name}[{}] = {{\n{}}};\n\n#endif\n",
+        "#define {upper}_CONTEXT {}\n#define {upper}_LENGTH {}\n#define {upper}_ID UINT64_C(0x{:016x})\n\n{}\n#endif\n",
         identity.context,
         image.len(),
         identity.id,
-        image.len(),
-        image_body(image)
+        c_array(&name, image)
     );
     text
 }

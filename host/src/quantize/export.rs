@@ -27,6 +27,20 @@ pub fn image_body(image: &[u8]) -> String {
     text
 }
 
+/// The declaration of an image as a constant, and its definition for the file that asks for it: 4-byte aligned, in a
+/// section of the user's choice. `{NAME}_LENGTH` is defined.
+pub fn c_array(name: &str, image: &[u8]) -> String {
+    let upper = name.to_uppercase();
+    format!(
+        "/* One source file defines EQUALINFO_IMPLEMENTATION before it includes this, and EQUALINFO_SECTION if the image\n * belongs in a section of its own, such as __attribute__((section(\".qspi\"))). */\n\
+         #ifdef __cplusplus\nextern \"C\" {{\n#endif\nextern const uint8_t {name}[{upper}_LENGTH];\n#ifdef __cplusplus\n}}\n#endif\n\n\
+         #ifdef EQUALINFO_IMPLEMENTATION\n#ifndef EQUALINFO_SECTION\n#define EQUALINFO_SECTION\n#endif\n\
+         #if defined(__cplusplus)\nalignas(4)\n#elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L\n_Alignas(4)\n#elif defined(__GNUC__)\n__attribute__((aligned(4)))\n#endif\n\
+         EQUALINFO_SECTION const uint8_t {name}[{upper}_LENGTH] = {{\n{}}};\n#endif\n",
+        image_body(image)
+    )
+}
+
 /// A C header with the image as a 4-byte aligned constant, its id and its dimensions.
 pub fn c_header(model: &Model, image: &[u8]) -> String {
     let (name, config) = (identifier(model), model.config());
@@ -48,12 +62,8 @@ pub fn c_header(model: &Model, image: &[u8]) -> String {
         let _ = writeln!(text, "#define {upper}_{field} {value}");
     }
     let _ = writeln!(text, "#define {upper}_ID UINT64_C(0x{:016x})\n", model.id());
-    let _ = writeln!(
-        text,
-        "#if defined(__cplusplus)\nalignas(4)\n#elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L\n_Alignas(4)\n#elif defined(__GNUC__)\n__attribute__((aligned(4)))\n#endif\nstatic const uint8_t {name}[{}] = {{\n{}}};\n\n#endif",
-        image.len(),
-        image_body(image)
-    );
+    text.push_str(&c_array(&name, image));
+    text.push_str("\n#endif\n");
     text
 }
 

@@ -9,7 +9,7 @@ mod image;
 mod scales;
 
 pub use dequantize::dequantize;
-pub use export::{c_header, image_body, rust_module};
+pub use export::{c_array, c_header, image_body, rust_module};
 pub use image::{QuantizeError, quantize_model, with_mixer};
 pub use scales::{
     ActivationScales, LayerScales, MOST, TABLE_MOST, quantize_weight, row_scale, scale_to, step_for, steps_within,
