@@ -4,7 +4,7 @@ use equalinfo_codec::container::DecodeError;
 use equalinfo_codec::lexicon::LexiconError;
 use equalinfo_codec::m1::ModelError;
 use equalinfo_codec::mix::MixError;
-use equalinfo_codec::raw::PayloadError;
+use equalinfo_codec::strings::{StringError, StringTableError};
 
 /// Why a program ended without decoding its text.
 #[derive(Debug, defmt::Format)]
@@ -21,8 +21,10 @@ pub enum Failure {
     Tables(MixError),
     /// The stream is damaged, truncated or from another model.
     Stream(DecodeError),
-    /// A message is damaged, truncated or from another model.
-    Message(PayloadError),
+    /// The string table's blob is invalid.
+    StringTable(StringTableError),
+    /// A text of the table is damaged or from another model.
+    String(StringError),
 }
 
 impl From<ModelError> for Failure {
@@ -49,8 +51,14 @@ impl From<DecodeError> for Failure {
     }
 }
 
-impl From<PayloadError> for Failure {
-    fn from(error: PayloadError) -> Self {
-        Self::Message(error)
+impl From<StringTableError> for Failure {
+    fn from(error: StringTableError) -> Self {
+        Self::StringTable(error)
+    }
+}
+
+impl From<StringError> for Failure {
+    fn from(error: StringError) -> Self {
+        Self::String(error)
     }
 }

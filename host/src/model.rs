@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(Model::shipped_with_id(ModelIdentity::short(nano.id())).unwrap().unwrap().name(), "nano");
         assert!(Model::shipped_with_id(1).unwrap().is_none());
         let error = Model::shipped("giga").unwrap_err().to_string();
-        assert!(error.contains("'giga'") && error.contains("nano, micro, 3m"), "{error}");
+        assert!(error.contains("'giga'") && error.contains("pico, nano, micro, 3m"), "{error}");
         let error = Model::named("no/such/file").unwrap_err().to_string();
         assert!(error.contains("neither a shipped model") && error.contains(".m1q"), "{error}");
         let error = Model::open(file!().trim_start_matches("host/")).unwrap_err();

@@ -8,7 +8,7 @@ use equalinfo_codec::m1::Config;
 #[allow(dead_code)] // Only the tests of the codec use all of it.
 mod images;
 
-/// Two heads and one layer, in contrast to the shipped nano, which has one head and two layers.
+/// Two heads, in contrast to the shipped pico, which has one.
 const CONFIG: Config = Config { d: 128, ff: 64, context: 64, layers: 1, heads: 2 };
 const SEED: u64 = 2024;
 

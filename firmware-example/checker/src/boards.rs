@@ -82,6 +82,9 @@ pub enum Decoder {
     Lexicon,
     /// Tables that learn, without a model.
     Tables,
+    Pico,
+    /// Encodes with pico.
+    Telemetry,
     Nano,
     Micro,
 }
@@ -94,6 +97,8 @@ impl Decoder {
             Self::Kernels => "kernels",
             Self::Lexicon => "lexicon",
             Self::Tables => "tables",
+            Self::Pico => "pico",
+            Self::Telemetry => "telemetry",
             Self::Nano => "nano",
             Self::Micro => "micro",
         }
@@ -107,10 +112,11 @@ impl Decoder {
     /// The stream that the program decodes on `board`.
     pub fn stream(self, board: Board) -> &'static str {
         match self {
-            Self::Empty | Self::Kernels => "",
+            Self::Empty | Self::Kernels | Self::Telemetry => "",
             Self::Lexicon => "lexicon.eqi",
             Self::Tables => "tables.eqi",
-            Self::Nano if board == Board::Microbit => "nano-small.eqi",
+            Self::Pico if board == Board::Microbit => "pico-small.eqi",
+            Self::Pico => "pico.eqi",
             Self::Nano => "nano.eqi",
             Self::Micro => "micro.eqi",
         }
@@ -121,6 +127,7 @@ impl Decoder {
         match self {
             Self::Empty | Self::Kernels | Self::Tables => "",
             Self::Lexicon => "nano.lex",
+            Self::Pico | Self::Telemetry => "pico.m1q",
             Self::Nano => "nano.m1q",
             Self::Micro => "micro.m1q",
         }

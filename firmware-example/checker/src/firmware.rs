@@ -4,8 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use defmt_decoder::{DecodeError, Table};
+use equalinfo_codec::m1::{M1, Model};
+use equalinfo_codec::raw::{self, PayloadLayout};
 use object::{Object, ObjectSection, ObjectSymbol, SectionFlags};
 
 use crate::boards::{Board, Decoder};
@@ -14,6 +16,9 @@ use crate::boards::{Board, Decoder};
 const PATIENCE: u32 = 300;
 /// The exit code of `timeout` when the limit is exceeded.
 const TIMED_OUT: i32 = 124;
+
+/// The context of messages, as in src/bin/telemetry.rs.
+const CONTEXT: usize = 32;
 
 /// The streams to link in.
 #[derive(Clone, Debug)]
@@ -153,14 +158,38 @@ impl Run {
     pub fn check_text(&self, decoder: Decoder) -> Result<()> {
         let name = decoder.name();
         ensure!(self.code == Some(0), "{name}: exit code {:?}, log {:#?}", self.code, self.log);
+        if decoder == Decoder::Telemetry {
+            return self.check_messages();
+        }
         let mut expected = fs::read("text.txt")?;
-        if decoder == Decoder::Nano {
+        if decoder == Decoder::Pico {
             let strings = fs::read_to_string("strings.txt")?;
             expected.extend(strings.lines().nth(7).context("strings.txt: too short")?.bytes());
             expected.push(b'\n');
         }
         ensure!(self.text == expected, "{name}: printed {:?}", String::from_utf8_lossy(&self.text));
         ensure!(self.log.iter().any(|line| line.contains("is intact")), "{name}: log {:#?}", self.log);
+        Ok(())
+    }
+
+    /// Decodes the messages that were sent, as their receiver would.
+    fn check_messages(&self) -> Result<()> {
+        let image = fs::read("generated/pico.m1q")?;
+        let model = Model::load(&image).map_err(|error| anyhow!("generated/pico.m1q: {error}"))?;
+        let config = model.config();
+        let (mut bytes, mut words) = (vec![0; config.byte_buffer(CONTEXT)], vec![0; config.word_buffer(CONTEXT)]);
+        let mut m1 = M1::new(&model, CONTEXT, &mut bytes, &mut words).map_err(|error| anyhow!("{error}"))?;
+        let mut sent = &self.text[..];
+        let lines = fs::read_to_string("telemetry.txt")?;
+        for line in lines.lines() {
+            let (&length, rest) = sent.split_first().context("telemetry: a message is missing")?;
+            let (message, rest) = rest.split_at_checked(length.into()).context("telemetry: a message is cut short")?;
+            let mut text = vec![0; line.len()];
+            let decoded = raw::decode(&mut m1, PayloadLayout::Message, message, &mut text);
+            ensure!(decoded == Ok(line.len()) && text == line.as_bytes(), "telemetry: {line:?} became {decoded:?}");
+            sent = rest;
+        }
+        ensure!(sent.is_empty(), "telemetry: more than the messages was sent");
         Ok(())
     }
 

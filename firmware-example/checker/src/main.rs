@@ -20,15 +20,21 @@ use boards::{Board, Decoder};
 use firmware::{Firmware, Streams};
 
 /// The programs to build and run.
-const RUNS: [(Decoder, Board); 14] = [
+const RUNS: [(Decoder, Board); 20] = [
     (Decoder::Lexicon, Board::Microbit),
     (Decoder::Lexicon, Board::Lm3s6965evb),
     (Decoder::Lexicon, Board::Mps2An386),
     (Decoder::Tables, Board::Lm3s6965evb),
     (Decoder::Tables, Board::Mps2An386),
     (Decoder::Tables, Board::RiscvVirt),
-    (Decoder::Nano, Board::Microbit),
-    (Decoder::Nano, Board::Lm3s6965evb),
+    (Decoder::Pico, Board::Microbit),
+    (Decoder::Pico, Board::Lm3s6965evb),
+    (Decoder::Pico, Board::Mps2An386),
+    (Decoder::Pico, Board::RiscvVirt),
+    (Decoder::Telemetry, Board::Microbit),
+    (Decoder::Telemetry, Board::Mps2An386),
+    (Decoder::Nano, Board::Mps2An385AsM0),
+    (Decoder::Nano, Board::Mps2An385),
     (Decoder::Nano, Board::Mps2An386),
     (Decoder::Nano, Board::RiscvVirt),
     (Decoder::Micro, Board::Mps2An385AsM0),
@@ -41,7 +47,7 @@ fn main() -> Result<()> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     std::env::set_current_dir(&directory).with_context(|| format!("{}: cannot enter", directory.display()))?;
     let generated = Path::new("generated");
-    ensure!(generated.join("nano.eqi").exists(), "firmware-example/generated is missing: run firmware-example/prepare");
+    ensure!(generated.join("pico.eqi").exists(), "firmware-example/generated is missing: run firmware-example/prepare");
 
     let names: Vec<String> = std::env::args().skip(1).collect();
     let chosen =
@@ -68,7 +74,7 @@ fn main() -> Result<()> {
         }
     }
     for (decoder, board) in [
-        (Decoder::Nano, Board::Lm3s6965evb),
+        (Decoder::Pico, Board::Lm3s6965evb),
         (Decoder::Tables, Board::Lm3s6965evb),
         (Decoder::Lexicon, Board::Microbit),
     ] {

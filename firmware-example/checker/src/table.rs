@@ -42,12 +42,10 @@ impl Row {
             Ok(fs::metadata(generated.join(name)).with_context(|| format!("generated/{name}"))?.len())
         };
         let image = if decoder.image().is_empty() { 0 } else { length(decoder.image())? };
-        let mut data = image + length(decoder.stream(board))?;
-        if decoder == Decoder::Nano {
-            for number in 0..fs::read_to_string("strings.txt")?.lines().count() {
-                // Each has a pointer and a length in the table.
-                data += length(&format!("string-{number}.eqm"))? + 8;
-            }
+        let stream = if decoder.stream(board).is_empty() { 0 } else { length(decoder.stream(board))? };
+        let mut data = image + stream;
+        if decoder == Decoder::Pico {
+            data += length("strings.eqt")?;
         }
         let flash = firmware.flash()?;
         let code = flash.checked_sub(baseline.flash()? + data).context("the program is smaller than its data")?;
@@ -55,7 +53,7 @@ impl Row {
         let memory = firmware.static_memory()? + stack;
         let memory_without = baseline.static_memory()? + baseline.run()?.measured()?.1;
         let multiplications = match decoder {
-            Decoder::Nano | Decoder::Micro => {
+            Decoder::Pico | Decoder::Nano | Decoder::Micro => {
                 Some(multiplications::count(&generated.join(decoder.image()), &generated.join(decoder.stream(board)))?)
             }
             _ => None,
@@ -70,7 +68,11 @@ impl Row {
             stack,
             memory: memory.saturating_sub(memory_without),
             instructions: ticks * board.half_nanoseconds_per_tick() / 128,
-            text: fs::metadata("text.txt")?.len(),
+            text: if decoder == Decoder::Telemetry {
+                fs::read_to_string("telemetry.txt")?.lines().map(|line| line.len() as u64).sum()
+            } else {
+                fs::metadata("text.txt")?.len()
+            },
             multiplications,
         })
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use equalinfo_determinism::{
-    CONTEXT, Digest, FIXED, Failure, GOLDEN, LEXICONS, Memory, NANO, TRACED, Trace, coders, lexicon, mix, model,
+    CONTEXT, Digest, FIXED, Failure, GOLDEN, LEXICONS, Memory, PICO, TRACED, Trace, coders, lexicon, mix, model,
     of_image, tables,
 };
 
@@ -86,7 +86,7 @@ fn golden_vectors(simd: Simd, threads: usize) -> Result<Vec<Vector>> {
     if simd == Simd::Portable {
         coders(&mut collect);
     }
-    for (name, image) in [("fixed", FIXED), ("nano", NANO)] {
+    for (name, image) in [("fixed", FIXED), ("pico", PICO)] {
         if simd == Simd::Portable {
             of_image(name, image, &mut Memory::new(), &mut collect);
             continue;
@@ -104,9 +104,9 @@ fn golden_vectors(simd: Simd, threads: usize) -> Result<Vec<Vector>> {
             tables(class, &mut words, &mut collect);
         }
     }
-    let engine = Engine::with_simd(Arc::new(Image::from_bytes(NANO.to_vec())?), simd)?;
+    let engine = Engine::with_simd(Arc::new(Image::from_bytes(PICO.to_vec())?), simd)?;
     for class in Class::ALL {
-        mix("nano", &mut engine.session(CONTEXT)?, engine.image().model().id(), class, &mut words, &mut collect);
+        mix("pico", &mut engine.session(CONTEXT)?, engine.image().model().id(), class, &mut words, &mut collect);
     }
     // Compiling a lexicon runs many streams in lockstep, for which there are loops of their own too; the codec's code
     // would take minutes for it on a small machine, and what it does here is to read the lexicon.

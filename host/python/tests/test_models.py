@@ -7,7 +7,7 @@ import equalinfo
 
 
 def test_what_a_model_is(nano, tmp_path):
-    assert equalinfo.Model.shipped() == ["nano", "micro", "3m"]
+    assert equalinfo.Model.shipped() == ["pico", "nano", "micro", "3m"]
     assert (nano.name, nano.context, nano.layers, nano.width) == ("nano", 128, 2, 64)
     assert equalinfo.Model().name == "micro"
     path = tmp_path / "mine.m1q"

@@ -5,6 +5,7 @@ use self_cell::self_cell;
 
 /// The built-in images, by preset name.
 const EMBEDDED: &[(&str, &[u8])] = &[
+    ("pico", &Aligned(*include_bytes!("../../models/pico.m1q")).0),
     ("nano", &Aligned(*include_bytes!("../../models/nano.m1q")).0),
     ("micro", &Aligned(*include_bytes!("../../models/micro.m1q")).0),
     ("3m", &Aligned(*include_bytes!("../../models/3m.m1q")).0),

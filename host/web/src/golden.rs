@@ -4,7 +4,7 @@ use std::fmt::{Arguments, Write};
 
 use equalinfo_codec::mix::Class;
 use equalinfo_determinism::{
-    Digest, FIXED, Failure, LEXICONS, Memory, NANO, coders, lexicon, nano_with_tables, of_image, tables,
+    Digest, FIXED, Failure, LEXICONS, Memory, PICO, coders, lexicon, of_image, pico_with_tables, tables,
 };
 
 /// The lines of one part of the golden file.
@@ -23,13 +23,13 @@ pub fn vectors(part: u32, input: &[u8]) -> String {
         1 => {
             let mut memory = Memory::new();
             of_image("fixed", FIXED, &mut memory, &mut write);
-            of_image("nano", NANO, &mut memory, &mut write);
+            of_image("pico", PICO, &mut memory, &mut write);
             let mut words = vec![0; Class::Mib16.words()];
             for class in Class::ALL {
                 tables(class, &mut words, &mut write);
             }
             for class in Class::ALL {
-                nano_with_tables(class, &mut words, &mut memory, &mut write);
+                pico_with_tables(class, &mut words, &mut memory, &mut write);
             }
         }
         2 => lexicon(window_code, input, &mut write),

@@ -13,7 +13,11 @@ use equalinfo_codec::{ByteModel, StaticModel, Uniform, WindowCode};
 use crate::Step;
 
 /// The models that the page can decode with.
-const IMAGES: [&[u8]; 2] = [equalinfo_determinism::NANO, &Aligned(*include_bytes!("../../models/micro.m1q")).0];
+const IMAGES: [&[u8]; 3] = [
+    equalinfo_determinism::PICO,
+    &Aligned(*include_bytes!("../../models/nano.m1q")).0,
+    &Aligned(*include_bytes!("../../models/micro.m1q")).0,
+];
 
 /// Bytes of text per step, for methods without windows.
 const PIECE: usize = 64;

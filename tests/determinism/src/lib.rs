@@ -31,7 +31,7 @@ use sha2::{Digest as _, Sha256};
 pub use coders::coders;
 pub use lexicon::{LEXICONS, lexicon};
 pub use model::{CONTEXT, Memory, TRACED, Trace, model, of_image};
-pub use tables::{mix, nano_with_tables, tables};
+pub use tables::{mix, pico_with_tables, tables};
 
 /// The committed vectors.
 pub const GOLDEN: &str = include_str!("../golden.txt");
@@ -40,8 +40,8 @@ pub const GOLDEN: &str = include_str!("../golden.txt");
 /// named `fixed`.
 pub const FIXED: &[u8] = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/fixed.m1q"))).0;
 
-/// The smallest shipped model. Its vectors are named `nano`, and change when a better model is shipped.
-pub const NANO: &[u8] = &Aligned(*include_bytes!("../nano.m1q")).0;
+/// The smallest shipped model. Its vectors are named `pico`, and change when a better model is shipped.
+pub const PICO: &[u8] = &Aligned(*include_bytes!("../pico.m1q")).0;
 
 /// Takes the vectors one by one: the name, and the digest or the reason why there is none.
 pub type Report<'a> = dyn FnMut(fmt::Arguments, Result<Digest, Failure>) + 'a;

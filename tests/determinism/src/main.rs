@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use equalinfo_codec::mix::Class;
 use equalinfo_determinism::{
-    Digest, FIXED, Failure, LEXICONS, Memory, NANO, coders, lexicon, nano_with_tables, of_image, tables,
+    Digest, FIXED, Failure, LEXICONS, Memory, PICO, coders, lexicon, of_image, pico_with_tables, tables,
 };
 
 fn main() -> ExitCode {
@@ -39,13 +39,13 @@ fn print_all(lexicons: Option<&Path>) -> Result<(), String> {
     let mut memory = Memory::new();
     coders(&mut print);
     of_image("fixed", FIXED, &mut memory, &mut print);
-    of_image("nano", NANO, &mut memory, &mut print);
+    of_image("pico", PICO, &mut memory, &mut print);
     let mut words = vec![0; Class::Mib16.words()];
     for class in Class::ALL {
         tables(class, &mut words, &mut print);
     }
     for class in Class::ALL {
-        nano_with_tables(class, &mut words, &mut memory, &mut print);
+        pico_with_tables(class, &mut words, &mut memory, &mut print);
     }
     let Some(lexicons) = lexicons else { return Ok(()) };
     for (_, name, file) in LEXICONS {

@@ -6,7 +6,7 @@ use equalinfo_codec::mix::{AnyTables, Class, WithTables};
 use equalinfo_codec::{ByteModel, Uniform};
 
 use super::model::{CONTEXT, Loops, Memory, TRACED};
-use super::{Digest, Failure, NANO, Report, streams};
+use super::{Digest, Failure, PICO, Report, streams};
 
 /// Lines of a log, in blocks that match from one line to the next, so that every kind of table is at work.
 const LOG: &[u8] = b"12:00:01 pump 3: started, 41 l/min, 2.1 bar\n12:00:06 pump 3: 42 l/min, 2.1 bar\n\
@@ -30,10 +30,10 @@ pub fn mix(name: &str, model: &mut impl ByteModel, id: u64, class: Class, words:
     report(format_args!("{name} with tables of {class}: stream"), stream(&mut coder, &header, TRACED));
 }
 
-/// The vector of a class of tables behind nano, computed by the codec's own M1.
-pub fn nano_with_tables(class: Class, words: &mut [u32], memory: &mut Memory, report: &mut Report) {
-    let name = "nano";
-    let loaded = match Model::load(NANO) {
+/// The vector of a class of tables behind pico, computed by the codec's own M1.
+pub fn pico_with_tables(class: Class, words: &mut [u32], memory: &mut Memory, report: &mut Report) {
+    let name = "pico";
+    let loaded = match Model::load(PICO) {
         Ok(model) => model,
         Err(error) => return report(format_args!("{name}: model"), Err(error.into())),
     };

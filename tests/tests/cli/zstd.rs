@@ -109,7 +109,7 @@ fn models_of_ones_own_are_found_by_their_streams() {
     sandbox.run(&["compress", "--model", "mine.m1q", "text"]).ok();
     sandbox.run(&["cat", "text.eqi"]).fails(1, &["text.eqi", "models add"]);
     let list = sandbox.run(&["models"]).ok();
-    for name in ["nano", "micro", "3m"] {
+    for name in ["pico", "nano", "micro", "3m"] {
         assert!(list.text().lines().any(|line| line.starts_with(name) && line.ends_with("shipped")), "{}", list.text());
     }
     assert!(!list.text().contains("tiny-7"));
@@ -135,7 +135,7 @@ fn models_of_ones_own_are_found_by_their_streams() {
 fn completion_offers_models_and_the_manual_has_examples() {
     let sandbox = sandbox();
     let bash = sandbox.run(&["completions", "bash"]).ok();
-    assert!(bash.text().contains("compgen -f -W \"nano micro 3m\""), "names and files");
+    assert!(bash.text().contains("compgen -f -W \"pico nano micro 3m\""), "names and files");
     for shell in ["zsh", "fish"] {
         let script = sandbox.run(&["completions", shell]).ok();
         assert!(script.text().contains("nano") && script.text().contains("3m"), "{shell}");

@@ -5,7 +5,7 @@
 use equalinfo_codec::mix::Class;
 use equalinfo_determinism::tables;
 #[cfg(not(small_board))]
-use equalinfo_determinism::{Memory, nano_with_tables};
+use equalinfo_determinism::{Memory, pico_with_tables};
 use equalinfo_determinism_bare_metal::{entry, exit, print};
 
 #[cfg(small_board)]
@@ -24,7 +24,7 @@ fn main() -> ! {
     }
     #[cfg(not(small_board))]
     for &class in CLASSES {
-        nano_with_tables(class, &mut words, &mut Memory::new(), &mut print);
+        pico_with_tables(class, &mut words, &mut Memory::new(), &mut print);
     }
     exit()
 }
