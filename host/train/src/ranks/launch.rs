@@ -1,16 +1,28 @@
 //! What a launcher tells its processes: `torchrun`, `srun`, `mpirun` of Open MPI, and Hydra's (MPICH, Intel MPI).
 
+use std::fmt;
+use std::time::Duration;
+
 use super::RankError;
 
 type Result<T, E = RankError> = std::result::Result<T, E>;
 
 /// Names the port at which ranks meet.
 pub const PORT_VARIABLE: &str = "EQUALINFO_PORT";
+/// Holds a secret that ranks prove to each other, so that nobody else joins the run.
+pub const SECRET_VARIABLE: &str = "EQUALINFO_SECRET";
+/// Names the address that rank 0 listens on, if it is not the one at which the others find it: `0.0.0.0` for all.
+pub const LISTEN_VARIABLE: &str = "EQUALINFO_LISTEN";
+/// Names the seconds that a rank may be silent.
+pub const TIMEOUT_VARIABLE: &str = "EQUALINFO_TIMEOUT";
 /// Where ranks meet if nobody says so.
 const PORT: u16 = 29_501;
 
+/// How long a rank may be silent if nobody says so: others may cut text into windows or validate meanwhile.
+const TIMEOUT: Duration = Duration::from_secs(1800);
+
 /// A process among those of a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Launch {
     /// Its number, from 0.
     pub rank: usize,
@@ -20,8 +32,21 @@ pub struct Launch {
     pub local: usize,
     /// Where rank 0 is.
     pub address: String,
-    /// And where it listens.
+    /// And on which port.
     pub port: u16,
+    /// The address that rank 0 listens on; `None`: [`Self::address`].
+    pub listen: Option<String>,
+    /// What ranks prove to know; empty if there is no secret.
+    pub secret: Vec<u8>,
+    /// How long another rank may be silent before it is taken for gone.
+    pub timeout: Duration,
+}
+
+/// Without the secret.
+impl fmt::Debug for Launch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rank {} of {} at {}", self.rank, self.count, self.place())
+    }
 }
 
 impl Launch {
@@ -96,7 +121,10 @@ fn detect(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Launch>> {
         // Jobs that share a machine don't meet each other's ranks.
         (None, None) => PORT + (number("SLURM_JOB_ID")?.unwrap_or(0) % 1000) as u16,
     };
-    Ok(Some(Launch { rank, count, local, address, port }))
+    let timeout = number(TIMEOUT_VARIABLE)?.filter(|&seconds| seconds > 0);
+    let timeout = timeout.map_or(TIMEOUT, |seconds| Duration::from_secs(seconds as u64));
+    let secret = variable(SECRET_VARIABLE).unwrap_or_default().into_bytes();
+    Ok(Some(Launch { rank, count, local, address, port, listen: variable(LISTEN_VARIABLE), secret, timeout }))
 }
 
 /// `gpu07` of `gpu[07-10,12],login1`.
@@ -119,7 +147,16 @@ mod tests {
     }
 
     fn launch(rank: usize, count: usize, local: usize, address: &str, port: u16) -> Option<Launch> {
-        Some(Launch { rank, count, local, address: address.to_owned(), port })
+        Some(Launch {
+            rank,
+            count,
+            local,
+            address: address.to_owned(),
+            port,
+            listen: None,
+            secret: Vec::new(),
+            timeout: TIMEOUT,
+        })
     }
 
     #[test]
@@ -151,6 +188,21 @@ mod tests {
             ("SLURM_JOB_ID", "4012"),
         ];
         assert_eq!(of(&slurm).unwrap(), launch(5, 8, 1, "gpu07", PORT + 12));
+    }
+
+    #[test]
+    fn secret_address_and_timeout_are_the_users() {
+        let set = [
+            ("RANK", "0"),
+            ("WORLD_SIZE", "1"),
+            (SECRET_VARIABLE, "open sesame"),
+            (LISTEN_VARIABLE, "0.0.0.0"),
+            (TIMEOUT_VARIABLE, "60"),
+        ];
+        let launch = of(&set).unwrap().unwrap();
+        assert_eq!((&launch.secret[..], launch.listen.as_deref()), (&b"open sesame"[..], Some("0.0.0.0")));
+        assert_eq!(launch.timeout, Duration::from_secs(60));
+        assert!(!format!("{launch:?}").contains("sesame"));
     }
 
     #[test]

@@ -5,11 +5,13 @@
 //! CPUs. Invariant: all ranks call the same operations in the same order, and sums are taken in the order of the ranks, so that every rank has the same bits.
 
 mod error;
+mod greeting;
 pub mod launch;
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::ops::AddAssign;
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,17 +19,21 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use error::RankError;
+use greeting::Place;
 use launch::Launch;
 
 type Result<T, E = RankError> = std::result::Result<T, E>;
 
-/// What a connection begins with: that this is a rank, and of which version.
-const GREETING: [u8; 8] = *b"eqi-rnk1";
 /// How long ranks wait for each other at the start, and when they say so.
 const PATIENCE: Duration = Duration::from_secs(300);
 const SILENCE: Duration = Duration::from_secs(5);
 /// Values that are sent at once.
 const CHUNK: usize = 1 << 18;
+/// Connections that say who they are at the same time; more must wait.
+const MOST_GREETINGS: usize = 64;
+/// The longest message of rank 0 in bytes, and the room that is made before its bytes have come.
+const LONGEST_MESSAGE: u64 = 1 << 32;
+const FIRST_ROOM: usize = 1 << 16;
 
 /// One rank of a run.
 #[derive(Debug)]
@@ -91,9 +97,9 @@ impl Ranks {
     /// # Errors
     /// Rank 0 cannot listen, or not all ranks come within five minutes.
     pub fn join(launch: &Launch, on_wait: OnWait) -> Result<Self> {
-        let place = (&launch.address[..], launch.port);
         // The address may be one by which others see this machine and it does not see itself.
-        let listen = || TcpListener::bind(place).or_else(|_| TcpListener::bind(("0.0.0.0", launch.port)));
+        let place = (launch.listen.as_deref().unwrap_or(&launch.address), launch.port);
+        let listen = || TcpListener::bind(place);
         let cannot = |source| RankError::Listen { place: format!("{}:{}", place.0, place.1), source };
         Self::join_at(launch, || listen().map_err(cannot), on_wait)
     }
@@ -108,6 +114,8 @@ impl Ranks {
         };
         for link in &links {
             link.set_nodelay(true).map_err(RankError::Connection)?;
+            link.set_read_timeout(Some(launch.timeout)).map_err(RankError::Connection)?;
+            link.set_write_timeout(Some(launch.timeout)).map_err(RankError::Connection)?;
         }
         Ok(Self { rank, count, local, is_launched: true, links })
     }
@@ -254,8 +262,7 @@ impl Ranks {
         } else {
             let mut length = [0; 8];
             self.receive_bytes(0, &mut length)?;
-            let mut text = vec![0; u64::from_le_bytes(length) as usize];
-            self.receive_bytes(0, &mut text)?;
+            let text = self.receive_message(u64::from_le_bytes(length))?;
             Ok(serde_json::from_slice(&text).map_err(RankError::Message)?)
         }
     }
@@ -309,6 +316,17 @@ impl Ranks {
         (&self.links[link]).write_all(bytes).map_err(|source| RankError::Gone { rank: self.peer(link), source })
     }
 
+    /// So many bytes of rank 0. Memory is taken as they come: the number may be anything.
+    fn receive_message(&self, length: u64) -> Result<Vec<u8>> {
+        let mut text = Vec::with_capacity(FIRST_ROOM);
+        let gone = |source| RankError::Gone { rank: 0, source };
+        if length > LONGEST_MESSAGE {
+            return Err(gone(io::Error::new(io::ErrorKind::InvalidData, format!("a message of {length} bytes"))));
+        }
+        (&self.links[0]).take(length).read_to_end(&mut text).map_err(gone)?;
+        if text.len() as u64 == length { Ok(text) } else { Err(gone(io::ErrorKind::UnexpectedEof.into())) }
+    }
+
     fn receive_bytes(&self, link: usize, bytes: &mut [u8]) -> Result<()> {
         (&self.links[link]).read_exact(bytes).map_err(|source| RankError::Gone { rank: self.peer(link), source })
     }
@@ -342,23 +360,36 @@ impl Waiting<'_> {
     }
 }
 
-/// Connections to ranks 1, 2, ... on rank 0.
+/// Connections to ranks 1, 2, ... on rank 0. Each connection is heard on a thread of its own, so that a silent one keeps
+/// nobody waiting; whoever is no rank of this run is left.
 fn wait_for_others(listener: &TcpListener, mut waiting: Waiting) -> Result<Vec<TcpStream>> {
-    let count = waiting.launch.count;
+    let Launch { count, ref secret, .. } = *waiting.launch;
     listener.set_nonblocking(true).map_err(RankError::Connection)?;
     let mut links: Vec<Option<TcpStream>> = (1..count).map(|_| None).collect();
+    let (heard, greeted) = mpsc::channel();
+    let mut greetings = 0;
     while links.iter().any(Option::is_none) {
-        match listener.accept() {
-            // Whoever says something else is no rank of this run.
+        if let Ok((stream, rank)) = greeted.try_recv() {
+            greetings -= 1;
+            let Ok(rank) = rank else { continue };
+            let link: &mut Option<TcpStream> = &mut links[rank - 1];
+            if link.is_some() {
+                return Err(RankError::Twice { rank, count });
+            }
+            *link = Some(stream);
+            continue;
+        }
+        let accepted =
+            if greetings < MOST_GREETINGS { listener.accept() } else { Err(io::ErrorKind::WouldBlock.into()) };
+        match accepted {
             Ok((stream, _)) => {
-                if let Ok(Some(rank)) = greeted(&stream, count)
-                    && let Some(link) = links.get_mut(rank - 1)
-                {
-                    if link.is_some() {
-                        return Err(RankError::Twice { rank, count });
-                    }
-                    *link = Some(stream);
-                }
+                let (heard, secret) = (heard.clone(), secret.clone());
+                greetings += 1;
+                thread::spawn(move || {
+                    let rank = greeting::answer(&stream, count, &secret);
+                    // Nobody listens any more once all ranks are there.
+                    let _ = heard.send((stream, rank));
+                });
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let missing = links.iter().position(Option::is_none).map_or(0, |index| index + 1);
@@ -370,43 +401,16 @@ fn wait_for_others(listener: &TcpListener, mut waiting: Waiting) -> Result<Vec<T
     Ok(links.into_iter().flatten().collect())
 }
 
-/// The rank that a connection says it is, from 1, if it is one of this run.
-fn greeted(mut stream: &TcpStream, count: usize) -> io::Result<Option<usize>> {
-    stream.set_nonblocking(false)?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    let mut bytes = [0; 16];
-    stream.read_exact(&mut bytes)?;
-    let number = |at: usize| u32::from_le_bytes(std::array::from_fn(|i| bytes[at + i])) as usize;
-    let (rank, theirs) = (number(8), number(12));
-    if bytes[..8] != GREETING || theirs != count || !(1..count).contains(&rank) {
-        return Ok(None);
-    }
-    stream.write_all(&GREETING)?;
-    stream.set_read_timeout(None)?;
-    Ok(Some(rank))
-}
-
 /// The connection to rank 0, which may start later.
 fn find_first(mut waiting: Waiting) -> Result<TcpStream> {
-    let Launch { rank, count, .. } = *waiting.launch;
+    let Launch { rank, count, ref secret, .. } = *waiting.launch;
+    let greet = |stream: TcpStream| greeting::greet(&stream, Place { rank, count }, secret).map(|()| stream);
     loop {
-        match TcpStream::connect(&waiting.place).and_then(|stream| greet(stream, rank, count)) {
+        match TcpStream::connect(&waiting.place).and_then(greet) {
             Ok(stream) => return Ok(stream),
             Err(error) => waiting.a_little(|place| format!("rank 0 is not at {place} ({error})"))?,
         }
     }
-}
-
-fn greet(mut stream: TcpStream, rank: usize, count: usize) -> io::Result<TcpStream> {
-    stream.write_all(&GREETING)?;
-    stream.write_all(&(rank as u32).to_le_bytes())?;
-    stream.write_all(&(count as u32).to_le_bytes())?;
-    let mut answer = [0; 8];
-    stream.read_exact(&mut answer)?;
-    if answer != GREETING {
-        return Err(io::Error::other("something else answers there"));
-    }
-    Ok(stream)
 }
 
 #[cfg(test)]
@@ -416,7 +420,16 @@ pub(crate) mod tests {
     fn launches(count: usize) -> (TcpListener, Vec<Launch>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let launch = |rank| Launch { rank, count, local: rank, address: "127.0.0.1".to_owned(), port };
+        let launch = |rank| Launch {
+            rank,
+            count,
+            local: rank,
+            address: "127.0.0.1".to_owned(),
+            port,
+            listen: None,
+            secret: b"secret".to_vec(),
+            timeout: Duration::from_secs(60),
+        };
         (listener, (0..count).map(launch).collect())
     }
 
@@ -489,15 +502,55 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn strangers_are_not_taken_for_ranks() {
+    fn strangers_are_not_taken_for_ranks_and_keep_nobody_waiting() {
         let (listener, launches) = launches(2);
+        let started = Instant::now();
         let (first, second) = thread::scope(|scope| {
-            let mut stranger = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-            stranger.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+            let stranger = || TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            // Some are silent, one says something else, one does not know the secret.
+            let _silent: Vec<TcpStream> = (0..5).map(|_| stranger()).collect();
+            stranger().write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
             let first = scope.spawn(|| Ranks::join_at(&launches[0], || Ok(listener), &mut |_| ()));
+            let error = greeting::greet(
+                &TcpStream::connect(launches[0].place()).unwrap(),
+                Place { rank: 1, count: 2 },
+                b"guess",
+            );
+            assert!(error.unwrap_err().to_string().contains("another secret"));
             let second = scope.spawn(|| Ranks::join(&launches[1], &mut |_| ()));
             (first.join().unwrap(), second.join().unwrap())
         });
         assert_eq!((first.unwrap().links.len(), second.unwrap().rank()), (1, 1));
+        assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+    }
+
+    #[test]
+    fn a_silent_rank_is_gone_after_a_while() {
+        let (listener, mut launches) = launches(2);
+        launches.iter_mut().for_each(|launch| launch.timeout = Duration::from_millis(200));
+        let error = thread::scope(|scope| {
+            let first = scope.spawn(|| Ranks::join_at(&launches[0], || Ok(listener), &mut |_| ()).unwrap());
+            let silent = Ranks::join(&launches[1], &mut |_| ()).unwrap();
+            let error = first.join().unwrap().all_reduce(&mut [0f32]).unwrap_err();
+            drop(silent);
+            error
+        });
+        assert!(error.to_string().contains("rank 1 is gone"), "{error}");
+    }
+
+    #[test]
+    fn a_length_that_lies_takes_no_memory() {
+        for length in [1u64 << 62, 1 << 31] {
+            let (listener, launches) = launches(2);
+            thread::scope(|scope| {
+                let first = scope.spawn(|| Ranks::join_at(&launches[0], || Ok(listener), &mut |_| ()).unwrap());
+                let second = Ranks::join(&launches[1], &mut |_| ()).unwrap();
+                let first = first.join().unwrap();
+                first.send_bytes(0, &length.to_le_bytes()).unwrap();
+                drop(first);
+                let error = second.by_first(|| Ok::<u64, RankError>(0)).unwrap_err();
+                assert!(error.to_string().contains("rank 0 is gone"), "{error}");
+            });
+        }
     }
 }
