@@ -5,12 +5,12 @@ use std::io::Write;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 use super::decompress::{explained, is_damaged, models, restore};
 use super::files::{Destination, Input, refuse_conflicts};
-use super::options::{LexiconArguments, ModelArguments, ThreadArguments};
+use super::options::{LexiconArguments, LimitArguments, ModelArguments, ThreadArguments};
 use super::{Outcome, jobs, standard};
 use equalinfo::stream::Restored;
 use equalinfo::{CodingModel, Decompressor, StreamError, StreamFile};
@@ -41,7 +41,17 @@ pub struct CatArguments {
     pub lexicon: LexiconArguments,
 
     #[command(flatten)]
+    pub limits: LimitArguments,
+
+    #[command(flatten)]
     pub threads: ThreadArguments,
+}
+
+impl CatArguments {
+    /// Whether only a part of the text is wanted.
+    fn is_part(&self) -> bool {
+        self.block.is_some() || self.window.is_some() || self.range.is_some()
+    }
 }
 
 fn range(text: &str) -> Result<Range<u64>, String> {
@@ -60,6 +70,7 @@ fn range(text: &str) -> Result<Range<u64>, String> {
 /// The named model cannot be used, or stdout cannot be written; errors in single inputs are told and counted.
 pub fn run(arguments: &CatArguments) -> Result<Outcome> {
     arguments.model.only_cpu()?;
+    ensure!(!(arguments.is_part() && arguments.limits.is_set()), "--max-output and --memory go with whole streams");
     let mut stdout = standard::output();
     let mut worst = Outcome::Complete;
     let named = arguments.lexicon.load_or_named(&arguments.model)?;
@@ -78,9 +89,9 @@ fn one(
     input: &Input,
     stdout: &mut impl Write,
 ) -> Result<Outcome> {
-    let restored = if arguments.block.is_none() && arguments.window.is_none() && arguments.range.is_none() {
+    let restored = if !arguments.is_part() {
         let decompressor = Decompressor::new().models(models(named)).threads(arguments.threads.count());
-        restore(input.open()?, &decompressor, true, stdout)
+        restore(input.open()?, &arguments.limits.limit(decompressor), true, stdout)
     } else {
         let file = input.open_seekable()?;
         let stream = StreamFile::open(file)

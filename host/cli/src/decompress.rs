@@ -13,7 +13,8 @@ use super::files::{Input, Output, Source};
 use super::jobs::{Job, Naming, OutputArguments};
 use super::messages::counted;
 use super::options::{
-    LexiconArguments, ModelArguments, ThreadArguments, VerbosityArguments, context, only_16_bits, window_bits,
+    LexiconArguments, LimitArguments, ModelArguments, ThreadArguments, VerbosityArguments, context, only_16_bits,
+    window_bits,
 };
 use super::table::grouped;
 use super::{Outcome, progress, say};
@@ -52,6 +53,9 @@ pub struct DecompressArguments {
     pub context: Option<usize>,
 
     #[command(flatten)]
+    pub limits: LimitArguments,
+
+    #[command(flatten)]
     pub threads: ThreadArguments,
 
     #[command(flatten)]
@@ -84,6 +88,7 @@ fn one(arguments: &DecompressArguments, named: Option<&CodingModel>, job: &Job) 
         read_message(arguments, named, source.reader(), &mut output)
     } else {
         let decompressor = Decompressor::new().models(models(named)).threads(arguments.threads.count());
+        let decompressor = arguments.limits.limit(decompressor);
         let decompressor = match arguments.model.device {
             DeviceChoice::Cuda => decompressor.accelerator(|model, context| {
                 let place = cuda::choose(DeviceChoice::Cuda, 0);
@@ -157,6 +162,8 @@ pub fn explained(error: StreamError) -> anyhow::Error {
         StreamError::OtherLexicon { .. } => "--lexicon",
         StreamError::NoWindows => "--window",
         StreamError::Range { .. } => "--range",
+        StreamError::OutputLimit { .. } => "--max-output",
+        StreamError::MemoryLimit { .. } => "--memory",
         _ => return error.into(),
     };
     anyhow::Error::from(error).context(hint)
@@ -202,7 +209,16 @@ fn read_message(
         }
     };
     let payload = read_payload(reader)?;
-    let text = coder.decode_to(&payload, output)?;
+    let text = match arguments.limits.max_output {
+        // A message is short, and its length is not known beforehand.
+        Some(limit) => {
+            let text = coder.decode(&payload)?;
+            ensure!(text.len() as u64 <= limit, "--max-output: the text is longer than {limit} bytes");
+            output.write_all(&text).context("cannot write")?;
+            text.len() as u64
+        }
+        None => coder.decode_to(&payload, output)?,
+    };
     Ok(Restored { text, stream: payload.len() as u64, ..Restored::default() })
 }
 

@@ -20,7 +20,7 @@ use equalinfo::accelerator::Accelerator;
 use equalinfo::corpus::{Corpus, CorpusOptions, Shard};
 use equalinfo::cuda::{self, DeviceChoice};
 use equalinfo::windows::Encoding;
-use equalinfo::{ByteFrequencies, CodingModel, DEFAULT_MODEL, Level, Lexicon, Model, Subwords, store};
+use equalinfo::{ByteFrequencies, CodingModel, DEFAULT_MODEL, Decompressor, Level, Lexicon, Model, Subwords, store};
 
 /// How text becomes bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -192,7 +192,7 @@ impl From<Code> for Encoding {
 /// The model and where it runs.
 #[derive(Debug, Clone, Args)]
 pub struct ModelArguments {
-    /// M1: a shipped model (nano, micro, 3m) or the path of an .m1q file
+    /// M1: a shipped model (pico, nano, micro, 3m) or the path of an .m1q file
     #[arg(long, value_name = "NAME|PATH", value_parser = model_name(), hide_possible_values = true)]
     pub model: Option<String>,
 
@@ -364,6 +364,32 @@ fn startable(threads: usize) -> usize {
         drop(hold);
         if started == threads { threads } else { started.saturating_sub(SPARE_THREADS).max(1) }
     })
+}
+
+/// What a stream may take, for streams of strangers.
+#[derive(Debug, Clone, Args)]
+pub struct LimitArguments {
+    /// Stop with an error before the text of an input exceeds this (suffixes K, M, G)
+    #[arg(long, value_name = "BYTES", value_parser = size)]
+    pub max_output: Option<u64>,
+
+    /// Memory for blocks and tables (suffixes K, M, G): fewer threads where all would take more, and an error where one
+    /// block does
+    #[arg(long, value_name = "BYTES", value_parser = size)]
+    pub memory: Option<u64>,
+}
+
+impl LimitArguments {
+    /// A decompressor that keeps to them.
+    pub fn limit<'a>(&self, decompressor: Decompressor<'a>) -> Decompressor<'a> {
+        let decompressor = self.max_output.into_iter().fold(decompressor, Decompressor::max_output);
+        self.memory.into_iter().fold(decompressor, Decompressor::max_memory)
+    }
+
+    /// Whether any is set.
+    pub fn is_set(&self) -> bool {
+        self.max_output.is_some() || self.memory.is_some()
+    }
 }
 
 /// How much is said on stderr.

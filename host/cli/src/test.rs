@@ -9,7 +9,7 @@ use clap::Args;
 use super::decompress::{is_damaged, models, restore};
 use super::files::Input;
 use super::messages::counted;
-use super::options::{LexiconArguments, ModelArguments, ThreadArguments, VerbosityArguments};
+use super::options::{LexiconArguments, LimitArguments, ModelArguments, ThreadArguments, VerbosityArguments};
 use super::{Outcome, jobs, say};
 use equalinfo::Decompressor;
 
@@ -25,6 +25,9 @@ pub struct TestArguments {
 
     #[command(flatten)]
     pub lexicon: LexiconArguments,
+
+    #[command(flatten)]
+    pub limits: LimitArguments,
 
     #[command(flatten)]
     pub threads: ThreadArguments,
@@ -44,6 +47,7 @@ pub fn run(arguments: &TestArguments) -> Result<Outcome> {
     for input in Input::from_arguments(&arguments.files) {
         worst = worst.max(jobs::one(&input.name, || {
             let decompressor = Decompressor::new().models(models(named.as_ref())).threads(arguments.threads.count());
+            let decompressor = arguments.limits.limit(decompressor);
             let quiet = arguments.verbosity.quiet;
             let restored = restore(input.open()?, &decompressor, quiet, &mut io::sink())?;
             if is_damaged(&input, &restored) {

@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
 
-use equalinfo_codec::container::{DecodeError, Header, StreamPart};
+use equalinfo_codec::container::{DecodeError, Header, Method, StreamPart};
 
 use super::blocks::{BlockReader, Event};
 use super::error::StreamError;
@@ -49,13 +49,15 @@ pub struct Decompressor<'a> {
     models: Models<'a>,
     threads: usize,
     strict: bool,
+    max_output: Option<u64>,
+    max_memory: Option<u64>,
     accelerator: Option<Open<'a>>,
 }
 
 impl Default for Decompressor<'_> {
     fn default() -> Self {
         let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        Self { models: Models::new(), threads, strict: false, accelerator: None }
+        Self { models: Models::new(), threads, strict: false, max_output: None, max_memory: None, accelerator: None }
     }
 }
 
@@ -89,6 +91,18 @@ impl<'a> Decompressor<'a> {
     /// Whether any damage is an error, [`StreamError::Damaged`], after all intact text has been written.
     pub fn strict(self, strict: bool) -> Self {
         Self { strict, ..self }
+    }
+
+    /// The most bytes of text to write, of all streams together: the block that would exceed them is not decoded, and
+    /// is an error, [`StreamError::OutputLimit`]. The text before it has been written.
+    pub fn max_output(self, bytes: u64) -> Self {
+        Self { max_output: Some(bytes), ..self }
+    }
+
+    /// The most bytes of memory to use for blocks and tables, besides the model: fewer threads are started where all
+    /// would take more, and a stream of which one block takes more is an error, [`StreamError::MemoryLimit`].
+    pub fn max_memory(self, bytes: u64) -> Self {
+        Self { max_memory: Some(bytes), ..self }
     }
 
     /// Runs the models of streams whose code accelerators have on what this opens for a model and its context.
@@ -198,7 +212,8 @@ impl<'a> Decompressor<'a> {
         let is_other = matches!(cause, DecodeError::Magic { .. } | DecodeError::Version { .. });
         if map.is_none() && !(is_first && is_other) {
             // A pipe: the rest, which is needed to find the end, must fit the memory.
-            let rest = source.peek_all().map_err(StreamError::input("read"))?;
+            let most = self.max_memory.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
+            let rest = source.peek(most).map_err(StreamError::input("read"))?;
             let found = FileMap::read(&mut Cursor::new(rest))?;
             *map = found.map(|found| (source.position(), found));
         }
@@ -266,21 +281,31 @@ impl<'a> Decompressor<'a> {
         let text_before = restored.text;
         let job = Job::Decode(header.method);
         let context = usize::from(header.model.context);
+        let (threads, together) = self.within_memory(&header)?;
         let accelerator = match (&self.accelerator, &model) {
             (Some(open), CodingModel::Model(model)) if job.is_accelerated() => {
                 Some(open(model, context).map_err(CodingError::from)?)
             }
             _ => None,
         };
-        let workers = accelerator.as_deref().map_or(Workers::Threads(self.threads), Workers::Accelerator);
-        let plan = Plan::new(&model, context, job, workers, group(header.block_size()), |bytes| {
+        let workers = accelerator.as_deref().map_or(Workers::Threads(threads), Workers::Accelerator);
+        let plan = Plan::new(&model, context, job, workers, together, |bytes| {
             // Text is a little more than twice as long as its windows.
             let bytes = bytes / 2;
             Ok::<_, StreamError>(source.peek(bytes).map_err(StreamError::input("read"))?.len() == bytes)
         })?;
         let mut reader = BlockReader::new(source, &start, is_displaced, map.as_ref());
+        let mut promised = text_before;
+        let events = reader.by_ref().map(|event| {
+            let event = event?;
+            promised += event.block().map_or(0, |(block, _)| u64::from(block.text_length));
+            match self.max_output {
+                Some(limit) if promised > limit => Err(StreamError::OutputLimit { limit }),
+                _ => Ok(event),
+            }
+        });
         plan.run(
-            reader.by_ref(),
+            events,
             |event| event.block().map_or(0, |(block, _)| block.text_length as usize),
             |worker, events| Ok(decode(worker, &header, events)?),
             |decoded| {
@@ -303,6 +328,28 @@ impl<'a> Decompressor<'a> {
         Ok((reader.is_complete(), reader.blocks()))
     }
 }
+
+impl Decompressor<'_> {
+    /// Threads, and blocks that each gets at once, that stay within the memory.
+    fn within_memory(&self, header: &Header) -> Result<(usize, usize), StreamError> {
+        let together = group(header.block_size());
+        let Some(limit) = self.max_memory else { return Ok((self.threads, together)) };
+        let tables = match header.method {
+            Method::Mix(class) | Method::Tables(class) => 4 * class.words() as u64,
+            _ => 0,
+        };
+        let needed = |together: usize| tables + TEXTS_OF_A_THREAD * together as u64 * u64::from(header.block_size());
+        if needed(1) > limit {
+            return Err(StreamError::MemoryLimit { needed: needed(1), limit });
+        }
+        let together = (1..=together).rev().find(|&together| needed(together) <= limit).unwrap_or(1);
+        let threads = usize::try_from(limit / needed(together).max(1)).unwrap_or(usize::MAX);
+        Ok((threads.clamp(1, self.threads.max(1)), together))
+    }
+}
+
+/// Texts of blocks for which a thread has memory: what it decodes with its code, and what waits to be written.
+const TEXTS_OF_A_THREAD: u64 = 4;
 
 /// A stream whose beginning has been read.
 struct Begun {

@@ -136,6 +136,20 @@ pub enum StreamError {
     /// The index names other blocks than there are.
     #[error("the index does not describe the blocks")]
     Index,
+    /// The text is longer than was allowed.
+    #[error("the text is longer than {limit} bytes, the most that may be written")]
+    OutputLimit {
+        /// What was allowed.
+        limit: u64,
+    },
+    /// A block takes more memory than was allowed.
+    #[error("a block takes {needed} bytes of memory, more than the {limit} that may be used")]
+    MemoryLimit {
+        /// What it takes.
+        needed: u64,
+        /// What was allowed.
+        limit: u64,
+    },
     /// Damage, where none is tolerated. All intact text has been written.
     #[error("damaged: {}", .0.losses.first().map_or_else(String::new, ToString::to_string))]
     Damaged(Restored),

@@ -76,10 +76,4 @@ impl<R: Read> Source<R> {
             self.take(SEARCH - (BlockHeader::LENGTH - 1))?;
         }
     }
-
-    /// All that is left, without consuming it.
-    pub fn peek_all(&mut self) -> io::Result<&[u8]> {
-        self.reader.read_to_end(&mut self.ahead)?;
-        Ok(&self.ahead)
-    }
 }
