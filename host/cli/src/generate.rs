@@ -8,12 +8,11 @@ use crate::say;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
-use super::options::{LexiconArguments, ModelArguments, SubwordArguments, count, not_negative, probability};
+use super::decoding::DecodingArguments;
+use super::options::{count, not_negative, probability};
 use super::standard;
-use equalinfo::ByteFrequencies;
 use equalinfo::random::Random;
 use equalinfo::tokens::shards::Manifest;
-use equalinfo::tokens::{TokenMethod, TokenModel, Tokenizer};
 use equalinfo_train::checkpoint::{Checkpoint, Kind, Origin};
 use equalinfo_train::sampler::{Choice, Sampler};
 
@@ -55,13 +54,7 @@ pub struct GenerateArguments {
     pub seed: u64,
 
     #[command(flatten)]
-    pub model: ModelArguments,
-
-    #[command(flatten)]
-    pub lexicon: LexiconArguments,
-
-    #[command(flatten)]
-    pub tokenizer: SubwordArguments,
+    pub decoding: DecodingArguments,
 
     /// Print the text only
     #[arg(short, long)]
@@ -73,7 +66,6 @@ pub struct GenerateArguments {
 /// # Errors
 /// The checkpoint, the tokens and M1 do not belong together, or stdout cannot be written.
 pub fn run(arguments: &GenerateArguments) -> Result<()> {
-    arguments.model.only_cpu()?;
     let manifest = Manifest::load(&arguments.data)?
         .with_context(|| format!("{}: no token shards there", arguments.data.display()))?;
     let settings = &manifest.settings;
@@ -88,27 +80,7 @@ pub fn run(arguments: &GenerateArguments) -> Result<()> {
         );
     }
     let config = checkpoint.state.model;
-    let model = match &settings.method {
-        TokenMethod::Lexicon { .. } => {
-            let none = "these tokens are codes of a lexicon: name it with --lexicon";
-            TokenModel::from(arguments.lexicon.load()?.context(none)?)
-        }
-        TokenMethod::Unigram { .. } => {
-            let none = "these tokens are subwords: name their file with --tokenizer";
-            arguments.tokenizer.load()?.context(none)?.into()
-        }
-        method if method.needs_m1() => arguments.model.load_m1()?.into(),
-        _ => ByteFrequencies::english().into(),
-    };
-    if let Some(id) = &settings.model_id {
-        let found = format!("{:016x}", model.id().unwrap_or_default());
-        ensure!(
-            *id == found,
-            "these tokens were made with model {id}, but this is {} {found}; name it with --model",
-            model.name().unwrap_or_default()
-        );
-    }
-    let tokenizer = Tokenizer::new(settings.method.clone(), model, settings.context)?;
+    let tokenizer = arguments.decoding.tokenizer(settings)?;
     let mut decoder = tokenizer.decoder()?;
     let mut sampler = Sampler::new(config.clone(), checkpoint.training.parameters);
     let mut random = Random::new(arguments.seed);

@@ -1,16 +1,20 @@
 //! The command line: what the commands are called, which options they take, and what the process answers.
 
 mod aliases;
+mod bench;
 mod cat;
 mod compare;
 mod completions;
 mod compress;
+mod decoding;
 mod decompress;
+mod detokenize;
 mod devices;
 mod eval;
 mod experiment;
 mod export;
 pub mod files;
+mod fit;
 mod generate;
 mod golden;
 mod inspect;
@@ -27,6 +31,7 @@ pub mod progress;
 mod segmentation;
 pub mod spool;
 pub mod standard;
+mod string_tables;
 mod table;
 mod test;
 pub mod tokenize;
@@ -83,13 +88,22 @@ enum Command {
     Experiment(experiment::ExperimentArguments),
     /// Compare with general-purpose compressors on the same text
     Compare(compare::CompareArguments),
+    /// Measure size, time and memory of levels, methods and other compressors on the same files
+    Bench(bench::BenchArguments),
     /// Turn a corpus into token shards (.npy) for training M2
     Tokenize(Box<tokenize::TokenizeArguments>),
+    /// Turn tokens back into text: those of shards, or those that any model drew
+    Detokenize(detokenize::DetokenizeArguments),
     /// Write a model as an .m1q image, C header or Rust module
     Export(export::ExportArguments),
     /// Compile a model into the texts of all codes of 16 bits
     #[command(subcommand)]
     Lexicon(lexicon::Lexicon),
+    /// Code the texts of a user interface into a table for a device, or read one
+    #[command(subcommand)]
+    Table(string_tables::StringTables),
+    /// Show which decoder a chip has room for, how long it takes, and from which size of text on it pays
+    Fit(fit::FitArguments),
     /// List the models, shipped and installed, or install one
     Models(models::ModelsArguments),
     /// Train a model
@@ -166,9 +180,13 @@ impl Cli {
             Command::Generate(arguments) => generate::run(&arguments).map(|()| Outcome::Complete),
             Command::Experiment(arguments) => experiment::run(&arguments).map(|()| Outcome::Complete),
             Command::Compare(arguments) => compare::run(&arguments).map(|()| Outcome::Complete),
+            Command::Bench(arguments) => bench::run(&arguments).map(|()| Outcome::Complete),
             Command::Tokenize(arguments) => tokenize::run(&arguments, &command_line()).map(|()| Outcome::Complete),
+            Command::Detokenize(arguments) => detokenize::run(&arguments).map(|()| Outcome::Complete),
             Command::Export(arguments) => export::run(&arguments).map(|()| Outcome::Complete),
             Command::Lexicon(command) => lexicon::run(&command).map(|()| Outcome::Complete),
+            Command::Table(command) => string_tables::run(&command).map(|()| Outcome::Complete),
+            Command::Fit(arguments) => fit::run(&arguments).map(|()| Outcome::Complete),
             Command::Train(train::Train::Static(arguments)) => {
                 train_static::run(&arguments).map(|()| Outcome::Complete)
             }
