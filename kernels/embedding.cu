@@ -14,7 +14,7 @@
 //
 // launch: embedding: ceil(tokens * width / 1024) blocks of 256 threads, 4 values per thread.
 //         embedding_backward_pieces: a block of 256 threads per piece; embedding_backward_joins: one per joined symbol.
-// Widths are multiples of 4.
+// Widths are multiples of 4. A symbol beyond the table reads nothing and gives NaN.
 #include "device.cuh"
 
 DEVICE float4 scaled(float4 v, float scale) { return make_float4(scale * v.x, scale * v.y, scale * v.z, scale * v.w); }
@@ -22,13 +22,15 @@ DEVICE float4 scaled(float4 v, float scale) { return make_float4(scale * v.x, sc
 DEVICE float4 plus(float4 a, float4 b) { return make_float4(a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w); }
 
 extern "C" __global__ void __launch_bounds__(256)
-    embedding(const u32 *symbols, const float *table, float *x, int tokens, int width, float scale,
+    embedding(const u32 *symbols, const float *table, float *x, int tokens, int width, int rows, float scale,
               int accumulate) {
     const i64 i = 4 * (static_cast<i64>(blockIdx.x) * blockDim.x + threadIdx.x);
     if (i >= static_cast<i64>(tokens) * width) return;
     const i64 row = i / width;
-    const i64 from = static_cast<i64>(symbols[row]) * width + (i - row * width);
-    const float4 value = scaled(*reinterpret_cast<const float4 *>(table + from), scale);
+    const u32 symbol = symbols[row];
+    const i64 from = static_cast<i64>(symbol) * width + (i - row * width);
+    float4 value = make_float4(NAN, NAN, NAN, NAN);
+    if (symbol < static_cast<u32>(rows)) value = scaled(*reinterpret_cast<const float4 *>(table + from), scale);
     float4 *const to = reinterpret_cast<float4 *>(x + i);
     *to = accumulate ? plus(*to, value) : value;
 }

@@ -88,7 +88,7 @@ pub struct DeviceOrder<'a, B> {
 }
 
 /// `x[t] = scale * table[symbols[t]]`, or `x[t] +=` if `accumulate`: rows of `width` values (a multiple of 4), all f32.
-/// Symbols are below the table's number of rows.
+/// A symbol that is not below the table's number of rows gives NaN.
 #[allow(clippy::too_many_arguments)]
 pub fn embedding<D: Driver>(
     driver: &D,
@@ -106,9 +106,14 @@ pub fn embedding<D: Driver>(
     }
     let (symbols, x) = (symbols.expect::<u32>("symbols", tokens), x.expect::<f32>("x", tokens * width));
     let launch = Launch::linear((tokens * width).div_ceil(VALUES_A_BLOCK) as u32, 256);
-    // SAFETY: the kernel touches `tokens` rows of x, and the table rows that the symbols name.
+    let rows = table.elements::<f32>() / width;
+    // SAFETY: the kernel touches `tokens` rows of x, and those of the table's rows that the symbols name.
     unsafe {
-        driver.launch(FORWARD, launch, arguments![symbols, table, x, tokens, width, scale, usize::from(accumulate)])
+        driver.launch(
+            FORWARD,
+            launch,
+            arguments![symbols, table, x, tokens, width, rows, scale, usize::from(accumulate)],
+        )
     }
 }
 

@@ -129,8 +129,13 @@ impl BlockHeader {
             expected: carried,
             found,
         })?;
+        let number = u32::from_le_bytes([n0, n1, n2, n3]);
+        // The number of blocks fits 32 bits too.
+        if number == u32::MAX {
+            return Err(DecodeError::BlockOrder { expected, found: number });
+        }
         Ok(Self {
-            number: u32::from_le_bytes([n0, n1, n2, n3]),
+            number,
             kind,
             text_length: u32::from_le_bytes([t0, t1, t2, t3]),
             payload_length: u32::from_le_bytes([p0, p1, p2, p3]),

@@ -149,6 +149,14 @@ impl<'a> Lexicon<'a> {
         ModelIdentity::new(id, self.context as usize)
     }
 
+    /// The last of the codes below this one, itself if there are none; `None` if it is left over.
+    pub fn last_below(&self, code: u16) -> Option<u16> {
+        match self.below(code) {
+            Below::Codes(size) => Some(code.saturating_add(size)),
+            Below::LeftOver => None,
+        }
+    }
+
     /// The last byte of a code's text; 0 for the empty text.
     pub(super) fn byte(&self, code: u16) -> u8 {
         self.bytes.get(usize::from(code)).copied().unwrap_or_default()

@@ -1,6 +1,7 @@
 //! `.parquet`: the text in one string column, read in batches of rows.
 
 use std::fs::File;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 
 use parquet::basic::Type;
@@ -33,7 +34,8 @@ pub struct Rows {
 impl Rows {
     pub fn open(path: &Path, column: &str) -> Result<Self, CorpusError> {
         let file = File::open(path).map_err(CorpusError::system(path, "open"))?;
-        let file = SerializedFileReader::new(file).map_err(|error| damaged(path, "it is not readable", error))?;
+        let file =
+            guarded(|| SerializedFileReader::new(file)).map_err(|error| damaged(path, "it is not readable", error))?;
         let schema = file.metadata().file_metadata().schema_descr();
         let found = schema.columns().iter().position(|candidate| candidate.path().string() == column);
         let is_of_strings = |&index: &usize| {
@@ -62,8 +64,8 @@ impl Rows {
         loop {
             if let Some(reader) = &mut self.reader {
                 let (mut values, mut definitions) = (Vec::new(), Vec::new());
-                let (rows, ..) =
-                    reader.read_records(BATCH, Some(&mut definitions), None, &mut values).map_err(|error| {
+                let (rows, ..) = guarded(|| reader.read_records(BATCH, Some(&mut definitions), None, &mut values))
+                    .map_err(|error| {
                         damaged(
                             &self.path,
                             &format!("the column of row group {} is damaged", self.next_group - 1),
@@ -88,11 +90,9 @@ impl Rows {
             }
             let group = self.next_group;
             self.next_group += 1;
-            let reader = self
-                .file
-                .get_row_group(group)
-                .and_then(|row_group| row_group.get_column_reader(self.column))
-                .map_err(|error| damaged(&self.path, &format!("row group {group} is not readable"), error))?;
+            let reader =
+                guarded(|| self.file.get_row_group(group).and_then(|group| group.get_column_reader(self.column)))
+                    .map_err(|error| damaged(&self.path, &format!("row group {group} is not readable"), error))?;
             // `open` checked the schema; a group that disagrees with it is damaged, which is no fault of the options.
             let ColumnReader::ByteArrayColumnReader(reader) = reader else {
                 let found = format!("the column of row group {group} has another type than the schema says");
@@ -121,6 +121,13 @@ impl Iterator for Rows {
             }
         }
     }
+}
+
+/// What the crate reads. It panics on some damaged files, which is no less an error; what it was reading is not used
+/// again.
+fn guarded<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
+    panic::catch_unwind(AssertUnwindSafe(read))
+        .unwrap_or_else(|_| Err(ParquetError::General("the file makes no sense".to_owned())))
 }
 
 fn damaged(path: &Path, found: &str, source: ParquetError) -> CorpusError {

@@ -58,7 +58,27 @@ impl Lexicon {
     }
 
     pub(crate) fn from_image(bytes: Vec<u8>) -> Result<Self, LexiconError> {
-        Ok(Self(Arc::new(Cell::try_new(bytes, |bytes| LexiconView::load(bytes))?)))
+        let lexicon = Self(Arc::new(Cell::try_new(bytes, |bytes| LexiconView::load(bytes))?));
+        lexicon.check_lengths()?;
+        Ok(lexicon)
+    }
+
+    /// Checks that no text is longer than the context says, which takes more memory than devices have.
+    fn check_lengths(&self) -> Result<(), LexiconError> {
+        let view = self.view();
+        // The last codes below the nodes on the way to this one.
+        let mut ends: Vec<u16> = Vec::new();
+        for code in 0..=u16::MAX {
+            while ends.last().is_some_and(|&end| end < code) {
+                ends.pop();
+            }
+            let Some(end) = view.last_below(code) else { continue };
+            if ends.len() > usize::from(view.context()) {
+                return Err(LexiconError::Tree { code });
+            }
+            ends.push(end);
+        }
+        Ok(())
     }
 
     /// The codec's lexicon over these bytes, which codes texts and blocks.

@@ -31,6 +31,19 @@ fn rows_are_copied_and_added() {
 }
 
 #[test]
+fn a_symbol_beyond_the_table_reads_nothing() {
+    let (width, rows) = (8, 5);
+    let table = Random::new(2).floats(rows * width, 1.0);
+    on_every_schedule(|driver| {
+        let (table, symbols) = (upload(driver, &table), upload(driver, &[4u32, 5, u32::MAX]));
+        let x = poisoned::<f32>(driver, 3 * width);
+        embedding(driver, 3, width, 1.0, View::new(&symbols), View::new(&table), View::new(&x), false).unwrap();
+        let found = download::<f32>(driver, &x);
+        assert!(found[..width].iter().all(|x| x.is_finite()) && found[width..].iter().all(|x| x.is_nan()));
+    });
+}
+
+#[test]
 fn gradients_add_up_to_the_same_bits_in_any_schedule() {
     for (tokens, width, rows) in [(1, 4, 5), (700, 68, 29), (130, 1028, 4)] {
         let mut random = Random::new(tokens as u64);
