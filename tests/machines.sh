@@ -4,7 +4,7 @@
 # Each machine is built once, in the profile `foreign`: optimised, with checks of overflow, all features. --all also
 # builds each as users do, in a release build without features, and runs machines of kinds that are there already.
 
-CODEC_FEATURES=(defmt embedded-io)
+CODEC_FEATURES=(defmt embedded-io heapless)
 LIBRARY_FEATURES=('' corpora parquet shards subwords store cuda)
 GOLDEN=$PWD/tests/determinism/golden.txt
 export EQUALINFO_LEXICONS=$target/determinism
@@ -24,7 +24,7 @@ BOARDS=(
     'thumbv7em-none-eabi qemu-system-arm qemu-system-arm -M mps2-an386'
     'riscv32imc-unknown-none-elf qemu-system-misc qemu-system-riscv32 -M virt -bios none'
 )
-PROGRAMS=(coders fixed nano tables window_code optimal)
+PROGRAMS=(coders fixed pico tables window_code optimal)
 
 # Which compiler builds for targets without an installed standard library: rustup adds one when it can, otherwise
 # Debian's own Rust, whose package rust-web-src has the library's sources, builds it.
@@ -140,6 +140,11 @@ c99_decoder() {
         step 'C99 decoder on s390x' codec/c99/check s390x
     else
         skip 'C99 decoder on s390x' 'needs the packages qemu-user gcc-s390x-linux-gnu libc6-dev-s390x-cross'
+    fi
+    if have cmake || install cmake make; then
+        step 'C99 decoder as a package of CMake' codec/c99/check package
+    else
+        skip 'C99 decoder as a package of CMake' 'needs the packages cmake and make'
     fi
     [ "$ALL" = true ] || return 0
     if { have qemu-arm && have i686-linux-gnu-gcc && have arm-linux-gnueabihf-gcc; } ||

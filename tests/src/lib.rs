@@ -4,6 +4,7 @@ mod sandbox;
 
 use equalinfo::ByteFrequencies;
 use equalinfo::quantize::{ActivationScales, FloatLayer, FloatM1, FloatTable, quantize_model};
+use equalinfo_codec::checksum::{image_checksum, image_id};
 use equalinfo_codec::m1::Config;
 
 pub use sandbox::{Run, Sandbox};
@@ -65,6 +66,22 @@ pub fn tiny_model(seed: u64) -> Vec<u8> {
     let ngrams = [(2, 60), (4, 101)].map(|(order, rows)| FloatTable { order, values: noise(rows * D, 0.01) }).into();
     let model = FloatM1 { config, name: format!("tiny-{seed}"), embedding, layers: vec![layer], ngrams };
     quantize_model(&model, &ActivationScales::new(&config)).expect("scales that suit these weights")
+}
+
+/// A `.m1q` image with its length, id and checksums made right, as a stranger would.
+pub fn resealed(mut image: Vec<u8>) -> Vec<u8> {
+    if image.len() < 68 {
+        return image;
+    }
+    let length = image.len() as u32;
+    image[4..8].copy_from_slice(&length.to_le_bytes());
+    let id = image_id(&image[24..]);
+    image[8..16].copy_from_slice(&id.to_le_bytes());
+    let content = image_checksum(&[], &image[68..]);
+    image[16..20].copy_from_slice(&content.to_le_bytes());
+    let header = image_checksum(&image[..20], &image[24..68]);
+    image[20..24].copy_from_slice(&header.to_le_bytes());
+    image
 }
 
 /// Texts that have broken compressors: empty, one byte, zeros, many scripts, a character cut in two, every byte value.

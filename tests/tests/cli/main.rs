@@ -8,6 +8,7 @@ mod failures;
 mod identity;
 mod inspection;
 mod lexicons;
+mod limits;
 mod manners;
 mod messages;
 mod models;
@@ -15,6 +16,7 @@ mod ranks;
 mod round_trips;
 #[cfg(unix)]
 mod safety;
+mod strings;
 #[cfg(unix)]
 mod terminal;
 mod tokens;

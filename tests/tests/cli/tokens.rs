@@ -107,6 +107,37 @@ fn subwords_are_trained_and_generated() {
 }
 
 #[test]
+fn tokens_become_text_again() {
+    let sandbox = with_text();
+    let text = sandbox.read("text.txt");
+    for (number, method) in
+        [&["--method", "bytes"][..], &["--model", "tiny.m1q", "--token-bits", "16"]].iter().enumerate()
+    {
+        let folder = format!("t{number}");
+        let options = ["--layout", "stream", "--sequence", "64", "-o", &folder];
+        sandbox.run(&[&["tokenize", "text.txt"], &options[..], method].concat()).ok();
+        let detokenize =
+            [&["detokenize", &folder, "--separator", ""][..], if number == 0 { &[] } else { &method[..2] }];
+        let detokenize = detokenize.concat();
+        let whole = sandbox.run(&detokenize).ok().stdout;
+        assert!(whole.len() > 50_000 && text.starts_with(&whole), "{folder}: {} bytes", whole.len());
+        let row = sandbox.run(&[&detokenize[..], &["--rows", "1..2"]].concat()).ok().stdout;
+        let first = sandbox.run(&[&detokenize[..], &["--rows", "0..1"]].concat()).ok().stdout;
+        assert!(!row.is_empty() && whole.starts_with(&[first, row].concat()));
+        sandbox.run(&[&detokenize[..], &["--rows", "100000.."]].concat()).fails(1, &["--rows"]);
+    }
+    sandbox.write("ids.txt", b"[72, 105]\n72 33\n");
+    let run = sandbox.run(&["detokenize", "t0", "--ids", "ids.txt", "-o", "out"]).ok();
+    assert!(run.stdout.is_empty() && sandbox.read("out") == b"Hi\nH!\n");
+    sandbox.write("ids.txt", b"72 256\n");
+    sandbox.run(&["detokenize", "t0", "--ids", "ids.txt"]).fails(1, &["line 1", "256 is no token"]);
+    // Its own output is no input.
+    sandbox.run(&["detokenize", "t0", "--ids", "ids.txt", "-f", "-o", "ids.txt"]).fails(1, &["input"]);
+    // The model is found by its id, or asked for.
+    sandbox.run(&["detokenize", "t1"]).fails(1, &["--model"]);
+}
+
+#[test]
 fn a_text_beside_its_code_has_a_loss_on_one_of_them() {
     let sandbox = with_text();
     let options = ["--model", "tiny.m1q", "--token-bits", "8", "--sequence", "512", "--task-bytes", "200"];
