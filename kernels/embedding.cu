@@ -29,7 +29,8 @@ extern "C" __global__ void __launch_bounds__(256)
     const i64 row = i / width;
     const u32 symbol = symbols[row];
     const i64 from = static_cast<i64>(symbol) * width + (i - row * width);
-    float4 value = make_float4(NAN, NAN, NAN, NAN);
+    const float nan = __int_as_float(0x7fc00000);
+    float4 value = make_float4(nan, nan, nan, nan);
     if (symbol < static_cast<u32>(rows)) value = scaled(*reinterpret_cast<const float4 *>(table + from), scale);
     float4 *const to = reinterpret_cast<float4 *>(x + i);
     *to = accumulate ? plus(*to, value) : value;
