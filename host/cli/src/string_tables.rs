@@ -70,7 +70,7 @@ pub struct BuildArguments {
 
     /// Adapt the model to these texts first, write it to this file and code with it
     ///
-    /// The texts then take a fifth or less. It takes a minute or a few, and the device needs this model in place of the
+    /// The texts then take less than half. It takes a minute or a few, and the device needs this model in place of the
     /// other.
     #[arg(long, value_name = "FILE.m1q", conflicts_with = "lexicon")]
     pub adapt: Option<PathBuf>,
