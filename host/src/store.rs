@@ -138,6 +138,17 @@ pub fn find(id: u32) -> Result<Option<CodingModel>, StoreError> {
     Ok(store.with_id(id)?.map(Entry::load).transpose()?)
 }
 
+/// The shipped model whose id has this upper half, else what [`find`] finds; `None` if there is none.
+///
+/// # Errors
+/// Those of [`Model::shipped_with_id`] and of [`find`].
+pub fn shipped_or_installed(id: u32) -> Result<Option<CodingModel>, StoreError> {
+    match Model::shipped_with_id(id)? {
+        Some(model) => Ok(Some(model.into())),
+        None => find(id),
+    }
+}
+
 /// The M1 of this name: a shipped one, the file of this path, or one of the user's own.
 ///
 /// # Errors

@@ -198,10 +198,9 @@ unsafe fn decode<C: StringCoder>(
     if let Some(first) = text.first_mut() {
         *first = 0;
     }
-    let (room, _) = text.split_at_mut_checked(text_length.saturating_sub(1)).ok_or(EqualinfoStatus::OutputTooSmall)?;
-    if text_length == 0 {
-        return Err(EqualinfoStatus::OutputTooSmall);
-    }
+    // All but the place of the zero behind the longest text.
+    let room = text_length.checked_sub(1).and_then(|room| text.get_mut(..room));
+    let room = room.ok_or(EqualinfoStatus::OutputTooSmall)?;
     let decoded = table.get(coder, language, id, room).map(<[u8]>::len);
     let length = *decoded.as_ref().unwrap_or(&0);
     if let Some(end) = text.get_mut(length) {

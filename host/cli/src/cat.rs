@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::decompress::{explained, is_damaged, models, restore};
 use super::files::{Destination, Input, refuse_conflicts};
-use super::options::{LexiconArguments, LimitArguments, ModelArguments, ThreadArguments};
+use super::options::{LexiconArguments, LimitArguments, ModelArguments, ThreadArguments, range};
 use super::{Outcome, jobs, standard};
 use equalinfo::stream::Restored;
 use equalinfo::{CodingModel, Decompressor, StreamError, StreamFile};
@@ -52,16 +52,6 @@ impl CatArguments {
     fn is_part(&self) -> bool {
         self.block.is_some() || self.window.is_some() || self.range.is_some()
     }
-}
-
-fn range(text: &str) -> Result<Range<u64>, String> {
-    let parse = || {
-        let (start, end) = text.split_once("..")?;
-        let start = if start.is_empty() { 0 } else { start.parse().ok()? };
-        let end = if end.is_empty() { u64::MAX } else { end.parse().ok()? };
-        (start <= end).then_some(start..end)
-    };
-    parse().ok_or_else(|| format!("expected a..b with a <= b, such as 100..200, found '{text}'"))
 }
 
 /// Writes the text to stdout.

@@ -5,6 +5,7 @@ use clap::Args;
 use equalinfo::tokens::shards::Settings;
 use equalinfo::tokens::{TokenMethod, TokenModel, Tokenizer};
 use equalinfo::{ByteFrequencies, CodingModel, Model, store};
+use equalinfo_codec::container::ModelIdentity;
 
 use super::options::{LexiconArguments, ModelArguments, SubwordArguments};
 
@@ -62,10 +63,9 @@ impl DecodingArguments {
     fn named_by(&self, settings: &Settings) -> Result<Option<Model>> {
         let id = settings.model_id.as_deref().and_then(|id| u64::from_str_radix(id, 16).ok());
         let Some(id) = id.filter(|_| self.model.model.is_none()) else { return Ok(None) };
-        let short = (id >> 32) as u32;
-        if let Some(model) = Model::shipped_with_id(short)? {
-            return Ok(Some(model));
-        }
-        Ok(store::find(short)?.and_then(|found| if let CodingModel::Model(model) = found { Some(model) } else { None }))
+        Ok(match store::shipped_or_installed(ModelIdentity::short(id))? {
+            Some(CodingModel::Model(model)) => Some(model),
+            _ => None,
+        })
     }
 }

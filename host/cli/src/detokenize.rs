@@ -10,6 +10,7 @@ use equalinfo::tokens::shards::{Manifest, Rows};
 
 use super::decoding::DecodingArguments;
 use super::files::{Destination, Input, Output, refuse_conflicts};
+use super::options::range;
 
 /// Options of `detokenize`.
 ///
@@ -26,8 +27,8 @@ pub struct DetokenizeArguments {
     pub ids: Option<PathBuf>,
 
     /// Only these rows, counted from 0 (default: all)
-    #[arg(long, value_name = "A..B", value_parser = rows)]
-    pub rows: Option<Range<usize>>,
+    #[arg(long, value_name = "A..B", value_parser = range)]
+    pub rows: Option<Range<u64>>,
 
     /// What follows the text of each row or sample
     #[arg(long, value_name = "TEXT", default_value = "\n")]
@@ -43,16 +44,6 @@ pub struct DetokenizeArguments {
 
     #[command(flatten)]
     pub decoding: DecodingArguments,
-}
-
-fn rows(text: &str) -> Result<Range<usize>, String> {
-    let parse = || {
-        let (start, end) = text.split_once("..")?;
-        let start = if start.is_empty() { 0 } else { start.parse().ok()? };
-        let end = if end.is_empty() { usize::MAX } else { end.parse().ok()? };
-        (start <= end).then_some(start..end)
-    };
-    parse().ok_or_else(|| format!("expected a..b with a <= b, such as 0..10, found '{text}'"))
 }
 
 /// Decodes.
@@ -82,11 +73,11 @@ pub fn run(arguments: &DetokenizeArguments) -> Result<()> {
         }
     } else {
         let mut rows = Rows::open(&arguments.data, &manifest)?;
-        let wanted = arguments.rows.clone().unwrap_or(0..rows.len());
-        let wanted = wanted.start..wanted.end.min(rows.len());
-        ensure!(wanted.start < rows.len(), "--rows: {shown} has {} rows", rows.len());
-        for number in wanted {
-            write(&rows.row(number)?.ids)?;
+        let count = rows.len() as u64;
+        let wanted = arguments.rows.clone().unwrap_or(0..count);
+        ensure!(wanted.start < count, "--rows: {shown} has {count} rows");
+        for number in wanted.start..wanted.end.min(count) {
+            write(&rows.row(number as usize)?.ids)?;
         }
     }
     output.finish(None)

@@ -166,13 +166,9 @@ impl EvalArguments {
 
 /// The model that a lexicon was compiled from, shipped or installed.
 fn model_with_id(id: u64) -> Result<Model> {
-    let short = ModelIdentity::short(id);
-    match Model::shipped_with_id(short)? {
-        Some(model) => Ok(model),
-        None => match store::find(short)? {
-            Some(CodingModel::Model(model)) => Ok(model),
-            _ => bail!("compiled from model {id:016x}, which is neither shipped nor installed; name it with --model"),
-        },
+    match store::shipped_or_installed(ModelIdentity::short(id))? {
+        Some(CodingModel::Model(model)) => Ok(model),
+        _ => bail!("compiled from model {id:016x}, which is neither shipped nor installed; name it with --model"),
     }
 }
 

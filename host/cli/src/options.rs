@@ -1,6 +1,7 @@
 //! Options that several commands share, under the same names everywhere.
 
 use std::ffi::OsStr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Mutex, mpsc};
@@ -622,6 +623,17 @@ pub fn size(text: &str) -> Result<u64, String> {
         .ok()
         .and_then(|number| number.checked_mul(1 << scale))
         .ok_or_else(|| format!("expected a number of bytes such as 65536, 64K or 10M; found '{text}'"))
+}
+
+/// A range such as `100..200`, the end not included; either side may be left out.
+pub fn range(text: &str) -> Result<Range<u64>, String> {
+    let parse = || {
+        let (start, end) = text.split_once("..")?;
+        let start = if start.is_empty() { 0 } else { start.parse().ok()? };
+        let end = if end.is_empty() { u64::MAX } else { end.parse().ok()? };
+        (start <= end).then_some(start..end)
+    };
+    parse().ok_or_else(|| format!("expected a..b with a <= b, such as 100..200, found '{text}'"))
 }
 
 /// Whether the environment allows colours on a terminal.

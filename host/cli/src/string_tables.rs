@@ -357,10 +357,7 @@ fn coder(table: &StringTable, lexicon: &LexiconArguments, model: &ModelArguments
         return Ok(named);
     }
     let id = table.identity().id;
-    let found = match Model::shipped_with_id(id)? {
-        Some(model) => Some(model.into()),
-        None => store::find(id)?,
-    };
+    let found = store::shipped_or_installed(id)?;
     let option = if table.coding() == StringCoding::Codes { "--lexicon" } else { "--model" };
     found.with_context(|| {
         format!("it needs the {} {id:08x}: name it with {option}, or install it with 'models add'", kind(table))
