@@ -1,10 +1,13 @@
 //! The checksums of streams and images, and the id of an image.
 //!
 //! Invariant: every checksum in a format of this crate is a CRC-32 as in zip (ISO-HDLC: reflected polynomial
-//! `edb88320`, initial value and final complement all ones). It catches accidents, not forgers.
+//! `edb88320`, initial value and final complement all ones), but that of the text in a stream, which is a CRC-32C
+//! (iSCSI: `82f63b78`). A header and its checksum are a codeword of the one polynomial, so exchanging them for another
+//! header and its checksum would not change the CRC-32 of a text that holds them, which any stored stream does.
+//! Both catch accidents, not forgers.
 
 use core::fmt;
-use crc::{CRC_32_ISO_HDLC, Crc, Digest};
+use crc::{CRC_32_ISCSI, CRC_32_ISO_HDLC, Crc, Digest};
 
 /// A table makes it fast but takes 1 KiB of flash, which small machines can spare less than time.
 #[cfg(target_pointer_width = "64")]
@@ -13,10 +16,16 @@ type Implementation = crc::Table<1>;
 type Implementation = crc::NoTable;
 
 static CRC: Crc<u32, Implementation> = Crc::<u32, Implementation>::new(&CRC_32_ISO_HDLC);
+static TEXT: Crc<u32, Implementation> = Crc::<u32, Implementation>::new(&CRC_32_ISCSI);
 
 /// The checksum of bytes that are all at hand.
 pub(crate) fn checksum(bytes: &[u8]) -> u32 {
     CRC.checksum(bytes)
+}
+
+/// The checksum of the text of a block.
+pub(crate) fn text_checksum(text: &[u8]) -> u32 {
+    TEXT.checksum(text)
 }
 
 /// The checksum of bytes that arrive in pieces.
@@ -26,6 +35,11 @@ pub(crate) struct Checksum(Digest<'static, u32, Implementation>);
 impl Checksum {
     pub(crate) fn new() -> Self {
         Self(CRC.digest())
+    }
+
+    /// Of the text of a block.
+    pub(crate) fn of_text() -> Self {
+        Self(TEXT.digest())
     }
 
     pub(crate) fn update(&mut self, bytes: &[u8]) {

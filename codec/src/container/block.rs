@@ -6,7 +6,7 @@
 use super::error::{DecodeError, StreamPart};
 use super::header::{Header, Method, verify, with_checksum};
 use crate::byte_model::ByteModel;
-use crate::checksum::{Checksum, checksum};
+use crate::checksum::{Checksum, text_checksum};
 use crate::mix::{Alone, Class, Coder, MixError, Tables};
 use crate::progress::{Progress, copy};
 use crate::range_coder::{RangeDecoder, RangeEncoder};
@@ -85,7 +85,7 @@ impl BlockHeader {
     /// The header of a block whose payload is its text.
     pub fn stored(number: u32, text: &[u8]) -> Self {
         let length = text.len() as u32;
-        let text_checksum = checksum(text);
+        let text_checksum = text_checksum(text);
         Self { number, kind: BlockKind::Stored, text_length: length, payload_length: length, text_checksum }
     }
 
@@ -346,7 +346,7 @@ impl BlockDecoder {
         };
         let least_payload = least_payload(method, block.text_length);
         let (payload_left, text_left) = (block.payload_length, block.text_length);
-        Ok(Self { block: *block, body, least_payload, last: 0, payload_left, text_left, checksum: Checksum::new() })
+        Ok(Self { block: *block, body, least_payload, last: 0, payload_left, text_left, checksum: Checksum::of_text() })
     }
 
     /// Whether the whole text has been delivered and found intact.

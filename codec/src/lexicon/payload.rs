@@ -89,7 +89,7 @@ impl<'a> Lexicon<'a> {
             BlockKind::Stored => Body::Stored(payload.iter()),
             _ => Body::Coded(self.payload(payload).map_err(|cause| DecodeError::Payload { block: number, cause })?),
         };
-        Ok(BlockText { block: *block, body, left: block.text_length, checksum: Checksum::new(), ended: false })
+        Ok(BlockText { block: *block, body, left: block.text_length, checksum: Checksum::of_text(), ended: false })
     }
 
     /// Decodes a block in one piece to the start of `output`.

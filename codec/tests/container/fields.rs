@@ -12,8 +12,17 @@ use proptest::prelude::*;
 
 /// CRC-32 of zip, restated.
 fn crc32(bytes: &[u8]) -> u32 {
+    crc(bytes, 0xedb8_8320)
+}
+
+/// CRC-32C of iSCSI, restated.
+fn crc32c(bytes: &[u8]) -> u32 {
+    crc(bytes, 0x82f6_3b78)
+}
+
+fn crc(bytes: &[u8], polynomial: u32) -> u32 {
     !bytes.iter().fold(!0, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (polynomial & (crc & 1).wrapping_neg()))
     })
 }
 
@@ -70,7 +79,7 @@ fn checksums_cover_what_the_specification_says() {
     let stream = coders.write(&header(Method::Ac, 100), &text);
     let number = |at: usize| u32::from_le_bytes(stream[at..at + 4].try_into().unwrap());
     let length = header(Method::Ac, 100).to_bytes().len();
-    let first = crc32(&text[..100]);
+    let first = crc32c(&text[..100]);
     // The header's tag and checksum.
     let tag = crc32(&[&stream[..length - 8], &100u32.to_le_bytes(), &first.to_le_bytes()].concat());
     assert_eq!((number(length - 8), number(length - 4)), (tag, crc32(&stream[..length - 4])));
