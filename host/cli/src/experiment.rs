@@ -100,8 +100,12 @@ fn in_words(error: LabError) -> anyhow::Error {
 }
 
 impl ExperimentObserver for Progress {
-    fn measuring(&mut self, method: &TokenMethod, preset: Preset) {
-        self.say(&format!("experiment: {method}, {preset}"));
+    fn measuring(&mut self, method: &TokenMethod, preset: Preset, seed: u64) {
+        self.say(&format!("experiment: {method}, {preset}, seed {seed}"));
+    }
+
+    fn repeating(&mut self, method: &TokenMethod, epochs: f64) {
+        self.say(&format!("experiment: {method}: training sees its text {epochs:.1} times; more text would be better"));
     }
 
     fn preparing(&mut self, method: &TokenMethod, command: &Command) {
@@ -162,7 +166,7 @@ mod tests {
                     options.limit = 0;
                 }
             }
-            Command::TrainM2(options) => (options.threads, options.control) = (None, RunControl::default()),
+            Command::TrainM2(options) => options.control = RunControl::default(),
             Command::MeasureM2(options) => options.threads = 0,
             Command::TrainSubwords { .. } => {}
         }
@@ -188,9 +192,11 @@ mod tests {
             };
             for method in &options.plan.methods {
                 for &preset in &options.plan.presets {
-                    let commands = options.commands(preset, method, 4.4);
-                    steps += commands.len();
-                    commands.into_iter().for_each(assert_reads_back);
+                    for seed in options.plan.seeds() {
+                        let commands = options.commands(preset, method, seed, 4.4);
+                        steps += commands.len();
+                        commands.into_iter().for_each(assert_reads_back);
+                    }
                 }
             }
         }

@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use equalinfo::cuda::DeviceChoice;
 
+use equalinfo_train::cpu::matmul::Precision;
 use equalinfo_train::m2::{self, M2Options, MeasureOptions};
 use equalinfo_train::optimizer::{OptimizerKind, Schedule};
 use equalinfo_train::run::RunControl;
@@ -13,7 +14,7 @@ use equalinfo_train::run::RunControl;
 use super::interrupt;
 use super::options::{Choice, DEVICES, ThreadArguments, VerbosityArguments, choice, count, not_negative, positive};
 use super::table::{Table, grouped, number};
-use super::train::{OPTIMIZERS, SCHEDULES};
+use super::train::{OPTIMIZERS, PRECISIONS, SCHEDULES};
 use crate::training::{Progress, in_words, ranks};
 
 /// Sizes of M2, named by their weights without the embedding.
@@ -98,6 +99,10 @@ pub struct TrainArguments {
     /// Weight of the z-loss (default: 1e-4)
     #[arg(long, value_name = "X", value_parser = not_negative::<f32>)]
     pub z_loss: Option<f32>,
+
+    /// Arithmetic on the CPU (default: bf16 where the processor has a unit for it)
+    #[arg(long, value_parser = choice(&PRECISIONS))]
+    pub precision: Option<Precision>,
 
     /// Decides initial weights and the order of the rows (default: 1)
     #[arg(long, value_name = "N")]
@@ -198,6 +203,7 @@ impl TrainArguments {
             weight_decay: self.weight_decay,
             clip: self.clip,
             z_loss: self.z_loss,
+            precision: self.precision,
             seed: self.seed,
             recompute: self.recompute,
             control: RunControl {
@@ -231,8 +237,16 @@ pub fn eval(arguments: &EvalArguments) -> Result<()> {
     let text = if arguments.json {
         serde_json::to_string(&figures)? + "\n"
     } else {
-        let mut table =
-            Table::new(&["bits/byte", "uniform", "unigram", "accuracy", "bytes/token", "MFLOPs/byte", "with M1"]);
+        let mut table = Table::new(&[
+            "bits/byte",
+            "uniform",
+            "unigram",
+            "accuracy",
+            "bytes/token",
+            "MFLOPs/byte",
+            "with M1",
+            "with output",
+        ]);
         table.row(vec![
             number(Some(figures.bits_per_byte), 4),
             number(Some(figures.uniform_bits_per_byte), 4),
@@ -241,6 +255,7 @@ pub fn eval(arguments: &EvalArguments) -> Result<()> {
             number(Some(figures.token_ratio), 4),
             number(Some(figures.flops_per_byte / 1e6), 2),
             number(Some(figures.flops_per_byte_with_m1 / 1e6), 2),
+            number(Some(figures.flops_per_byte_with_output / 1e6), 2),
         ]);
         let mut text = format!(
             "{} on {}: {} steps, {} tokens measured\n\n{}",

@@ -62,7 +62,7 @@ pub const SCHEDULES: [Choice<Schedule>; 3] = [
 ];
 
 /// Arithmetic of matrix products.
-const PRECISIONS: [Choice<Precision>; 2] = [
+pub const PRECISIONS: [Choice<Precision>; 2] = [
     ("bf16", "bf16 operands, f32 sums, on the tile unit or on vectors of bf16", Precision::Bf16),
     ("f32", "f32 throughout", Precision::F32),
 ];

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::checkpoint::{Checkpoint, CheckpointError, Kind};
+use super::tensorboard;
 use crate::error::{Result, TrainError};
 use crate::ranks::Ranks;
 use equalinfo::files::DirectoryLock;
@@ -47,8 +48,13 @@ impl Directory {
         self.0.join("checkpoint.damaged.safetensors")
     }
 
-    pub(super) fn metrics(&self) -> PathBuf {
+    /// How the run went: a line of JSON for each validation ([`Metrics`](crate::metrics::Metrics)).
+    pub fn metrics(&self) -> PathBuf {
         self.0.join("metrics.jsonl")
+    }
+
+    pub(super) fn events(&self) -> PathBuf {
+        self.0.join(tensorboard::FILE)
     }
 
     pub(super) fn windows(&self, step: u64) -> PathBuf {

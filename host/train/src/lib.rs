@@ -37,6 +37,7 @@ pub mod run;
 pub mod sampler;
 mod segment;
 pub mod settings;
+mod tensorboard;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! How a run goes, step by step: the lines of `metrics.jsonl`.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A line of `metrics.jsonl`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Metrics {
     /// Steps done.
     pub step: u64,
@@ -16,7 +16,7 @@ pub struct Metrics {
     /// Bits per byte of training text since the last line.
     pub train_bits_per_byte: f64,
     /// Bits per byte of held-out text.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dev_bits_per_byte: Option<f64>,
     /// Whether weights and activations are rounded as in the integer model, in training and for `dev_bits_per_byte`.
     pub rounded: bool,
@@ -29,6 +29,6 @@ pub struct Metrics {
     /// Operations that the training itself takes, see [`ModelConfig::flops`](crate::graph::ModelConfig::flops), over the time of everything.
     pub flops_per_second: f64,
     /// The same over the device's peak.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub utilization: Option<f64>,
 }

@@ -1,6 +1,6 @@
 //! A training run: text to a float model, step by step, resumable to the same bits.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use super::observer::{Event, Observer};
 use super::optimizer::{LearningRate, Optimizer};
 use super::segment;
 use super::settings::Settings;
+use super::tensorboard::EventFile;
 use super::tokens::TokenRows;
 use super::validation::Validation;
 use crate::error::{Result, TrainError};
@@ -211,10 +212,20 @@ impl TrainingRun {
     fn forget_metrics(&self, directory: &Directory) -> Result<()> {
         let path = directory.metrics();
         let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
-        let step = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok()?["step"].as_u64();
-        let kept = text.lines().filter(|line| step(line).is_some_and(|step| step <= self.step()));
+        let step = |line: &str| serde_json::from_str::<Metrics>(line).map(|metrics| metrics.step);
+        let kept = text.lines().filter(|line| step(line).is_ok_and(|step| step <= self.step()));
         let kept: String = kept.flat_map(|line| [line, "\n"]).collect();
         Ok(files::write(&path, kept.as_bytes())?)
+    }
+
+    /// The metrics that the directory has, to go on with, and the same as TensorBoard reads them.
+    fn open_metrics(&self, directory: &Directory) -> Result<(File, EventFile)> {
+        let (path, events) = (directory.metrics(), directory.events());
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        let so_far: Vec<Metrics> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let events = EventFile::create(&events, &so_far, self.seconds).map_err(TrainError::file(&events, "write"))?;
+        let metrics = OpenOptions::new().create(true).append(true).open(&path);
+        Ok((metrics.map_err(TrainError::file(&path, "write"))?, events))
     }
 
     /// Steps done so far.
@@ -236,10 +247,7 @@ impl TrainingRun {
     /// The loss is no longer a number, a file cannot be written, or a device or another rank fails.
     pub fn train(&mut self, directory: &Directory, control: &RunControl, observer: &mut dyn Observer) -> Result<bool> {
         let steps = self.settings.learning_rate.steps;
-        let path = directory.metrics();
-        let open = || OpenOptions::new().create(true).append(true).open(&path);
-        let cannot_write = || TrainError::file(&path, "write");
-        let mut metrics = self.ranks.is_first().then(open).transpose().map_err(cannot_write())?;
+        let mut metrics = self.ranks.is_first().then(|| self.open_metrics(directory)).transpose()?;
         let started = Instant::now();
         let seconds_before = self.seconds;
         let mut since = Since::new(self.bytes);
@@ -282,9 +290,10 @@ impl TrainingRun {
                     flops_per_second,
                     utilization: self.backend.peak().map(|peak| flops_per_second / (peak * self.ranks.count() as f64)),
                 };
-                if let Some(metrics) = &mut metrics {
+                if let Some((metrics, events)) = &mut metrics {
                     let text = serde_json::to_string(&line).map_err(TrainError::library)? + "\n";
-                    metrics.write_all(text.as_bytes()).map_err(cannot_write())?;
+                    metrics.write_all(text.as_bytes()).map_err(TrainError::file(&directory.metrics(), "write"))?;
+                    events.add(&line).map_err(TrainError::file(&directory.events(), "write"))?;
                 }
                 observer.event(&Event::Validated(&line));
                 since = Since::new(self.bytes);

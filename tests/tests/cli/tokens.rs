@@ -316,13 +316,32 @@ fn an_experiment_goes_on_after_a_kill() {
     assert_eq!(csv("whole"), csv("parts"));
     assert_eq!(csv("whole").lines().count(), 6);
     let html = String::from_utf8(sandbox.read("whole/report.html")).expect("UTF-8");
-    assert!(html.contains("EqualInfoAC[b=16,v=256]") && html.matches("<svg").count() == 4, "{html}");
+    assert!(html.contains("EqualInfoAC[b=16,v=256]") && html.matches("<svg").count() == 5, "{html}");
     assert!(!html.contains("src=") && !html.contains("<link"), "the page fetches nothing");
     let markdown = String::from_utf8(sandbox.read("whole/report.md")).expect("UTF-8");
     assert!(markdown.contains("equalinfo train m2"), "{markdown}");
     assert!(markdown.contains("Stability of text and tokens") && markdown.contains("random bits"), "{markdown}");
+    // For a paper: each figure and table in a file.
+    for name in ["figures/cost.svg", "figures/learned.svg", "figures/curves.svg"] {
+        assert!(sandbox.read(&format!("whole/{name}")).starts_with(b"<svg "), "{name}");
+    }
+    let latex = String::from_utf8(sandbox.read("whole/tables/learned.tex")).expect("UTF-8");
+    assert!(latex.contains("EqualInfoAC[b=16,v=256] & tiny & ") && latex.contains("\\bottomrule"), "{latex}");
+    // 4 steps of 2 rows are more than there are.
+    assert!(markdown.contains("saw their text more than once"), "{markdown}");
     sandbox.write("plan.toml", PLAN.replace("steps = 4", "steps = 5").as_bytes());
     sandbox.run(&arguments("whole")).fails(1, &["another experiment", "steps 4, expected 5"]);
+    // A plan may grow.
+    let result = |directory: &str| sandbox.read(&format!("{directory}/{results}"));
+    let before = result("whole");
+    let grown = PLAN.replace("steps = 4", "steps = 4\nseeds = 2").replace("{ method = \"unigram\", pieces = 600 },", "");
+    sandbox.write("plan.toml", grown.as_bytes());
+    sandbox.run(&arguments("whole")).ok();
+    assert!(before == result("whole"), "what is there stays");
+    assert_eq!(csv("whole").lines().count(), 9);
+    let markdown = String::from_utf8(sandbox.read("whole/report.md")).expect("UTF-8");
+    assert!(markdown.contains(" ± ") && markdown.contains("standard deviation of up to 2 runs"), "{markdown}");
+    assert!(markdown.contains("--seed 2 "), "{markdown}");
     // Results of what a file held are none of what it holds.
     sandbox.write("plan.toml", PLAN.as_bytes());
     sandbox.write("text.txt", &ALICE[1..60_001]);

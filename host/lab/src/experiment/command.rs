@@ -1,7 +1,7 @@
 //! The commands that a user would type for the steps of an experiment, from the options that were used: the one place where options become words.
 //!
-//! A command shows what decides its result. It leaves out defaults, threads, and when a training run is validated, saved and stopped; no figure depends
-//! on those. The tool reads every command back to the same options, which its tests check.
+//! A command shows what decides its result, the threads of training among it, of which sums depend in their last bits. It leaves out defaults, other
+//! threads, and when a training run is validated, saved and stopped; no figure depends on those. The tool reads every command back to the same options, which its tests check.
 
 use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use equalinfo::cuda::DeviceChoice;
 use equalinfo::lexicon::kind_name;
 use equalinfo::tokens::shards::RowLayout;
 use equalinfo::tokens::{Align, Reset, Task, TokenMethod};
+use equalinfo_train::cpu::matmul::Precision;
 use equalinfo_train::m2::{M2Options, MeasureOptions, Preset};
 use equalinfo_train::optimizer::{OptimizerKind, Schedule};
 
@@ -204,6 +205,8 @@ impl Line {
         self.flag("--recompute", options.recompute);
         self.optional("--seed", options.seed);
         self.option("--device", device_name(options.device));
+        self.optional("--threads", options.threads);
+        self.optional("--precision", options.precision.map(Precision::name));
         self.optional("--name", options.name.as_ref());
         self.path("-o", options.output.as_deref());
     }

@@ -18,6 +18,9 @@ use super::ExperimentOptions;
 use super::plan::{Plan, PlanError};
 use crate::{LabError, Result};
 
+/// What no result depends on.
+const GROWING: [&str; 4] = ["title", "methods", "presets", "seeds"];
+
 /// The contents of `plan.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Identity {
@@ -58,24 +61,27 @@ impl Identity {
         })
     }
 
-    /// Compares with what the directory keeps, or keeps this there.
+    /// Compares with what the directory keeps, or keeps this there. A plan may grow: more methods, sizes or seeds leave
+    /// the results that are there as they are.
     ///
     /// # Errors
     /// The directory holds another experiment ([`LabError::OtherExperiment`]), or a file that is none.
     pub fn keep(&self, directory: &Path) -> Result<()> {
         let path = directory.join("plan.toml");
-        let Ok(text) = fs::read_to_string(&path) else {
-            let text = toml::to_string_pretty(self).map_err(LabError::library)?;
-            return Ok(write(&path, text.as_bytes())?);
-        };
+        let Ok(text) = fs::read_to_string(&path) else { return self.write(&path) };
         let name = path.display().to_string();
         let kept: Self =
             toml::from_str(&text).map_err(|source| PlanError::Syntax { name, source: Box::new(source) })?;
         let mut different = differences(&kept, self, &["corpus", "test", "plan"]);
-        different.extend(differences(&kept.plan, &self.plan, &[]));
-        if different.is_empty() {
-            return Ok(());
+        different.extend(differences(&kept.plan, &self.plan, &GROWING));
+        if !different.is_empty() {
+            return Err(LabError::OtherExperiment { directory: directory.to_owned(), differences: different });
         }
-        Err(LabError::OtherExperiment { directory: directory.to_owned(), differences: different })
+        if kept.plan == self.plan { Ok(()) } else { self.write(&path) }
+    }
+
+    fn write(&self, path: &Path) -> Result<()> {
+        let text = toml::to_string_pretty(self).map_err(LabError::library)?;
+        Ok(write(path, text.as_bytes())?)
     }
 }

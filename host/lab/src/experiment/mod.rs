@@ -27,8 +27,10 @@ use equalinfo::{Model, store};
 use equalinfo_codec::{WindowBits, WindowCode, encode_window};
 use equalinfo_train::TrainError;
 use equalinfo_train::checkpoint::Kind;
+use equalinfo_train::cpu::matmul::Precision;
 use equalinfo_train::directory::Directory as RunDirectory;
 use equalinfo_train::m2::{self, Figures, M2Options, MeasureOptions, Preset};
+use equalinfo_train::metrics::Metrics;
 use equalinfo_train::observer::Observer;
 use equalinfo_train::optimizer::{OptimizerKind, Schedule};
 use equalinfo_train::ranks::launch;
@@ -64,8 +66,13 @@ pub struct ExperimentOptions {
 /// Follows an experiment, the training of its models included. Every method has a default.
 pub trait ExperimentObserver: Observer {
     /// A result that is not there yet is being made.
-    fn measuring(&mut self, method: &TokenMethod, preset: Preset) {
-        let _ = (method, preset);
+    fn measuring(&mut self, method: &TokenMethod, preset: Preset, seed: u64) {
+        let _ = (method, preset, seed);
+    }
+
+    /// Training sees its tokens more than once: so many times.
+    fn repeating(&mut self, method: &TokenMethod, epochs: f64) {
+        let _ = (method, epochs);
     }
 
     /// A file that a method needs is being made.
@@ -89,6 +96,9 @@ pub struct MethodResult {
     pub commands: Vec<String>,
     /// Decided initial weights and the order of the rows.
     pub seed: u64,
+    /// Tokens trained on, and bits/byte of held-out text then.
+    #[serde(default)]
+    pub curve: Vec<(u64, f64)>,
     /// Name and id of M1, the lexicon or the subwords, where the method has one.
     pub model: Option<String>,
     /// Of the training and the held-out tokens.
@@ -113,6 +123,8 @@ const COUNTED: usize = 1 << 23;
 const SHOWN: usize = 700;
 /// Bytes of held-out text whose words are looked at.
 const SAMPLE: u64 = 1 << 20;
+/// Points of a learning curve.
+const VALIDATIONS: u64 = 10;
 
 /// A name for files: letters, digits and hyphens of a method's name.
 pub(crate) fn file_name(method: &TokenMethod) -> String {
@@ -123,14 +135,14 @@ pub(crate) fn file_name(method: &TokenMethod) -> String {
 
 impl ExperimentOptions {
     /// The steps that make one result, for training tokens that stand for `token_ratio` bytes each: what the tool does when a user types them.
-    pub fn commands(&self, preset: Preset, method: &TokenMethod, token_ratio: f64) -> Vec<Command> {
+    pub fn commands(&self, preset: Preset, method: &TokenMethod, seed: u64, token_ratio: f64) -> Vec<Command> {
         let (model, preparation) = self.token_model(method);
         preparation
             .into_iter()
             .chain(self.tokenizations(method, &model).map(Command::Tokenize))
             .chain([
-                Command::TrainM2(Box::new(self.training(preset, method, token_ratio))),
-                Command::MeasureM2(self.measurement(preset, method)),
+                Command::TrainM2(Box::new(self.training(preset, method, seed, token_ratio))),
+                Command::MeasureM2(self.measurement(preset, method, seed)),
             ])
             .collect()
     }
@@ -139,12 +151,14 @@ impl ExperimentOptions {
         self.directory.join(kind).join(file_name(method))
     }
 
-    fn run_directory(&self, preset: Preset, method: &TokenMethod) -> PathBuf {
-        self.directory.join("runs").join(format!("{}-{}", file_name(method), preset.name()))
+    /// The name of a run and its result. The plan's first seed has none in it.
+    fn run_name(&self, preset: Preset, method: &TokenMethod, seed: u64) -> String {
+        let seed = if seed == self.plan.seed { String::new() } else { format!("-seed-{seed}") };
+        format!("{}-{}{seed}", file_name(method), preset.name())
     }
 
-    fn checkpoint(&self, preset: Preset, method: &TokenMethod) -> PathBuf {
-        self.run_directory(preset, method).join("checkpoint.safetensors")
+    fn run_directory(&self, preset: Preset, method: &TokenMethod, seed: u64) -> RunDirectory {
+        RunDirectory(self.directory.join("runs").join(self.run_name(preset, method, seed)))
     }
 
     /// What the method reads beside the text, and how that is made if it is not there.
@@ -195,13 +209,13 @@ impl ExperimentOptions {
         })
     }
 
-    fn training(&self, preset: Preset, method: &TokenMethod, token_ratio: f64) -> M2Options {
+    fn training(&self, preset: Preset, method: &TokenMethod, seed: u64, token_ratio: f64) -> M2Options {
         let steps = self.plan.steps(method, token_ratio);
-        let every = (steps / 5).max(1);
+        let every = (steps / VALIDATIONS).max(1);
         M2Options {
             data: self.tokens_directory("train", method),
             dev: Some(self.tokens_directory("test", method)),
-            output: Some(self.run_directory(preset, method)),
+            output: Some(self.run_directory(preset, method, seed).0),
             preset: Some(preset),
             steps: Some(steps),
             batch: Some(self.plan.batch),
@@ -210,7 +224,8 @@ impl ExperimentOptions {
                 OptimizerKind::Adamw => Schedule::Cosine,
                 OptimizerKind::Adafactor => Schedule::Rsqrt,
             }),
-            seed: Some(self.plan.seed),
+            seed: Some(seed),
+            precision: (self.device != DeviceChoice::Cuda).then(Precision::detect),
             control: RunControl { validate_every: every, save_every: every, minutes: None },
             device: self.device,
             threads: Some(self.threads),
@@ -218,9 +233,9 @@ impl ExperimentOptions {
         }
     }
 
-    fn measurement(&self, preset: Preset, method: &TokenMethod) -> MeasureOptions {
+    fn measurement(&self, preset: Preset, method: &TokenMethod, seed: u64) -> MeasureOptions {
         MeasureOptions {
-            checkpoint: self.checkpoint(preset, method),
+            checkpoint: self.run_directory(preset, method, seed).checkpoint(),
             data: self.tokens_directory("test", method),
             training_data: Some(self.tokens_directory("train", method)),
             model: method.needs_m1().then(|| self.plan.m1.clone()),
@@ -267,25 +282,26 @@ impl Experiment {
         let _lock = DirectoryLock::take(directory)?;
         Identity::new(&self.options, &self.m1)?.keep(directory)?;
         let mut results: Vec<MethodResult> = Vec::new();
-        for &preset in &plan.presets {
-            for method in &plan.methods {
-                let path = directory.join("results").join(format!("{}-{}.json", file_name(method), preset.name()));
-                if let Ok(text) = fs::read(&path) {
-                    let damaged = |source| LabError::Damaged { path: path.clone(), source };
-                    let result: MethodResult = serde_json::from_slice(&text).map_err(damaged)?;
-                    if (&result.method, result.preset) != (method, preset) {
-                        let found = format!("{}, {}", result.method, result.preset);
-                        return Err(LabError::OtherResult { path, found, expected: format!("{method}, {preset}") });
-                    }
-                    results.push(result);
-                    continue;
+        let seeds = |(preset, method)| plan.seeds().map(move |seed| (preset, method, seed));
+        let methods = |&preset| plan.methods.iter().map(move |method| (preset, method));
+        for (preset, method, seed) in plan.presets.iter().flat_map(methods).flat_map(seeds) {
+            let path = directory.join("results").join(self.options.run_name(preset, method, seed) + ".json");
+            if let Ok(text) = fs::read(&path) {
+                let damaged = |source| LabError::Damaged { path: path.clone(), source };
+                let result: MethodResult = serde_json::from_slice(&text).map_err(damaged)?;
+                if (&result.method, result.preset, result.seed) != (method, preset, seed) {
+                    let found = format!("{}, {}, seed {}", result.method, result.preset, result.seed);
+                    let expected = format!("{method}, {preset}, seed {seed}");
+                    return Err(LabError::OtherResult { path, found, expected });
                 }
-                observer.measuring(method, preset);
-                let known = results.iter().find(|result| result.method == *method);
-                let Some(result) = self.measure(preset, method, known, observer)? else { return Ok(None) };
-                write(&path, &serde_json::to_vec_pretty(&result).map_err(LabError::library)?)?;
                 results.push(result);
+                continue;
             }
+            observer.measuring(method, preset, seed);
+            let known = results.iter().find(|result| result.method == *method);
+            let Some(result) = self.measure(preset, method, seed, known, observer)? else { return Ok(None) };
+            write(&path, &serde_json::to_vec_pretty(&result).map_err(LabError::library)?)?;
+            results.push(result);
         }
         Ok(Some(results))
     }
@@ -295,6 +311,7 @@ impl Experiment {
         &self,
         preset: Preset,
         method: &TokenMethod,
+        seed: u64,
         known: Option<&MethodResult>,
         observer: &mut dyn ExperimentObserver,
     ) -> Result<Option<MethodResult>> {
@@ -318,9 +335,14 @@ impl Experiment {
             manifests.push(Manifest::complete(&tokenization.output)?);
         }
 
-        let mut training = options.training(preset, method, manifests[0].token_ratio());
+        let mut training = options.training(preset, method, seed, manifests[0].token_ratio());
         commands.push(Command::TrainM2(Box::new(training.clone())).to_string());
-        let latest = RunDirectory(options.run_directory(preset, method)).latest(Kind::M2)?;
+        let epochs = (training.steps.unwrap_or(0) * options.plan.batch as u64) as f64 / manifests[0].rows() as f64;
+        if epochs > 1.0 {
+            observer.repeating(method, epochs);
+        }
+        let directory = options.run_directory(preset, method, seed);
+        let latest = directory.latest(Kind::M2)?;
         training.resume = latest.is_some();
         // Of a newest checkpoint that does not read back, the steps are done again.
         let is_done = latest.is_some_and(|latest| {
@@ -333,7 +355,7 @@ impl Experiment {
             }
         }
 
-        let measurement = options.measurement(preset, method);
+        let measurement = options.measurement(preset, method, seed);
         commands.push(Command::MeasureM2(measurement.clone()).to_string());
         let figures = m2::measure(&measurement)?;
         let (divergence, (stability, fixed)) = match known {
@@ -346,7 +368,8 @@ impl Experiment {
             method: method.clone(),
             figures,
             commands,
-            seed: options.plan.seed,
+            seed,
+            curve: curve(&directory)?,
             model: settings.model.clone().zip(settings.model_id.clone()).map(|(name, id)| format!("{name} {id}")),
             sha256: [manifests[0].sha256(), manifests[1].sha256()],
             text_sha256: [manifests[0].text_sha256(), manifests[1].text_sha256()],
@@ -405,6 +428,15 @@ fn prepare_model(method: &TokenMethod, command: &Command, observer: &mut dyn Exp
         Command::Tokenize(_) | Command::TrainM2(_) | Command::MeasureM2(_) => {}
     }
     Ok(())
+}
+
+/// What a run's metrics say of held-out text.
+fn curve(run: &RunDirectory) -> Result<Vec<(u64, f64)>> {
+    let path = run.metrics();
+    let text = fs::read_to_string(&path).map_err(LabError::library)?;
+    let damaged = |source| LabError::Damaged { path: path.clone(), source };
+    let lines = text.lines().map(|line| serde_json::from_str::<Metrics>(line).map_err(damaged));
+    lines.filter_map(|line| line.map(|line| Some((line.positions, line.dev_bits_per_byte?))).transpose()).collect()
 }
 
 fn divergence(directory: &Path, manifest: &Manifest) -> Result<Option<Divergence>> {

@@ -45,6 +45,9 @@ pub struct Plan {
     /// Decides initial weights and the order of the rows.
     #[serde(default = "seed")]
     pub seed: u64,
+    /// Runs of each M2, with seeds that count up from `seed`: the report then shows how far they lie apart.
+    #[serde(default = "seeds")]
+    pub seeds: u64,
     /// How text becomes tokens.
     pub methods: Vec<TokenMethod>,
 }
@@ -64,6 +67,8 @@ pub enum Budget {
 const MOST_STEPS: u64 = 1_000_000_000;
 /// The most rows in a step, and that are measured.
 const MOST_ROWS: u64 = 1 << 20;
+/// The most runs of each M2.
+const MOST_SEEDS: u64 = 100;
 /// The most tokens of a run.
 const MOST_TOKENS: u64 = 1 << 50;
 
@@ -79,6 +84,10 @@ fn optimizer() -> OptimizerKind {
 }
 
 fn seed() -> u64 {
+    1
+}
+
+fn seeds() -> u64 {
     1
 }
 
@@ -160,6 +169,7 @@ impl Plan {
             ("batch", self.batch as u64, MOST_ROWS),
             ("sequence", u64::from(self.sequence), LONGEST_ROW as u64),
             ("measured_rows", self.measured_rows, MOST_ROWS),
+            ("seeds", self.seeds, MOST_SEEDS),
         ] {
             if !(1..=most).contains(&found) {
                 return Some(format!("{what} {found}: expected 1 to {most}"));
@@ -181,6 +191,12 @@ impl Plan {
         let names: Vec<String> = self.methods.iter().map(file_name).collect();
         let twice = (0..names.len()).find(|&index| names[..index].contains(&names[index]));
         twice.map(|index| format!("{} is there twice", self.methods[index]))
+    }
+
+    /// The seeds of each M2's runs.
+    pub fn seeds(&self) -> impl Iterator<Item = u64> + use<> {
+        let first = self.seed;
+        (0..self.seeds).map(move |number| first.wrapping_add(number))
     }
 
     /// Steps of a method on as many tokens as any.

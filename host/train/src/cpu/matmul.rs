@@ -47,6 +47,14 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bf16 => "bf16",
+            Self::F32 => "f32",
+        }
+    }
+
     /// bf16 where the processor has AMX or AVX-512 BF16, else f32: without them bf16 is no faster.
     pub fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]

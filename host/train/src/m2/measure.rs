@@ -78,6 +78,9 @@ pub struct Figures {
     pub parameters: usize,
     /// Steps that it was trained for.
     pub steps: u64,
+    /// Tokens in these steps, those of rows seen twice counted twice.
+    #[serde(default)]
+    pub trained_tokens: u64,
     /// Tokens that were measured, padding excluded.
     pub tokens: u64,
     /// Cross-entropy, the mean over tokens.
@@ -97,6 +100,13 @@ pub struct Figures {
     pub flops_per_byte: f64,
     /// With those of M1, for methods that need it.
     pub flops_per_byte_with_m1: f64,
+    /// With those of M1 and of M2's output, a row for each token of the vocabulary, which the paper leaves out: most of
+    /// a small M2 with 65,536 tokens.
+    #[serde(default)]
+    pub flops_per_byte_with_output: f64,
+    /// How often training saw each of its rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<f64>,
     /// Bits of each token of a window, by its place in the window.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bits_by_place: Vec<f64>,
@@ -141,7 +151,8 @@ pub fn measure(options: &MeasureOptions) -> Result<Figures> {
     let parameters = matrices(&model);
     let flops = 2.0 * parameters as f64 / ratio;
     let m1 = if manifest.settings.method.needs_m1() { options.m1_flops_per_byte(&manifest.settings)? } else { 0.0 };
-    let unigram = match &options.training_data {
+    let output = 2.0 * (model.width() * model.vocabulary) as f64 / ratio;
+    let (unigram, epochs) = match &options.training_data {
         Some(directory) => {
             let training = TokenRows::open(directory, 0)?;
             check_meaning("training", training.manifest(), meaning)?;
@@ -150,9 +161,11 @@ pub fn measure(options: &MeasureOptions) -> Result<Figures> {
                 let (what, found, expected) = ("tokens", trained_on.clone(), found);
                 return Err(TrainError::OtherText { what, found, expected });
             }
-            Some(bits(tally.unigram_nats(&training.histogram(model.vocabulary)?)))
+            let rows_seen = checkpoint.state.step as f64 * settings.batch as f64;
+            let unigram = bits(tally.unigram_nats(&training.histogram(model.vocabulary)?));
+            (Some(unigram), Some(rows_seen / training.manifest().rows() as f64))
         }
-        None => None,
+        None => (None, None),
     };
     let nats_per_token = tally.all().nats_per_token();
     Ok(Figures {
@@ -160,6 +173,7 @@ pub fn measure(options: &MeasureOptions) -> Result<Figures> {
         model: checkpoint.state.name,
         parameters,
         steps: checkpoint.state.step,
+        trained_tokens: checkpoint.state.step * (settings.batch * settings.sequence) as u64,
         tokens: tally.all().tokens,
         nats_per_token,
         token_ratio: ratio,
@@ -168,6 +182,8 @@ pub fn measure(options: &MeasureOptions) -> Result<Figures> {
         unigram_bits_per_byte: unigram,
         flops_per_byte: flops,
         flops_per_byte_with_m1: flops + m1,
+        flops_per_byte_with_output: flops + m1 + output,
+        epochs,
         accuracy: tally.all().accuracy(),
         bits_by_place: tally.by_place(|place| place.nats_per_token() / std::f64::consts::LN_2),
         accuracy_by_place: tally.by_place(PlaceSums::accuracy),

@@ -89,6 +89,8 @@ pub struct M2Options {
     pub z_loss: Option<f32>,
     /// Decides initial weights and the order of the rows; `None`: 1.
     pub seed: Option<u64>,
+    /// Arithmetic of matrix products on the CPU; `None`: [`Precision::detect`].
+    pub precision: Option<Precision>,
     /// Whether activations are computed once more for the backward pass: less memory, a third more work, the same bits.
     pub recompute: bool,
     /// When the run validates, saves and stops.
@@ -119,6 +121,7 @@ impl Default for M2Options {
             clip: None,
             z_loss: None,
             seed: None,
+            precision: None,
             recompute: false,
             control: RunControl::default(),
             device: DeviceChoice::Auto,
@@ -345,7 +348,7 @@ fn settings(options: &M2Options, sequence: usize) -> Settings {
         sequence,
         micro_batch: sequence,
         workers: options.threads.unwrap_or_else(cores),
-        precision: Precision::detect(),
+        precision: options.precision.unwrap_or_else(Precision::detect),
         optimizer,
         learning_rate: LearningRate {
             schedule: options.schedule.unwrap_or(Schedule::Rsqrt),
@@ -383,6 +386,7 @@ fn continued(state: &State, options: &M2Options, checkpoint: &Path) -> Result<Se
     compared.option("weight decay", options.weight_decay, begun.weight_decay);
     compared.option("clip", options.clip, begun.clip);
     compared.option("z-loss", options.z_loss, begun.z_loss);
+    compared.option("precision", options.precision, begun.precision);
     compared.option("seed", options.seed, begun.seed);
     let learning_rate = compared.end(state, options.steps, None);
     compared.finish(checkpoint)?;

@@ -1,10 +1,12 @@
-//! The report of an experiment: one self-contained page, and the same as Markdown and CSV.
+//! The report of an experiment: one self-contained page, the same as Markdown and CSV, and each of its figures and tables as a file for a paper.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+mod latex;
 mod page;
 mod plots;
+mod runs;
 
 use plotters::style::RGBColor;
 
@@ -13,16 +15,28 @@ use super::{MethodResult, paper};
 use crate::Result;
 use equalinfo::files::{FileError, write};
 use equalinfo::tokens::TokenMethod;
+use plots::Palette;
+use runs::Runs;
 
 /// A table: a header and rows of cells.
 struct Table {
+    /// Of its file.
+    name: &'static str,
     title: &'static str,
-    explanation: &'static str,
+    explanation: String,
     header: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
-/// The report in its three forms.
+/// A picture of a report.
+struct Plot {
+    /// Of its file.
+    name: &'static str,
+    title: &'static str,
+    svg: String,
+}
+
+/// The report in its forms.
 pub struct Report {
     /// A page that fetches nothing.
     pub html: String,
@@ -30,6 +44,8 @@ pub struct Report {
     pub markdown: String,
     /// A line per result.
     pub csv: String,
+    /// For a paper: the names of files, pictures as SVG and tables as LaTeX, and what they hold.
+    pub parts: Vec<(String, String)>,
 }
 
 /// Where the report comes from, beside its figures.
@@ -47,7 +63,8 @@ pub struct Origin<'a> {
 }
 
 impl Report {
-    /// Writes `report.html`, `report.md` and `results.csv` into a directory and returns the path of the page.
+    /// Writes `report.html`, `report.md`, `results.csv`, and `figures/*.svg` and `tables/*.tex` into a directory and
+    /// returns the path of the page.
     ///
     /// # Errors
     /// A file cannot be written.
@@ -56,6 +73,9 @@ impl Report {
         write(&page, self.html.as_bytes())?;
         write(&directory.join("report.md"), self.markdown.as_bytes())?;
         write(&directory.join("results.csv"), self.csv.as_bytes())?;
+        for (name, text) in &self.parts {
+            write(&directory.join(name), text.as_bytes())?;
+        }
         Ok(page)
     }
 }
@@ -65,27 +85,39 @@ impl Report {
 /// # Errors
 /// A plot cannot be drawn ([`LabError::Plot`](crate::LabError::Plot)).
 pub fn report(origin: &Origin<'_>, results: &[MethodResult]) -> Result<Report> {
-    let random = random(results);
+    let all: Vec<&MethodResult> = results.iter().collect();
+    let palette = Palette::new(methods(&all).map(|result| &result.method));
+    let random = random(&all, &palette);
     let (tasks, texts): (Vec<&MethodResult>, Vec<&MethodResult>) =
-        results.iter().partition(|result| matches!(result.method, TokenMethod::Seq2seq { .. }));
-    let tables =
-        [ratios(&texts), learned(&texts), seq2seq(&tasks), places(&texts), stability(&texts), divergence(&random)];
+        all.iter().partition(|result| matches!(result.method, TokenMethod::Seq2seq { .. }));
+    let runs = Runs::group(&texts);
+    let tables = [
+        ratios(&texts),
+        learned(&runs),
+        seq2seq(&Runs::group(&tasks)),
+        places(&texts),
+        stability(&texts),
+        divergence(&random),
+    ];
     let tables: Vec<&Table> = tables.iter().filter(|table| !table.rows.is_empty()).collect();
     let mut plots = Vec::new();
+    let mut add = |name, title, svg: Option<String>| plots.extend(svg.map(|svg| Plot { name, title, svg }));
     if !texts.is_empty() {
-        plots.push(("Bits/byte against operations", plots::cost(&texts)?));
-        plots.push(("What M2 learned", plots::learned(&texts)?));
+        add("cost", "Bits/byte against operations", Some(plots::cost(&runs, &palette)?));
+        add("learned", "What M2 learned", Some(plots::learned(&runs, &palette)?));
+        add("curves", "How M2 learned it", plots::curves(&runs, &palette)?);
     }
-    for (title, widths) in [
-        ("Neighbouring bits, at every place, and random ones", (|it| &it.ngrams) as fn(&Divergence) -> &[Option<f64>]),
-        ("Bits as tokens of their number, and random ones", |it| &it.tokens),
-    ] {
-        plots.extend(plots::divergence(&random, widths)?.map(|plot| (title, plot)));
-    }
+    let (ngrams, tokens) =
+        ("Neighbouring bits, at every place, and random ones", "Bits as tokens of their number, and random ones");
+    add("divergence-ngrams", ngrams, plots::divergence(&random, |it| &it.ngrams)?);
+    add("divergence-tokens", tokens, plots::divergence(&random, |it| &it.tokens)?);
+    let figures = plots.iter().map(|plot| (format!("figures/{}.svg", plot.name), plot.svg.clone()));
+    let latex = tables.iter().map(|table| (format!("tables/{}.tex", table.name), latex::table(table)));
     Ok(Report {
         html: page::page(origin, results, &tables, &plots).into_string(),
         markdown: markdown(origin, results, &tables),
         csv: csv(results),
+        parts: figures.chain(latex).collect(),
     })
 }
 
@@ -114,15 +146,17 @@ fn ratios(results: &[&MethodResult]) -> Table {
         ]);
     }
     Table {
+        name: "ratios",
         title: "Ratios and trivial models",
         explanation: "Text in a token, and what models spend that find all tokens equally likely or know no more than how frequent each is in the training tokens, \
-                      counted once more than it occurs: with too few of them for 65,536 that is worse than nothing. Paper: Tables 3 and 12.",
+                      counted once more than it occurs: with too few of them for 65,536 that is worse than nothing. Paper: Tables 3 and 12."
+            .to_owned(),
         header: header.map(str::to_owned).to_vec(),
         rows,
     }
 }
 
-fn learned(results: &[&MethodResult]) -> Table {
+fn learned(all: &[Runs<'_>]) -> Table {
     let header = [
         "method",
         "M2",
@@ -132,32 +166,52 @@ fn learned(results: &[&MethodResult]) -> Table {
         "accuracy",
         "MFLOPs/byte",
         "with M1",
-        "bytes a step",
+        "with output",
+        "bytes/token",
         "steps",
+        "epochs",
     ];
-    let row = |result: &&MethodResult| {
-        let MethodResult { preset, method, figures, .. } = *result;
-        let size = paper::PRESETS.iter().position(|known| known == preset);
-        let theirs = size.and_then(|size| paper::figures(method)?.bits_per_byte[size]);
+    let row = |runs: &Runs<'_>| {
+        let MethodResult { preset, method, figures, .. } = runs.first();
         vec![
             method.to_string(),
             preset.to_string(),
-            number(figures.bits_per_byte),
-            or_none(theirs),
-            number(figures.uniform_bits_per_byte - figures.bits_per_byte),
-            number(figures.accuracy),
+            runs.estimate(|result| result.figures.bits_per_byte).to_string(),
+            or_none(paper::bits_per_byte(method, *preset, figures.trained_tokens)),
+            number(figures.uniform_bits_per_byte - runs.estimate(|result| result.figures.bits_per_byte).mean),
+            runs.estimate(|result| result.figures.accuracy).to_string(),
             number(figures.flops_per_byte / 1e6),
             number(figures.flops_per_byte_with_m1 / 1e6),
+            number(figures.flops_per_byte_with_output / 1e6),
             number(figures.token_ratio),
             figures.steps.to_string(),
+            figures.epochs.map_or_else(|| "-".to_owned(), |epochs| format!("{epochs:.2}")),
         ]
     };
+    let mut explanation = "Bits/byte on held-out text: nats a token over ln 2 and bytes a token. Where nothing was learned they are those of the uniform model. \
+                           Paper: where it trained that M2 on as many tokens (Tables 12, 13, 15). \
+                           Accuracy is the share of tokens that M2 finds likelier than any other. Operations are two a weight outside the embedding, as the paper counts (Tables 15 to 17); \
+                           with those of M1, which codes the text; and with those of M2's output too."
+        .to_owned();
+    let seeds = all.iter().map(|runs| runs.all().len()).max().unwrap_or(1);
+    if seeds > 1 {
+        // Writing to a String cannot fail.
+        let _ = write!(explanation, " After ±: the standard deviation of up to {seeds} runs with other seeds.");
+    }
+    let repeats = all.iter().filter(|runs| runs.first().figures.epochs.is_some_and(|epochs| epochs > 1.0)).count();
+    if repeats > 0 {
+        let _ = write!(
+            explanation,
+            " {repeats} of {} saw their text more than once (epochs): they would be better with more.",
+            all.len()
+        );
+    }
     Table {
+        name: "learned",
         title: "What M2 learns",
-        explanation: "Bits/byte on held-out text: nats a token over ln 2 and bytes a token. Where nothing was learned they are those of the uniform model. \
-                      Accuracy is the share of tokens that M2 finds likelier than any other. Operations are two a weight outside the embedding, as the paper counts (Tables 15 to 17).",
+        explanation,
         header: header.map(str::to_owned).to_vec(),
-        rows: results.iter().map(row).collect(),
+        rows: all.iter().map(row).collect(),
     }
 }
 
@@ -169,9 +223,11 @@ fn places(results: &[&MethodResult]) -> Table {
         vec![method.to_string(), preset.to_string(), list(&figures.accuracy_by_place), list(&figures.bits_by_place)]
     };
     Table {
+        name: "places",
         title: "The tokens of a window",
         explanation: "By a token's place in its window, from the first on: the share that M2 finds likelier than any other, and the bits that it does not know, 8 or 16 where \
-                      nothing was learned. Paper: section 6.2.",
+                      nothing was learned. Paper: section 6.2."
+            .to_owned(),
         header: ["method", "M2", "accuracy", "bits"].map(str::to_owned).to_vec(),
         rows: with_places.map(row).collect(),
     }
@@ -194,48 +250,51 @@ fn stability(results: &[&MethodResult]) -> Table {
         result.stability.map(|edits| vec![result.method.to_string(), number(edits), bytes, window])
     };
     Table {
+        name: "stability",
         title: "Stability of text and tokens",
         explanation: "Frequent words of the held-out text, each put before the same sentence: the edits between the tokens of two such texts as a share of \
                       the longer one, the mean of all pairs. Near 1, a word changes every token that follows it. Then what a token fixes, by its place in its window: the bytes with which all windows begin that have this token \
-                      there, beside the bytes of a window. Paper: section 6.1 and Table 14.",
+                      there, beside the bytes of a window. Paper: section 6.1 and Table 14."
+            .to_owned(),
         header: ["method", "edits", "bytes fixed", "bytes a window"].map(str::to_owned).to_vec(),
         rows: methods(results).filter_map(row).collect(),
     }
 }
 
 /// What M2 makes of text beside its code.
-fn seq2seq(results: &[&MethodResult]) -> Table {
-    let row = |result: &&MethodResult| {
-        let MethodResult { preset, method, figures, .. } = *result;
+fn seq2seq(all: &[Runs<'_>]) -> Table {
+    let row = |runs: &Runs<'_>| {
+        let MethodResult { preset, method, figures, .. } = runs.first();
         let theirs = paper::seq2seq(method);
         let percent = |share: f64| format!("{:.2}%", 100.0 * share);
         vec![
             method.to_string(),
             preset.to_string(),
-            percent(figures.accuracy),
+            percent(runs.estimate(|result| result.figures.accuracy).mean),
             theirs.map_or_else(|| "-".to_owned(), |theirs| percent(theirs.accuracy)),
-            number(figures.nats_per_token),
+            runs.estimate(|result| result.figures.nats_per_token).to_string(),
             or_none(theirs.map(|theirs| theirs.nats)),
             figures.steps.to_string(),
         ]
     };
     let header = ["task", "M2", "accuracy", "paper", "nats/token", "paper", "steps"];
     Table {
+        name: "code",
         title: "Learning the code",
         explanation: "A text after its code, a code after its text, and the text alone: a model that learns to decompress does better than the last. A token that is one of 256 at random \
-                      costs 5.545 nats. Paper: section 5.2, Table 5, with 113m.",
+                      costs 5.545 nats. Paper: section 5.2, Table 5, with 113m."
+            .to_owned(),
         header: header.map(str::to_owned).to_vec(),
-        rows: results.iter().map(row).collect(),
+        rows: all.iter().map(row).collect(),
     }
 }
 
 /// The divergence of each method, and that of random bits, as many as the most of theirs.
-fn random(results: &[MethodResult]) -> Vec<(String, RGBColor, Divergence)> {
-    let results: Vec<&MethodResult> = results.iter().collect();
+fn random(results: &[&MethodResult], palette: &Palette) -> Vec<(String, RGBColor, Divergence)> {
     let of = |result: &MethodResult| {
-        Some((result.method.to_string(), plots::colour(&result.method), result.divergence.clone()?))
+        Some((result.method.to_string(), palette.colour(&result.method), result.divergence.clone()?))
     };
-    let mut rows: Vec<_> = methods(&results).filter_map(of).collect();
+    let mut rows: Vec<_> = methods(results).filter_map(of).collect();
     if let Some(bits) = rows.iter().map(|(_, _, divergence)| divergence.bits).max() {
         rows.push(("random bits".to_owned(), plots::RANDOM, entropy::of_random_bits(bits)));
     }
@@ -255,9 +314,11 @@ fn divergence(rows: &[(String, RGBColor, Divergence)]) -> Table {
         std::iter::once(name.clone()).chain(cells).collect()
     };
     Table {
+        name: "divergence",
         title: "How far the training tokens are from random bits",
         explanation: "Kullback-Leibler divergence from uniform in bits, after Miller and Madow, where there are eight times as many as there are values: of neighbouring bits at every place, \
-                      and of as many bits that begin at multiples of their number. Paper: section 6.3.",
+                      and of as many bits that begin at multiples of their number. Paper: section 6.3."
+            .to_owned(),
         header,
         rows: rows.iter().map(row).collect(),
     }
@@ -286,9 +347,10 @@ fn markdown(origin: &Origin<'_>, results: &[MethodResult], tables: &[&Table]) ->
         let commands = result.commands.join("\n");
         let _ = write!(
             text,
-            "\n{}, {}:\n\n```sh\n{commands}\n```\n\n{}\n",
+            "\n{}, {}, seed {}:\n\n```sh\n{commands}\n```\n\n{}\n",
             result.method,
             result.preset,
+            result.seed,
             provenance(result).join("  \n")
         );
     }
@@ -296,12 +358,12 @@ fn markdown(origin: &Origin<'_>, results: &[MethodResult], tables: &[&Table]) ->
 }
 
 fn csv(results: &[MethodResult]) -> String {
-    let mut text = "method,preset,vocabulary,token_ratio,uniform_bits_per_byte,unigram_bits_per_byte,bits_per_byte,flops_per_byte,flops_per_byte_with_m1,parameters,steps,tokens_measured,accuracy,nats_per_token,seed,model,train_sha256,test_sha256,train_text_sha256,test_text_sha256\n".to_owned();
+    let mut text = "method,preset,vocabulary,token_ratio,uniform_bits_per_byte,unigram_bits_per_byte,bits_per_byte,flops_per_byte,flops_per_byte_with_m1,flops_per_byte_with_output,parameters,steps,trained_tokens,epochs,tokens_measured,accuracy,nats_per_token,seed,model,train_sha256,test_sha256,train_text_sha256,test_text_sha256\n".to_owned();
     for MethodResult { preset, method, figures, seed, model, sha256, text_sha256, .. } in results {
         // A method's name has commas; there are no quotes in it.
         let _ = writeln!(
             text,
-            "\"{method}\",{preset},{},{},{},{},{},{},{},{},{},{},{},{},{seed},{},{},{}",
+            "\"{method}\",{preset},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{seed},{},{},{}",
             method.vocabulary(),
             figures.token_ratio,
             figures.uniform_bits_per_byte,
@@ -309,8 +371,11 @@ fn csv(results: &[MethodResult]) -> String {
             figures.bits_per_byte,
             figures.flops_per_byte,
             figures.flops_per_byte_with_m1,
+            figures.flops_per_byte_with_output,
             figures.parameters,
             figures.steps,
+            figures.trained_tokens,
+            figures.epochs.map_or_else(String::new, |epochs| epochs.to_string()),
             figures.tokens,
             figures.accuracy,
             figures.nats_per_token,

@@ -3,7 +3,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::super::MethodResult;
-use super::{Origin, Table, provenance};
+use super::{Origin, Plot, Table, provenance};
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --ground: #ffffff; --text: #1c1e21; --faint: #6b7280; --line: #e5e7eb; --even: #f7f8fa; }
@@ -15,10 +15,18 @@ p { max-width: 46rem; } .faint { color: var(--faint); font-size: .9rem; }
 table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; width: 100%; }
 th { border-bottom: 2px solid var(--line); cursor: pointer; text-align: right; padding: .4rem .6rem; user-select: none; white-space: nowrap; }
 td { border-bottom: 1px solid var(--line); padding: .35rem .6rem; text-align: right; white-space: nowrap; }
+th:first-child, td:first-child { overflow-wrap: anywhere; white-space: normal; min-width: 9rem; }
 th:first-child, td:first-child, .left { text-align: left; } tbody tr:nth-child(even) { background: var(--even); }
 .plot { color: var(--text); display: block; height: auto; max-width: 100%; }
 .windows { font: 15px/1.9 ui-monospace, monospace; white-space: pre-wrap; } .windows span { border-radius: 4px; padding: .12rem 0; }
 .a { background: #4285f433; } .b { background: #fb8c0033; } .c { background: #34a85333; }
+@media print {
+  :root { color-scheme: light; --ground: #ffffff; --text: #000000; --faint: #444444; --line: #cccccc; --even: #ffffff; }
+  @page { margin: 14mm; } body { font-size: 10pt; max-width: none; padding: 0; } p { max-width: none; }
+  h2 { break-after: avoid; margin-top: 1.5rem; } section, tr, .plot { break-inside: avoid; } thead { display: table-header-group; }
+  .wide { overflow: visible; } table { font-size: 6.5pt; } th, td { padding: .15rem .25rem; } th { white-space: normal; }
+  th:first-child, td:first-child { min-width: 0; } code { font-size: 7pt; }
+}
 details { margin: .4rem 0; } code { font: .82rem/1.5 ui-monospace, monospace; overflow-wrap: anywhere; } summary { cursor: pointer; }
 ";
 
@@ -32,7 +40,7 @@ document.querySelectorAll('th').forEach(head => head.addEventListener('click', (
 ";
 
 /// The whole page.
-pub fn page(origin: &Origin<'_>, results: &[MethodResult], tables: &[&Table], plots: &[(&str, String)]) -> Markup {
+pub fn page(origin: &Origin<'_>, results: &[MethodResult], tables: &[&Table], plots: &[Plot]) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -45,9 +53,11 @@ pub fn page(origin: &Origin<'_>, results: &[MethodResult], tables: &[&Table], pl
             body {
                 h1 { (origin.title) }
                 p.faint { "EqualInfo " (origin.version) ", M1 " (origin.m1) ". " code { (origin.command) } }
-                @for (title, plot) in plots {
-                    h2 { (title) }
-                    div.wide { (PreEscaped(plot)) }
+                @for plot in plots {
+                    section {
+                        h2 { (plot.title) }
+                        div.wide { (PreEscaped(&plot.svg)) }
+                    }
                 }
                 @for table in tables {
                     h2 { (table.title) }
@@ -67,7 +77,7 @@ pub fn page(origin: &Origin<'_>, results: &[MethodResult], tables: &[&Table], pl
                 h2 { "Where the figures come from" }
                 @for result in results {
                     details {
-                        summary { (result.method) ", " (result.preset) }
+                        summary { (result.method) ", " (result.preset) ", seed " (result.seed) }
                         @for command in &result.commands { div { code { (command) } } }
                         @for line in provenance(result) { div.faint { (line) } }
                     }

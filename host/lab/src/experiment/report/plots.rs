@@ -6,36 +6,56 @@ use plotters::prelude::*;
 
 use super::super::MethodResult;
 use super::super::entropy::{Divergence, WIDEST};
+use super::runs::Runs;
 use crate::{LabError, Result};
 use equalinfo::tokens::TokenMethod;
 
 /// Colours that are told apart on white and on black.
-const COLOURS: [RGBColor; 9] = [
+const COLOURS: [RGBColor; 16] = [
+    RGBColor(120, 144, 156),
     RGBColor(66, 133, 244),
     RGBColor(234, 67, 53),
     RGBColor(52, 168, 83),
     RGBColor(251, 140, 0),
-    RGBColor(156, 39, 176),
+    RGBColor(171, 71, 188),
     RGBColor(0, 172, 193),
     RGBColor(141, 110, 99),
-    RGBColor(120, 144, 156),
     RGBColor(216, 27, 96),
+    RGBColor(158, 157, 36),
+    RGBColor(126, 87, 194),
+    RGBColor(0, 137, 123),
+    RGBColor(240, 98, 146),
+    RGBColor(244, 180, 0),
+    RGBColor(92, 107, 192),
+    RGBColor(124, 179, 66),
 ];
 
-/// What a method is drawn in.
-pub fn colour(method: &TokenMethod) -> RGBColor {
-    let index = match method {
-        TokenMethod::Bytes | TokenMethod::Unigram { .. } => 7,
-        TokenMethod::Gzip { .. } => 6,
-        TokenMethod::StaticAc { .. } => 5,
-        TokenMethod::Ac { .. } => 4,
-        TokenMethod::Lexicon { .. } => 8,
-        TokenMethod::EqualInfo { window_bits: 16, .. } => 0,
-        TokenMethod::EqualInfo { window_bits: 24 | 32, .. } => 1,
-        TokenMethod::EqualInfo { window_bits: 64, .. } => 2,
-        _ => 3,
-    };
-    COLOURS[index]
+/// The colours of an experiment's methods: each has its own, which it shares with the same method in tokens of another width.
+pub struct Palette(Vec<String>);
+
+impl Palette {
+    /// For these methods, in this order.
+    pub fn new<'a>(methods: impl Iterator<Item = &'a TokenMethod>) -> Self {
+        let mut families: Vec<String> = Vec::new();
+        for family in methods.map(family) {
+            if !families.contains(&family) {
+                families.push(family);
+            }
+        }
+        Self(families)
+    }
+
+    /// What a method is drawn in.
+    pub fn colour(&self, method: &TokenMethod) -> RGBColor {
+        let family = family(method);
+        let index = self.0.iter().position(|known| *known == family).unwrap_or(0);
+        COLOURS[index % COLOURS.len()]
+    }
+}
+
+/// A method's name without the width of its tokens.
+fn family(method: &TokenMethod) -> String {
+    method.to_string().replace("v=256", "v").replace("v=65k", "v")
 }
 
 /// A plot as SVG that takes the page's colour of text.
@@ -96,12 +116,13 @@ fn labels(area: &DrawingArea<SVGBackend<'_>, Shift>, names: &[(String, RGBColor,
     Ok(())
 }
 
-/// Bits/byte of M2 against operations: the paper's Figures 3 and 4. Sizes of M2 are joined by a line.
-pub fn cost(results: &[&MethodResult]) -> Result<String> {
-    let cost = |result: &MethodResult| result.figures.flops_per_byte_with_m1 / 1e6;
-    let (least, most) = bounds(results.iter().map(|result| cost(result)));
-    let (low, high) = bounds(results.iter().map(|result| result.figures.bits_per_byte));
-    let methods: Vec<&TokenMethod> = super::methods(results).map(|result| &result.method).collect();
+/// Bits/byte of M2 against operations: the paper's Figures 3 and 4. Sizes of M2 are joined by a line; a vertical bar is
+/// the deviation of several seeds.
+pub fn cost(all: &[Runs<'_>], palette: &Palette) -> Result<String> {
+    let cost = |runs: &Runs<'_>| runs.first().figures.flops_per_byte_with_m1 / 1e6;
+    let bits = |runs: &Runs<'_>| runs.estimate(|result| result.figures.bits_per_byte);
+    let (least, most) = bounds(all.iter().map(cost));
+    let (low, high) = bounds(all.iter().map(|runs| bits(runs).mean));
     svg(
         |area| {
             let mut chart = ChartBuilder::on(area)
@@ -122,13 +143,21 @@ pub fn cost(results: &[&MethodResult]) -> Result<String> {
                 .draw()
                 .map_err(plot_error)?;
             let mut names = Vec::new();
-            for method in methods {
-                let sizes = results.iter().filter(|result| result.method == *method);
-                let points: Vec<(f64, f64)> =
-                    sizes.map(|result| (cost(result), result.figures.bits_per_byte)).collect();
-                let colour = colour(method);
+            for (index, runs) in all.iter().enumerate() {
+                let method = &runs.first().method;
+                if all[..index].iter().any(|other| other.first().method == *method) {
+                    continue;
+                }
+                let sizes: Vec<&Runs<'_>> = all.iter().filter(|runs| runs.first().method == *method).collect();
+                let points: Vec<(f64, f64)> = sizes.iter().map(|runs| (cost(runs), bits(runs).mean)).collect();
+                let colour = palette.colour(method);
                 let style = if method.vocabulary() > 256 { colour.filled() } else { colour.stroke_width(2) };
                 chart.draw_series([PathElement::new(points.clone(), colour.stroke_width(1))]).map_err(plot_error)?;
+                let deviations = sizes.iter().map(|runs| {
+                    let (x, (below, above)) = (cost(runs), bits(runs).range());
+                    PathElement::new([(x, below), (x, above)], colour.stroke_width(2))
+                });
+                chart.draw_series(deviations).map_err(plot_error)?;
                 chart.draw_series(points.iter().map(|&point| Circle::new(point, 5, style))).map_err(plot_error)?;
                 if let Some(last) = points.last() {
                     names.push((method.to_string(), colour, chart.backend_coord(last)));
@@ -136,8 +165,56 @@ pub fn cost(results: &[&MethodResult]) -> Result<String> {
             }
             labels(area, &names)
         },
-        (LABEL as u32 * results.len() as u32 + 90).max(460),
+        (LABEL as u32 * all.len() as u32 + 90).max(460),
     )
+}
+
+/// Bits/byte of held-out text against tokens trained on, a line for each run; `None` where no run has two points.
+pub fn curves(all: &[Runs<'_>], palette: &Palette) -> Result<Option<String>> {
+    let all: Vec<&Runs<'_>> = all.iter().filter(|runs| runs.first().curve.len() > 1).collect();
+    let points = all.iter().flat_map(|runs| runs.all()).flat_map(|result| &result.curve);
+    let (first, last) = bounds(points.clone().map(|&(tokens, _)| tokens as f64));
+    let (low, high) = bounds(points.map(|&(_, bits)| bits));
+    if all.is_empty() {
+        return Ok(None);
+    }
+    let plot = svg(
+        |area| {
+            let mut chart = ChartBuilder::on(area)
+                .margin(12)
+                .margin_right(LABELS as u32 + 12)
+                .x_label_area_size(44)
+                .y_label_area_size(52)
+                .build_cartesian_2d((0.9 * first..1.1 * last).log_scale(), (low - 0.1).max(0.0)..high + 0.1)
+                .map_err(plot_error)?;
+            chart
+                .configure_mesh()
+                .light_line_style(TRANSPARENT)
+                .bold_line_style(BLACK.mix(0.15))
+                .x_desc("million tokens trained on")
+                .x_label_formatter(&|x| format!("{}", (x / 1e4).round() / 100.0))
+                .y_desc("bits/byte of the validation rows")
+                .label_style(("sans-serif", 13))
+                .draw()
+                .map_err(plot_error)?;
+            let mut names = Vec::new();
+            for runs in &all {
+                let MethodResult { method, preset, .. } = runs.first();
+                let colour = palette.colour(method);
+                let width = if method.vocabulary() > 256 { 3 } else { 1 };
+                for result in runs.all() {
+                    let line = result.curve.iter().map(|&(tokens, bits)| (tokens as f64, bits)).collect::<Vec<_>>();
+                    chart.draw_series([PathElement::new(line, colour.stroke_width(width))]).map_err(plot_error)?;
+                }
+                if let Some(&(tokens, bits)) = runs.first().curve.last() {
+                    names.push((format!("{method}, {preset}"), colour, chart.backend_coord(&(tokens as f64, bits))));
+                }
+            }
+            labels(area, &names)
+        },
+        (LABEL as u32 * all.len() as u32 + 90).max(460),
+    )?;
+    Ok(Some(plot))
 }
 
 /// The least divergence that is drawn, in bits.
@@ -196,39 +273,40 @@ pub fn divergence<'a>(
 pub const RANDOM: RGBColor = RGBColor(120, 120, 120);
 
 /// Bits/byte of M2 over those of a uniform model.
-pub fn learned(results: &[&MethodResult]) -> Result<String> {
-    let (_, high) = bounds(results.iter().map(|result| result.figures.uniform_bits_per_byte));
-    let height = 70 + 24 * results.len() as u32;
+pub fn learned(all: &[Runs<'_>], palette: &Palette) -> Result<String> {
+    let (_, high) = bounds(all.iter().map(|runs| runs.first().figures.uniform_bits_per_byte));
+    let height = 70 + 24 * all.len() as u32;
     svg(
         |area| {
             let mut chart = ChartBuilder::on(area)
                 .margin(12)
                 .x_label_area_size(44)
                 .y_label_area_size(270)
-                .build_cartesian_2d(0.0..high * 1.05, Lines(results.len()))
+                .build_cartesian_2d(0.0..high * 1.05, Lines(all.len()))
                 .map_err(plot_error)?;
             let name = |line: &usize| {
-                let Some(result) = results.get(*line) else { return String::new() };
-                format!("{}, {}", result.method, result.preset)
+                let Some(runs) = all.get(*line) else { return String::new() };
+                format!("{}, {}", runs.first().method, runs.first().preset)
             };
             chart
                 .configure_mesh()
                 .disable_y_mesh()
                 .light_line_style(TRANSPARENT)
                 .bold_line_style(BLACK.mix(0.15))
-                .y_labels(results.len())
+                .y_labels(all.len())
                 .y_label_formatter(&name)
                 .x_desc("bits/byte of M2, over those of a uniform model (pale)")
                 .label_style(("sans-serif", 12))
                 .draw()
                 .map_err(plot_error)?;
-            for (line, result) in results.iter().enumerate() {
-                let colour = colour(&result.method);
+            for (line, runs) in all.iter().enumerate() {
+                let colour = palette.colour(&runs.first().method);
                 let bar = |value: f64, style: ShapeStyle| PathElement::new([(0.0, line), (value, line)], style);
-                let figures = &result.figures;
-                let uniform = bar(figures.uniform_bits_per_byte, colour.mix(0.3).stroke_width(14));
-                let ours = bar(figures.bits_per_byte, colour.stroke_width(8));
-                chart.draw_series([uniform, ours]).map_err(plot_error)?;
+                let uniform = bar(runs.first().figures.uniform_bits_per_byte, colour.mix(0.3).stroke_width(14));
+                let bits = runs.estimate(|result| result.figures.bits_per_byte);
+                let (below, above) = bits.range();
+                let deviation = PathElement::new([(below, line), (above, line)], BLACK.stroke_width(3));
+                chart.draw_series([uniform, bar(bits.mean, colour.stroke_width(8)), deviation]).map_err(plot_error)?;
             }
             Ok(())
         },
