@@ -334,7 +334,8 @@ fn an_experiment_goes_on_after_a_kill() {
     // A plan may grow.
     let result = |directory: &str| sandbox.read(&format!("{directory}/{results}"));
     let before = result("whole");
-    let grown = PLAN.replace("steps = 4", "steps = 4\nseeds = 2").replace("{ method = \"unigram\", pieces = 600 },", "");
+    let grown =
+        PLAN.replace("steps = 4", "steps = 4\nseeds = 2").replace("{ method = \"unigram\", pieces = 600 },", "");
     sandbox.write("plan.toml", grown.as_bytes());
     sandbox.run(&arguments("whole")).ok();
     assert!(before == result("whole"), "what is there stays");

@@ -95,7 +95,7 @@ pub fn report(origin: &Origin<'_>, results: &[MethodResult]) -> Result<Report> {
         ratios(&texts),
         learned(&runs),
         seq2seq(&Runs::group(&tasks)),
-        places(&texts),
+        places(&runs),
         stability(&texts),
         divergence(&random),
     ];
@@ -215,18 +215,18 @@ fn learned(all: &[Runs<'_>]) -> Table {
     }
 }
 
-fn places(results: &[&MethodResult]) -> Table {
-    let with_places = results.iter().filter(|result| !result.figures.bits_by_place.is_empty());
+fn places(all: &[Runs<'_>]) -> Table {
+    let with_places = all.iter().map(Runs::first).filter(|result| !result.figures.bits_by_place.is_empty());
     let list = |values: &[f64]| values.iter().map(|value| number(*value)).collect::<Vec<String>>().join(", ");
-    let row = |result: &&MethodResult| {
-        let MethodResult { preset, method, figures, .. } = *result;
+    let row = |result: &MethodResult| {
+        let MethodResult { preset, method, figures, .. } = result;
         vec![method.to_string(), preset.to_string(), list(&figures.accuracy_by_place), list(&figures.bits_by_place)]
     };
     Table {
         name: "places",
         title: "The tokens of a window",
         explanation: "By a token's place in its window, from the first on: the share that M2 finds likelier than any other, and the bits that it does not know, 8 or 16 where \
-                      nothing was learned. Paper: section 6.2."
+                      nothing was learned; of the first seed. Paper: section 6.2."
             .to_owned(),
         header: ["method", "M2", "accuracy", "bits"].map(str::to_owned).to_vec(),
         rows: with_places.map(row).collect(),

@@ -8,14 +8,14 @@ use super::{Origin, Plot, Table, provenance};
 const STYLE: &str = "
 :root { color-scheme: light dark; --ground: #ffffff; --text: #1c1e21; --faint: #6b7280; --line: #e5e7eb; --even: #f7f8fa; }
 @media (prefers-color-scheme: dark) { :root { --ground: #14161a; --text: #e6e8eb; --faint: #9aa3af; --line: #2b3038; --even: #1b1e24; } }
-body { background: var(--ground); color: var(--text); font: 16px/1.55 system-ui, sans-serif; margin: 0 auto; max-width: 62rem; padding: 2.5rem 1.25rem 4rem; }
+body { background: var(--ground); color: var(--text); font: 16px/1.55 system-ui, sans-serif; margin: 0 auto; max-width: 66rem; padding: 2.5rem 1.25rem 4rem; }
 h1 { font-size: 1.9rem; margin: 0 0 .25rem; } h2 { font-size: 1.25rem; margin: 2.75rem 0 .5rem; }
 p { max-width: 46rem; } .faint { color: var(--faint); font-size: .9rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; width: 100%; }
-th { border-bottom: 2px solid var(--line); cursor: pointer; text-align: right; padding: .4rem .6rem; user-select: none; white-space: nowrap; }
-td { border-bottom: 1px solid var(--line); padding: .35rem .6rem; text-align: right; white-space: nowrap; }
-th:first-child, td:first-child { overflow-wrap: anywhere; white-space: normal; min-width: 9rem; }
+th { border-bottom: 2px solid var(--line); cursor: pointer; text-align: right; padding: .4rem .4rem; user-select: none; vertical-align: bottom; }
+td { border-bottom: 1px solid var(--line); padding: .35rem .4rem; text-align: right; white-space: nowrap; }
+td:first-child { white-space: normal; }
 th:first-child, td:first-child, .left { text-align: left; } tbody tr:nth-child(even) { background: var(--even); }
 .plot { color: var(--text); display: block; height: auto; max-width: 100%; }
 .windows { font: 15px/1.9 ui-monospace, monospace; white-space: pre-wrap; } .windows span { border-radius: 4px; padding: .12rem 0; }
@@ -24,8 +24,7 @@ th:first-child, td:first-child, .left { text-align: left; } tbody tr:nth-child(e
   :root { color-scheme: light; --ground: #ffffff; --text: #000000; --faint: #444444; --line: #cccccc; --even: #ffffff; }
   @page { margin: 14mm; } body { font-size: 10pt; max-width: none; padding: 0; } p { max-width: none; }
   h2 { break-after: avoid; margin-top: 1.5rem; } section, tr, .plot { break-inside: avoid; } thead { display: table-header-group; }
-  .wide { overflow: visible; } table { font-size: 6.5pt; } th, td { padding: .15rem .25rem; } th { white-space: normal; }
-  th:first-child, td:first-child { min-width: 0; } code { font-size: 7pt; }
+  .wide { overflow: visible; } table { font-size: 6.5pt; } th, td { padding: .15rem .25rem; } code { font-size: 7pt; }
 }
 details { margin: .4rem 0; } code { font: .82rem/1.5 ui-monospace, monospace; overflow-wrap: anywhere; } summary { cursor: pointer; }
 ";
@@ -38,6 +37,11 @@ document.querySelectorAll('th').forEach(head => head.addEventListener('click', (
   [...body.rows].sort((x, y) => { const a = value(x), b = value(y); return (a < b ? -1 : a > b ? 1 : 0) * (down ? 1 : -1); }).forEach(row => body.append(row));
 }));
 ";
+
+/// A cell in which lines may end after commas: names of methods are long.
+fn breakable(cell: &str) -> Markup {
+    html! { @for part in cell.split_inclusive(',') { (part) wbr; } }
+}
 
 /// The whole page.
 pub fn page(origin: &Origin<'_>, results: &[MethodResult], tables: &[&Table], plots: &[Plot]) -> Markup {
@@ -64,7 +68,7 @@ pub fn page(origin: &Origin<'_>, results: &[MethodResult], tables: &[&Table], pl
                     p { (table.explanation) }
                     div.wide { table {
                         thead { tr { @for cell in &table.header { th { (cell) } } } }
-                        tbody { @for row in &table.rows { tr { @for cell in row { td { (cell) } } } } }
+                        tbody { @for row in &table.rows { tr { @for cell in row { td { (breakable(cell)) } } } } }
                     } }
                 }
                 @if !origin.windows.is_empty() {
