@@ -72,7 +72,9 @@ set_for() {
     export "CARGO_TARGET_${triple//-/_}_$2=$3"
 }
 
-vectors_here() { cargo run --quiet -p equalinfo-determinism "$@" -- "$EQUALINFO_LEXICONS" | same_vectors; }
+vectors_here() { # PROFILE
+    cargo run --quiet --profile "$1" -p equalinfo-determinism -- "$EQUALINFO_LEXICONS" | same_vectors
+}
 
 vectors_on_linux() { # TARGET CARGO-OPTIONS...
     local triple=$1
@@ -100,8 +102,8 @@ vectors_on_wasm() { # PROFILE
 }
 
 codec_tests_on() { # TARGET
-    # A quarter of the cases of property tests: all of them run on this machine.
-    PROPTEST_CASES=64 cross_cargo "$1" std,panic_abort test -p equalinfo-codec --profile foreign --quiet --lib --tests
+    # A few cases of property tests: all of them run on this machine.
+    PROPTEST_CASES=16 cross_cargo "$1" std,panic_abort test -p equalinfo-codec --profile foreign --quiet --lib --tests
 }
 
 page_in_browser() { # BROWSER
@@ -167,8 +169,8 @@ machines() {
     # The command that the README gives for a user's own machine.
     step 'equalinfo verify' "$EQUALINFO" verify
     step 'lexicons of the golden vectors' tests/determinism/lexicons "$EQUALINFO_LEXICONS"
-    step 'vectors here, with checks' vectors_here
-    if [ "$ALL" = true ]; then step 'vectors here' vectors_here --release; fi
+    step 'vectors here, with checks' vectors_here test
+    if [ "$ALL" = true ]; then step 'vectors here' vectors_here release; fi
 
     for machine in "${LINUX_MACHINES[@]}"; do
         read -r triple compiler architecture emulator <<<"$machine"
