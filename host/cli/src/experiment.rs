@@ -22,7 +22,7 @@ use super::{interrupt, say};
 /// Runs what is missing and continues what was interrupted, whatever ended it; the same command once more only writes the report anew.
 #[derive(Debug, Clone, Args)]
 pub struct ExperimentArguments {
-    /// A shipped plan (smoke, paper-25m, paper-full) or a TOML file
+    /// A shipped plan (smoke, paper-3m, paper-25m, paper-full, paper-seq2seq) or a TOML file
     #[arg(value_name = "NAME|FILE")]
     pub plan: String,
 

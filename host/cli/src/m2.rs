@@ -18,8 +18,9 @@ use super::train::{OPTIMIZERS, PRECISIONS, SCHEDULES};
 use crate::training::{Progress, in_words, ranks};
 
 /// Sizes of M2, named by their weights without the embedding.
-pub const PRESETS: [Choice<m2::Preset>; 5] = [
+pub const PRESETS: [Choice<m2::Preset>; 6] = [
     ("tiny", "0.1 M parameters: minutes on a few cores", m2::Preset::Tiny),
+    ("3m", "3 M parameters: 3 layers of 256", m2::Preset::M3),
     ("25m", "25 M parameters: 6 layers of 512", m2::Preset::M25),
     ("113m", "113 M parameters: 12 layers of 768", m2::Preset::M113),
     ("403m", "403 M parameters: 24 layers of 1024", m2::Preset::M403),

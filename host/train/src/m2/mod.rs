@@ -34,6 +34,9 @@ pub enum Preset {
     /// 0.1 M parameters: minutes on a few cores.
     #[serde(rename = "tiny")]
     Tiny,
+    /// 3 M parameters: 3 layers of 256, as the paper's M1; hours on a few cores.
+    #[serde(rename = "3m")]
+    M3,
     /// 25 M parameters: 6 layers of 512.
     #[default]
     #[serde(rename = "25m")]
@@ -132,12 +135,13 @@ impl Default for M2Options {
 
 impl Preset {
     /// All of them, by size.
-    pub const ALL: [Self; 5] = [Self::Tiny, Self::M25, Self::M113, Self::M403, Self::B2];
+    pub const ALL: [Self; 6] = [Self::Tiny, Self::M3, Self::M25, Self::M113, Self::M403, Self::B2];
 
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Tiny => "tiny",
+            Self::M3 => "3m",
             Self::M25 => "25m",
             Self::M113 => "113m",
             Self::M403 => "403m",
@@ -149,6 +153,7 @@ impl Preset {
     pub fn config(self, vocabulary: usize, sequence: usize) -> ModelConfig {
         let (layers, heads, feed_forward) = match self {
             Self::Tiny => (2, 1, 256),
+            Self::M3 => (3, 4, 1024),
             Self::M25 => (6, 8, 2048),
             Self::M113 => (12, 12, 3072),
             Self::M403 => (24, 16, 4096),
@@ -161,6 +166,7 @@ impl Preset {
     fn adamw_rate(self) -> f32 {
         match self {
             Self::Tiny => 3e-3,
+            Self::M3 => 2e-3,
             Self::M25 => 1e-3,
             Self::M113 => 6e-4,
             Self::M403 => 3e-4,
