@@ -128,8 +128,8 @@ pub struct TrainArguments {
 
 /// Options of `eval m2`.
 ///
-/// Bits/byte are nats a token over ln 2 and the bytes of text a token, both of the rows that are measured; operations a byte are two a
-/// weight of M2 without its embedding, as the paper counts, and two a weight of M1 for methods that need it.
+/// Bits/byte are nats a token over ln 2 and the bytes of text a token, both of the rows that are measured; ends of documents cost bits, and stand for no bytes
+/// of text. Operations a byte are two a weight of M2 without its embedding, as the paper counts, and two a weight of M1 for methods that need it.
 #[derive(Debug, Clone, Args)]
 pub struct EvalArguments {
     /// Checkpoint of 'train m2' (.safetensors)
@@ -250,6 +250,9 @@ pub fn eval(arguments: &EvalArguments) -> Result<()> {
             grouped(figures.tokens),
             table.render()
         );
+        if let Some(bits) = figures.bits_per_end {
+            text.push_str(&format!("end of a document: {bits:.3} bits\n"));
+        }
         for (place, (bits, accuracy)) in figures.bits_by_place.iter().zip(&figures.accuracy_by_place).enumerate() {
             text.push_str(&format!("token {} of a window: {bits:.3} bits, accuracy {accuracy:.4}\n", place + 1));
         }

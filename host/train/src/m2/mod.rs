@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::backend;
 use super::backend::memory::{self, MemoryEstimate};
-use super::checkpoint::{Kind, State};
+use super::checkpoint::{Kind, Origin, State};
 use super::cpu::matmul::Precision;
 use super::data::Mix;
 use super::directory::{Directory, Latest, Recovery};
@@ -220,6 +220,9 @@ impl Run {
             Some(checkpoint) => (checkpoint.state.name.clone(), checkpoint.state.model.clone()),
             None => (name, preset.config(tokens.vocabulary, tokens.sequence)),
         };
+        if let Some(Origin::Tokens { meaning, .. }) = resumed.as_ref().map(|checkpoint| &checkpoint.state.origin) {
+            check_meaning("these", rows.manifest(), meaning)?;
+        }
         check_vocabulary(&options.data, tokens, &model)?;
         let place = cuda::choose(options.device, ranks.local())?;
         let mut settings = match &resumed {
