@@ -72,6 +72,14 @@ impl TokenRows {
         Ok(())
     }
 
+    /// Row number `index` in the order of the text.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn row(&self, index: usize) -> Result<Row> {
+        Ok(self.state().rows.row(index)?)
+    }
+
     /// How often each of `vocabulary` tokens occurs, without those that are given.
     ///
     /// # Errors

@@ -190,7 +190,7 @@ fn documents_come_back_one_by_one() {
 }
 
 #[test]
-fn m2_learns_where_documents_end() {
+fn m2_learns_where_documents_end_and_proves_what_they_cost() {
     let sandbox = sandbox();
     sandbox.write("texts.jsonl", &json_lines(&["hello"; 400]));
     let tokenize = ["tokenize", "texts.jsonl", "--method", "bytes", "--layout", "stream", "--sequence", "64"];
@@ -212,9 +212,23 @@ fn m2_learns_where_documents_end() {
     assert_eq!(sandbox.run(&[&generate[..], &["--prompt", "hel"]].concat()).ok().text(), "hello\n");
 
     let eval = ["eval", "m2", checkpoint, "--data", "t", "--device", "cpu", "-T", "1"];
-    let figures: Value =
-        serde_json::from_slice(&sandbox.run(&[&eval[..], &["--json"]].concat()).ok().stdout).expect("JSON");
-    assert!(figures["bits_per_end"].as_f64().expect("a number") < 1.0, "{figures}");
+    let prove = |more: &[&'static str]| sandbox.run(&[&eval[..], more].concat());
+    let figures: Value = serde_json::from_slice(&prove(&["--prove", "code", "--json"]).ok().stdout).expect("JSON");
+    let number = |value: &Value| value.as_f64().expect("a number");
+    assert!(number(&figures["bits_per_end"]) < 1.0, "{figures}");
+    let (proof, text) = (&figures["proof"], 5.0 * 400.0);
+    let (bytes, computed) = (number(&proof["bytes"]), number(&proof["computed_bits_per_byte"]));
+    assert_eq!((bytes as usize, 8.0 * bytes / text), (sandbox.read("code").len(), number(&proof["bits_per_byte"])));
+    assert!((bytes - computed * text / 8.0).abs() <= 2.0, "{figures}");
+    assert!((computed - number(&figures["bits_per_byte"])).abs() < 0.02, "{figures}");
+    prove(&["--prove", "code"]).fails(1, &["code", "already exists"]);
+    prove(&["--prove", checkpoint]).fails(1, &["input"]);
+    prove(&["--prove", "-"]).fails(1, &["--prove"]);
+    let table = prove(&["--prove", "code", "-f", "--rows", "3"]).ok();
+    assert!(table.text().contains("decode to the tokens") && sandbox.read("code").len() < bytes as usize);
+    // In memory; each thread has a code of its own.
+    let figures: Value = serde_json::from_slice(&prove(&["--prove", "--json", "-T", "3"]).ok().stdout).expect("JSON");
+    assert!((bytes..bytes + 12.0).contains(&number(&figures["proof"]["bytes"])), "{figures}");
 }
 
 #[test]

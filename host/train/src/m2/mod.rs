@@ -1,6 +1,8 @@
-//! M2, the model of tokens: its presets and a training [`Run`]; how it is measured is in [`measure`](self::measure()).
+//! M2, the model of tokens: its presets and a training [`Run`]; how it is measured is in [`measure`](self::measure()),
+//! and a [`Prover`] shows that the figure is the size of a code.
 
 mod measure;
+mod prove;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,6 +29,7 @@ use equalinfo::files::DirectoryLock;
 use equalinfo::tokens::shards::{self, Manifest, Meaning};
 
 pub use measure::{Figures, MeasureOptions, measure};
+pub use prove::{Encoded, Proof, Prover};
 
 /// Sizes of M2, named by their weights without the embedding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
