@@ -17,7 +17,8 @@
 //
 // launch: statistics and gradient as gemm.cu's products. combine: a block of 256 threads per 32 positions; each warp
 //         takes every eighth part of the outputs.
-//         add_losses: one block of 256. `inputs` and `outputs` are multiples of 8.
+//         add_losses: one block of 256. `inputs` is a multiple of 8; the products of dl take rows of W up to the next
+//         multiple of 8 of `outputs`, whose dl is zero.
 #include "cross_entropy_epilogue.cuh"
 #include "gemm_tile.cuh"
 

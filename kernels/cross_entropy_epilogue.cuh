@@ -41,14 +41,17 @@ struct StoreStatistics {
     }
 
 private:
-    // Blocks first .. first + 7 of one half, whose first column exists; columns come in groups of eight.
+    // Blocks first .. first + 7 of one half, whose first column exists.
     template <int BLOCKS>
     __device__ __forceinline__ void part(const float (&d)[BLOCKS][4], int first, int half, int own, int column, u32 target) const {
         const int member = lane_index() % 4;
-        float largest = d[first][2 * half];
+        float largest = -__int_as_float(0x7f800000);
 #pragma unroll
-        for (int i = 0; i < PART / 8; i++)
-            if (column + 8 * i < columns) largest = fmaxf(largest, fmaxf(d[first + i][2 * half], d[first + i][2 * half + 1]));
+        for (int i = 0; i < PART / 8; i++) {
+            const int at = column + 8 * i + 2 * member;
+            if (at < columns) largest = fmaxf(largest, d[first + i][2 * half]);
+            if (at + 1 < columns) largest = fmaxf(largest, d[first + i][2 * half + 1]);
+        }
         largest = fmaxf(largest, __shfl_xor_sync(ALL_LANES, largest, 1));
         largest = fmaxf(largest, __shfl_xor_sync(ALL_LANES, largest, 2));
         float sum = 0.0f;
@@ -57,7 +60,7 @@ private:
             const int at = column + 8 * i + 2 * member;
             if (at >= columns) continue;
             const float low = d[first + i][2 * half], high = d[first + i][2 * half + 1];
-            sum += fast_exp2(LOG2_E * (low - largest)) + fast_exp2(LOG2_E * (high - largest));
+            sum += fast_exp2(LOG2_E * (low - largest)) + (at + 1 < columns ? fast_exp2(LOG2_E * (high - largest)) : 0.0f);
             if (target == static_cast<u32>(at)) wanted[own] = low;
             if (target == static_cast<u32>(at + 1)) wanted[own] = high;
         }
@@ -67,7 +70,8 @@ private:
     }
 };
 
-// Writes dl in bf16, the operand of the two following products.
+// Writes dl in bf16, the operand of the two following products: rows of a multiple of eight values, zeros behind the
+// last column.
 struct StoreLogitGradients {
     const u32 *targets;
     const Coefficients *coefficients;
@@ -76,6 +80,7 @@ struct StoreLogitGradients {
 
     template <int BLOCKS>
     __device__ __forceinline__ void operator()(const float (&d)[BLOCKS][4], int row, int column) const {
+        const int stride = (columns + 7) / 8 * 8;
 #pragma unroll
         for (int half = 0; half < 2; half++) {
             const int own = row + 8 * half + lane_index() / 4;
@@ -93,9 +98,11 @@ struct StoreLogitGradients {
                     float high = c.factor * fast_exp2(LOG2_E * d[first + i][2 * half + 1] - c.log2_sum);
                     if (at == target) low -= c.weight;
                     if (at + 1 == target) high -= c.weight;
+                    if (at >= static_cast<u32>(columns)) low = 0.0f;
+                    if (at + 1 >= static_cast<u32>(columns)) high = 0.0f;
                     words[i] = to_bf16x2(low, high);
                 }
-                store_row_bf16(words, dlogits + static_cast<i64>(own) * columns, column + 8 * first, columns, inside);
+                store_row_bf16(words, dlogits + static_cast<i64>(own) * stride, column + 8 * first, stride, inside);
             }
         }
     }

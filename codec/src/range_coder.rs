@@ -3,6 +3,7 @@
 //! Invariant of both encoder and decoder: the text so far is the interval `[low, low + range)` of 64-bit fractions,
 //! written from the top byte down, and `range >= 2^56` before every byte. A byte narrows the interval to
 //! `unit * start .. unit * end` with `unit = range >> 16 >= 2^40`, so rounding costs less than 2^-40 bits per byte.
+//! Symbols of larger alphabets do so with `unit = range >> 32 >= 2^24`.
 //!
 //! ```
 //! use equalinfo_codec::{Frequencies, RangeDecoder, RangeEncoder};
@@ -34,6 +35,12 @@ use crate::frequencies::Frequencies;
 
 /// A smaller interval is scaled up by a byte.
 const SMALLEST_RANGE: u64 = 1 << 56;
+
+/// The binary logarithm of [`WIDE_TOTAL`].
+const WIDE_BITS: u32 = 32;
+
+/// The sum of all counts of an alphabet of any size: [`RangeEncoder::encode_wide`].
+pub const WIDE_TOTAL: u64 = 1 << WIDE_BITS;
 
 /// The whole interval: one less than 2^64, so that it fits 64 bits.
 const WHOLE: u64 = u64::MAX;
@@ -71,8 +78,18 @@ impl<'a> RangeEncoder<'a> {
     /// Appends a byte, given the model's frequencies for it.
     pub fn encode(&mut self, frequencies: &Frequencies, byte: u8) {
         let unit = self.range >> Frequencies::BITS;
-        self.advance(unit * u64::from(frequencies.start(byte)));
-        self.range = unit * u64::from(frequencies.count(byte));
+        self.narrow(unit, frequencies.start(byte), frequencies.count(byte));
+    }
+
+    /// Appends a symbol of any alphabet, given its interval: `count`, at least 1, of [`WIDE_TOTAL`] from `start` on.
+    pub fn encode_wide(&mut self, start: u32, count: u32) {
+        self.narrow(self.range >> WIDE_BITS, start, count.max(1));
+    }
+
+    #[inline]
+    fn narrow(&mut self, unit: u64, start: u32, count: u32) {
+        self.advance(unit * u64::from(start));
+        self.range = unit * u64::from(count);
         while self.range < SMALLEST_RANGE {
             self.write_top_byte();
             self.range <<= 8;
@@ -157,7 +174,7 @@ impl RangeDecoder {
     }
 
     /// Whether an encoder would have ended the code so, once the text is complete and no input is wanted.
-    pub(crate) fn is_canonical(&self) -> bool {
+    pub fn is_canonical(&self) -> bool {
         let low = self.newest.wrapping_sub(self.distance);
         shortest(low, self.range).0 == self.newest
     }
@@ -179,8 +196,27 @@ impl RangeDecoder {
         }
         let unit = self.range >> Frequencies::BITS;
         let byte = frequencies.last_where(|start| unit * u64::from(start) <= self.distance);
-        let distance = self.distance - unit * u64::from(frequencies.start(byte));
-        let range = unit * u64::from(frequencies.count(byte));
+        self.narrow(unit, frequencies.start(byte), frequencies.count(byte))?;
+        Some(byte)
+    }
+
+    /// The next symbol of any alphabet, which [`RangeEncoder::encode_wide`] encoded. `find` gets a number below
+    /// [`WIDE_TOTAL`] and returns the symbol whose interval holds it, with the interval's start and count. `None` as for
+    /// [`Self::decode`], or if `find` has none.
+    pub fn decode_wide<T>(&mut self, find: impl FnOnce(u32) -> Option<(T, u32, u32)>) -> Option<T> {
+        if self.missing > 0 {
+            return None;
+        }
+        let unit = self.range >> WIDE_BITS;
+        let (symbol, start, count) = find(u32::try_from(self.distance.checked_div(unit)?).ok()?)?;
+        self.narrow(unit, start, count)?;
+        Some(symbol)
+    }
+
+    #[inline]
+    fn narrow(&mut self, unit: u64, start: u32, count: u32) -> Option<()> {
+        let distance = self.distance.checked_sub(unit * u64::from(start))?;
+        let range = unit * u64::from(count);
         if distance >= range {
             return None;
         }
@@ -189,7 +225,7 @@ impl RangeDecoder {
             self.range <<= 8;
             self.missing += 1;
         }
-        Some(byte)
+        Some(())
     }
 }
 

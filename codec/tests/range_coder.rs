@@ -5,6 +5,7 @@
 mod common;
 
 use common::{HashModel, Random};
+use equalinfo_codec::range_coder::WIDE_TOTAL;
 use equalinfo_codec::{ByteModel, Frequencies, RangeDecoder, RangeEncoder};
 use proptest::prelude::*;
 
@@ -166,4 +167,80 @@ fn decoding_waits_for_input() {
     decoder.feed(99);
     assert_eq!(decoder.decode(&frequencies), Some(0));
     assert!(decoder.wants_input());
+}
+
+/// Counts of an alphabet of this many symbols: most are 1, and a few have nearly all of the total.
+fn wide_counts(random: &mut Random, symbols: usize) -> Vec<u32> {
+    let mut counts = vec![1; symbols];
+    let mut left = WIDE_TOTAL - symbols as u64 - 1;
+    let symbols = symbols as u64;
+    for _ in 0..random.below(6) {
+        let count = left >> (1 + random.below(20));
+        counts[random.below(symbols) as usize] += count as u32;
+        left -= count;
+    }
+    counts[random.below(symbols) as usize] += left as u32;
+    counts
+}
+
+#[test]
+fn symbols_of_large_alphabets_come_back() {
+    let mut random = Random::new(12);
+    for symbols in [1usize, 2, 257, 65_537] {
+        let all: Vec<(Vec<u32>, usize)> = (0..60)
+            .map(|number| {
+                let counts = wide_counts(&mut random, symbols);
+                // As the counts say, or anything.
+                let point = (random.below(1 << 16) << 16 | random.below(1 << 16)) as u64;
+                let mut end = 0;
+                let drawn = counts.iter().position(|&count| {
+                    end += u64::from(count);
+                    point < end
+                });
+                (counts, if number % 3 > 0 { drawn.unwrap_or(0) } else { random.below(symbols as u64) as usize })
+            })
+            .collect();
+        let start = |counts: &[u32], symbol: usize| counts[..symbol].iter().sum::<u32>();
+        let mut output = vec![0; 5 * all.len() + 8];
+        let mut encoder = RangeEncoder::new(&mut output);
+        all.iter().for_each(|(counts, symbol)| encoder.encode_wide(start(counts, *symbol), counts[*symbol]));
+        let length = encoder.finish().expect("a symbol costs at most 32 bits");
+        let bits: f64 = all.iter().map(|(counts, symbol)| 32.0 - f64::from(counts[*symbol]).log2()).sum();
+        assert!(
+            length as f64 <= bits / 8.0 + 1.0 && length as f64 >= bits / 8.0 - 1.0,
+            "{length} bytes of {bits} bits"
+        );
+        let decoded = |code: &[u8]| -> Option<(Vec<usize>, bool)> {
+            let mut decoder = RangeDecoder::new();
+            let mut code = code.iter().copied().chain(std::iter::repeat(0));
+            let mut feed = |decoder: &mut RangeDecoder| {
+                while decoder.wants_input() {
+                    decoder.feed(code.next().unwrap_or(0));
+                }
+            };
+            let mut found = Vec::new();
+            for (counts, _) in &all {
+                feed(&mut decoder);
+                let find = |place: u32| {
+                    let mut end = 0u64;
+                    let symbol = counts.iter().position(|&count| {
+                        end += u64::from(count);
+                        u64::from(place) < end
+                    })?;
+                    Some((symbol, (end - u64::from(counts[symbol])) as u32, counts[symbol]))
+                };
+                found.push(decoder.decode_wide(find)?);
+            }
+            feed(&mut decoder);
+            Some((found, decoder.is_canonical()))
+        };
+        let expected: Vec<usize> = all.iter().map(|&(_, symbol)| symbol).collect();
+        assert_eq!(decoded(&output[..length]), Some((expected.clone(), true)), "{symbols} symbols");
+        // Every bit counts: another string is other symbols, or one that no encoder writes.
+        for bit in (0..8 * length).step_by(if symbols > 1000 { 97 } else { 1 }) {
+            output[bit / 8] ^= 1 << (bit % 8);
+            assert_ne!(decoded(&output[..length]), Some((expected.clone(), true)), "bit {bit}");
+            output[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
 }

@@ -1,20 +1,27 @@
 //! `detokenize`: the text of tokens, from shards or from whatever drew them.
 
+use std::borrow::Cow;
 use std::io::{Read, Write};
 use std::ops::Range;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use equalinfo::tokens::shards::{Manifest, Rows};
+use equalinfo::tokens::shards::{Manifest, RowLayout, Rows};
+use equalinfo::tokens::{TokenDecoder, Tokenizer};
+use serde_json::json;
 
 use super::decoding::DecodingArguments;
 use super::files::{Destination, Input, Output, refuse_conflicts};
+use super::messages::counted;
 use super::options::range;
+use crate::say;
 
 /// Options of `detokenize`.
 ///
-/// Tokens of `ac`, `static-ac` and `gzip` do not decode one by one, those of the paper's greedy code not at all.
+/// A row is a text. Where documents have ends, each document is: as JSON lines, which every command reads as documents again, or with --separator as it is;
+/// what rows hold of a document is put together with --layout stream, whose rows follow from each other. Tokens of `ac`, `static-ac` and `gzip` do not decode
+/// one by one, those of the paper's greedy code not at all.
 #[derive(Debug, Clone, Args)]
 pub struct DetokenizeArguments {
     /// Directory of token shards: it says what the tokens mean
@@ -30,9 +37,9 @@ pub struct DetokenizeArguments {
     #[arg(long, value_name = "A..B", value_parser = range)]
     pub rows: Option<Range<u64>>,
 
-    /// What follows the text of each row or sample
-    #[arg(long, value_name = "TEXT", default_value = "\n")]
-    pub separator: String,
+    /// What follows each text (default: a line end; where documents have ends, JSON lines are written instead)
+    #[arg(long, value_name = "TEXT")]
+    pub separator: Option<String>,
 
     /// Output file; - is stdout
     #[arg(short, long, value_name = "FILE", default_value = "-")]
@@ -57,19 +64,25 @@ pub fn run(arguments: &DetokenizeArguments) -> Result<()> {
     let shown = arguments.data.display();
     let manifest = Manifest::load(&arguments.data)?.with_context(|| format!("{shown}: no token shards there"))?;
     let tokenizer = arguments.decoding.tokenizer(&manifest.settings)?;
-    let mut output = Output::create(&destination, arguments.force, false)?;
-    let mut write = |tokens: &[u16]| -> Result<()> {
-        let mut decoder = tokenizer.decoder()?;
-        let text = decoder.push(tokens)?;
-        let written = [text, decoder.finish()?, arguments.separator.clone().into_bytes()].concat();
-        output.write_all(&written).context("cannot write")
+    let mut texts = Texts {
+        decoder: tokenizer.decoder()?,
+        tokenizer,
+        end: manifest.settings.end(),
+        open: None,
+        separator: match &arguments.separator {
+            None if manifest.settings.end_of_document => None,
+            separator => Some(separator.clone().unwrap_or_else(|| "\n".to_owned())),
+        },
+        not_utf8: 0,
+        output: Output::create(&destination, arguments.force, false)?,
     };
     if let Some(input) = ids {
         let mut text = String::new();
         input.open()?.reader().read_to_string(&mut text).with_context(|| format!("{}: cannot read", input.name))?;
         for (number, line) in (1..).zip(text.lines()) {
-            let tokens = numbers(line, tokenizer.vocabulary());
-            write(&tokens.with_context(|| format!("{}, line {number}", input.name))?)?;
+            let tokens = numbers(line, manifest.settings.vocabulary);
+            texts.push(&tokens.with_context(|| format!("{}, line {number}", input.name))?)?;
+            texts.close()?;
         }
     } else {
         let mut rows = Rows::open(&arguments.data, &manifest)?;
@@ -77,18 +90,79 @@ pub fn run(arguments: &DetokenizeArguments) -> Result<()> {
         let wanted = arguments.rows.clone().unwrap_or(0..count);
         ensure!(wanted.start < count, "--rows: {shown} has {count} rows");
         for number in wanted.start..wanted.end.min(count) {
-            write(&rows.row(number as usize)?.ids)?;
+            texts.push(&rows.row(number as usize)?.ids)?;
+            let goes_on = texts.end.is_some() && manifest.settings.layout == RowLayout::Stream;
+            if !goes_on {
+                texts.close()?;
+            }
         }
     }
-    output.finish(None)
+    texts.finish()
+}
+
+/// Writes the texts of tokens.
+struct Texts {
+    tokenizer: Tokenizer,
+    decoder: TokenDecoder,
+    /// The token that ends a text.
+    end: Option<u32>,
+    /// What has been decoded of the text that is not complete yet.
+    open: Option<Vec<u8>>,
+    /// What follows each; `None`: they are lines of JSON.
+    separator: Option<String>,
+    /// Texts that JSON has no string for.
+    not_utf8: u64,
+    output: Output,
+}
+
+impl Texts {
+    /// Takes more tokens: the rest of the open text, and others behind ends.
+    fn push(&mut self, tokens: &[u32]) -> Result<()> {
+        let end = self.end;
+        for (number, tokens) in tokens.split(|&token| Some(token) == end).enumerate() {
+            if number > 0 {
+                self.close()?;
+            }
+            // There is no text behind the last end, unless a token of it comes.
+            if end.is_none() || !tokens.is_empty() {
+                let tokens: Vec<u16> = tokens.iter().map(|&token| token as u16).collect();
+                self.open.get_or_insert_default().extend(self.decoder.push(&tokens)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the open text, if there is one.
+    fn close(&mut self) -> Result<()> {
+        let Some(mut text) = self.open.take() else { return Ok(()) };
+        text.extend(std::mem::replace(&mut self.decoder, self.tokenizer.decoder()?).finish()?);
+        let written = match &self.separator {
+            Some(separator) => [&text, separator.as_bytes()].concat(),
+            None => {
+                let characters = String::from_utf8_lossy(&text);
+                self.not_utf8 += u64::from(matches!(characters, Cow::Owned(_)));
+                serde_json::to_string(&json!({ "text": characters }))?.into_bytes().into_iter().chain(*b"\n").collect()
+            }
+        };
+        self.output.write_all(&written).context("cannot write")
+    }
+
+    fn finish(mut self) -> Result<()> {
+        self.close()?;
+        if self.not_utf8 > 0 {
+            let texts = counted(self.not_utf8, "text");
+            say!("{texts}: not UTF-8, so bytes were replaced by U+FFFD; --separator writes them as they are");
+        }
+        self.output.finish(None)
+    }
 }
 
 /// The numbers in a line, whatever stands between them.
-fn numbers(line: &str, vocabulary: usize) -> Result<Vec<u16>> {
+fn numbers(line: &str, vocabulary: usize) -> Result<Vec<u32>> {
     let words = line.split(|c: char| !c.is_ascii_digit()).filter(|word| !word.is_empty());
     words
-        .map(|word| match word.parse::<u16>() {
-            Ok(token) if usize::from(token) < vocabulary => Ok(token),
+        .map(|word| match word.parse::<u32>() {
+            Ok(token) if (token as usize) < vocabulary => Ok(token),
             _ => bail!("{word} is no token: there are {vocabulary}, from 0"),
         })
         .collect()

@@ -226,6 +226,7 @@ mod tests {
             model: ModelFile::M1(Some("x.m1q".into())),
             context: Some(9),
             layout: RowLayout::Stream,
+            end_of_document: true,
             sequence: 7,
             rows_per_shard: 5,
             tokens: None,

@@ -18,7 +18,7 @@ use equalinfo_train::sampler::{Choice, Sampler};
 
 /// Options of `generate`.
 ///
-/// Every token decodes, whatever M2 draws, as every window is a text. Tokens of `ac`, `static-ac` and `gzip` do not decode one by one, those of the paper's
+/// Every token decodes, whatever M2 draws, as every window is a text. Where M2 knows ends of documents, the text begins a document and ends with it. Tokens of `ac`, `static-ac` and `gzip` do not decode one by one, those of the paper's
 /// greedy code not at all.
 #[derive(Debug, Clone, Args)]
 pub struct GenerateArguments {
@@ -91,38 +91,39 @@ pub fn run(arguments: &GenerateArguments) -> Result<()> {
     let whole = settings.method.tokens_of_whole_windows();
     // What follows would fill the last window up otherwise.
     prompt.ids.truncate(prompt.ids.len() / whole * whole);
-    ensure!(
-        prompt.ids.len() < sampler.room(),
-        "--prompt: {} tokens, and the model sees {}",
-        prompt.ids.len(),
-        config.context
-    );
+    // A document begins where another one has ended.
+    let end = settings.end();
+    let mut seen: Vec<u32> = end.into_iter().chain(prompt.ids.iter().map(|&token| token.into())).collect();
+    ensure!(seen.len() < sampler.room(), "--prompt: {} tokens, and the model sees {}", seen.len(), config.context);
     let mut stdout = standard::output();
-    let mut logits = sampler.push(config.start_symbol());
-    for &token in &prompt.ids {
-        stdout.write_all(&decoder.push(&[token])?).context("(stdout): cannot write")?;
-        logits = sampler.push(token.into());
-    }
-    let mut seen: Vec<u32> = prompt.ids.iter().map(|&token| token.into()).collect();
+    stdout.write_all(&decoder.push(&prompt.ids)?).context("(stdout): cannot write")?;
+    let start = sampler.push(config.start_symbol());
+    let mut logits = seen.iter().fold(start, |_, &token| sampler.push(token));
     let wanted = arguments.tokens.unwrap_or(sampler.room());
-    let (started, mut bytes) = (Instant::now(), 0);
-    for number in 0..wanted {
+    let (started, mut drawn, mut bytes) = (Instant::now(), 0, 0);
+    while drawn < wanted {
         ensure!(
             logits.iter().all(|logit| logit.is_finite()),
             "{}: the model's output is no number",
             arguments.checkpoint.display()
         );
         let token = choice.draw(&logits, &mut random);
+        drawn += 1;
+        if Some(token) == end {
+            break;
+        }
         let text = decoder.push(&[token as u16])?;
         bytes += text.len();
         stdout.write_all(&text).and_then(|()| stdout.flush()).context("(stdout): cannot write")?;
         seen.push(token);
-        if number + 1 < wanted {
+        if drawn < wanted {
             logits = if sampler.room() > 0 {
                 sampler.push(token)
             } else {
-                // Rows of training begin where windows do, so what is kept does.
-                seen.drain(..(seen.len() / 2).next_multiple_of(whole).min(seen.len()));
+                // Rows of training begin where windows do, so what is kept does; the end before the document goes too.
+                let before = usize::from(seen.first() == end.as_ref());
+                let windows = seen.len() - before;
+                seen.drain(..before + (windows / 2).next_multiple_of(whole).min(windows));
                 sampler.reset();
                 let start = sampler.push(config.start_symbol());
                 seen.iter().fold(start, |_, &token| sampler.push(token))
@@ -131,9 +132,9 @@ pub fn run(arguments: &GenerateArguments) -> Result<()> {
     }
     stdout.write_all(b"\n").and_then(|()| stdout.flush()).context("(stdout): cannot write")?;
     if !arguments.quiet {
-        let steps = wanted.max(1) as f64;
+        let steps = drawn.max(1) as f64;
         say!(
-            "{wanted} tokens, {bytes} bytes: {:.3} bytes a step, {:.1} steps/s",
+            "{drawn} tokens, {bytes} bytes: {:.3} bytes a step, {:.1} steps/s",
             bytes as f64 / steps,
             steps / started.elapsed().as_secs_f64()
         );

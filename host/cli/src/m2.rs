@@ -1,16 +1,19 @@
 //! The options of `train m2` and `eval m2`; the work is in [`m2`].
 
-use std::path::PathBuf;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use equalinfo::cuda::DeviceChoice;
 
 use equalinfo_train::cpu::matmul::Precision;
-use equalinfo_train::m2::{self, M2Options, MeasureOptions};
+use equalinfo_train::m2::{self, Figures, M2Options, MeasureOptions, Proof, Prover};
 use equalinfo_train::optimizer::{OptimizerKind, Schedule};
 use equalinfo_train::run::RunControl;
 
+use super::files::{Destination, Output, refuse_output};
 use super::interrupt;
 use super::options::{Choice, DEVICES, ThreadArguments, VerbosityArguments, choice, count, not_negative, positive};
 use super::table::{Table, grouped, number};
@@ -134,8 +137,8 @@ pub struct TrainArguments {
 
 /// Options of `eval m2`.
 ///
-/// Bits/byte are nats a token over ln 2 and the bytes of text a token, both of the rows that are measured; operations a byte are two a
-/// weight of M2 without its embedding, as the paper counts, and two a weight of M1 for methods that need it.
+/// Bits/byte are nats a token over ln 2 and the bytes of text a token, both of the rows that are measured; ends of documents cost bits, and stand for no bytes
+/// of text. Operations a byte are two a weight of M2 without its embedding, as the paper counts, and two a weight of M1 for methods that need it.
 #[derive(Debug, Clone, Args)]
 pub struct EvalArguments {
     /// Checkpoint of 'train m2' (.safetensors)
@@ -157,6 +160,17 @@ pub struct EvalArguments {
     /// Measure so many rows (default: all)
     #[arg(long, value_name = "N", value_parser = count::<usize>)]
     pub rows: Option<usize>,
+
+    /// Write the rows that are measured as a file coded by M2 itself (default: in memory), decode it with M2 again, and compare
+    ///
+    /// Each way runs M2 token by token on the CPU, in f32: for as many --rows as time allows. Each thread has a code of its own, which costs up to 5 bytes;
+    /// how many tokens a row has is not in the file.
+    #[arg(long, value_name = "FILE")]
+    pub prove: Option<Option<PathBuf>>,
+
+    /// Overwrite the file of --prove
+    #[arg(short, long, requires = "prove")]
+    pub force: bool,
 
     /// Where to compute
     #[arg(long, value_name = "DEVICE", value_parser = choice(&DEVICES), default_value = "auto")]
@@ -229,14 +243,50 @@ pub fn train(arguments: &TrainArguments) -> Result<()> {
     Ok(())
 }
 
+/// What is printed as JSON.
+#[derive(serde::Serialize)]
+struct Evaluation {
+    #[serde(flatten)]
+    figures: Figures,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof: Option<Proof>,
+}
+
+/// Codes the tokens, into a file if there is one, and decodes what is there then.
+fn prove(options: &MeasureOptions, file: Option<(&PathBuf, Output)>) -> Result<Proof> {
+    let prover = Prover::open(options).map_err(in_words)?;
+    let encoded = prover.encode().map_err(in_words)?;
+    match file {
+        Some((path, mut output)) => {
+            let shown = path.display();
+            output.write_all(&encoded.code).with_context(|| format!("{shown}: cannot write"))?;
+            output.finish(None)?;
+            let code = fs::read(path).with_context(|| format!("{shown}: cannot read"))?;
+            prover.verify(&code).with_context(|| format!("{shown}: proves nothing"))?;
+        }
+        None => prover.verify(&encoded.code).map_err(in_words)?,
+    }
+    Ok(prover.proof(&encoded))
+}
+
 /// Measures and prints.
 ///
 /// # Errors
-/// Those of [`m2::measure()`], or stdout cannot be written.
+/// Those of [`m2::measure()`] and of a [`Prover`], or the proof or stdout cannot be written.
 pub fn eval(arguments: &EvalArguments) -> Result<()> {
+    // Before the work, which takes long: what is in the way is told at once.
+    let file = match arguments.prove.as_ref().and_then(Option::as_ref) {
+        Some(path) => {
+            ensure!(path != Path::new("-"), "--prove: expected a file, which is read back");
+            refuse_output(path, [arguments.checkpoint.as_path()])?;
+            Some((path, Output::create(&Destination::from_argument(path), arguments.force, true)?))
+        }
+        None => None,
+    };
     let figures = m2::measure(&arguments.options()).map_err(in_words)?;
+    let proof = arguments.prove.is_some().then(|| prove(&arguments.options(), file)).transpose()?;
     let text = if arguments.json {
-        serde_json::to_string(&figures)? + "\n"
+        serde_json::to_string(&Evaluation { figures, proof })? + "\n"
     } else {
         let mut table = Table::new(&[
             "bits/byte",
@@ -266,6 +316,17 @@ pub fn eval(arguments: &EvalArguments) -> Result<()> {
             grouped(figures.tokens),
             table.render()
         );
+        if let Some(bits) = figures.bits_per_end {
+            text.push_str(&format!("end of a document: {bits:.3} bits\n"));
+        }
+        if let Some(proof) = proof {
+            text.push_str(&format!(
+                "proof: {} bytes, which decode to the tokens: {:.4} bits/byte, {:.4} by the probabilities they are coded with\n",
+                grouped(proof.bytes as u64),
+                proof.bits_per_byte,
+                proof.computed_bits_per_byte
+            ));
+        }
         for (place, (bits, accuracy)) in figures.bits_by_place.iter().zip(&figures.accuracy_by_place).enumerate() {
             text.push_str(&format!("token {} of a window: {bits:.3} bits, accuracy {accuracy:.4}\n", place + 1));
         }

@@ -124,6 +124,11 @@ pub struct TokenizeArguments {
     #[arg(long, value_name = "LAYOUT", value_parser = choice(&LAYOUTS), default_value = "examples")]
     pub layout: RowLayout,
 
+    /// Put a token of its own after each document, the last of the vocabulary, and code each document alone: M2 learns where documents end, and 'generate'
+    /// ends there. A plain text of more than 1 MiB is several documents
+    #[arg(long, conflicts_with = "task")]
+    pub end_of_document: bool,
+
     /// Rows of a text and its code, for M2 to learn the one from the other: the loss is on the second of them alone (the paper's section 5.2)
     #[arg(long, value_name = "TASK", value_parser = choice(&TASKS))]
     pub task: Option<Task>,
@@ -178,6 +183,7 @@ impl TokenizeArguments {
             model,
             context: self.context,
             layout: self.layout,
+            end_of_document: self.end_of_document,
             sequence: self.sequence as usize,
             rows_per_shard: self.rows_per_shard as usize,
             tokens: self.tokens,

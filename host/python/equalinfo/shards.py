@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import pathlib
-from typing import Any, Dict, Tuple, Union
+from typing import Any, Dict, List, Optional, Tuple, Union
 
 import numpy as np
 
@@ -35,6 +35,7 @@ class TokenShards:
 
     :ivar manifest: the content of ``manifest.json``.
     :ivar vocabulary: ids are below it.
+    :ivar end: the token that ends a document, the last of the vocabulary; ``None`` where documents have no ends.
     :ivar sequence: tokens in a row at most.
 
     :raises ShardError: the directory holds no complete shards.
@@ -53,6 +54,7 @@ class TokenShards:
             raise ShardError(f"{directory}: not complete; run 'equalinfo tokenize' again to continue")
         settings = self.manifest["settings"]
         self.vocabulary: int = settings["vocabulary"]
+        self.end: Optional[int] = self.vocabulary - 1 if settings.get("end_of_document") else None
         self.sequence: int = settings["sequence"]
         self._starts = np.cumsum([0] + [shard["rows"] for shard in self.manifest["shards"]])
         self._open: Dict[int, Tuple[np.ndarray, np.ndarray]] = {}
@@ -75,6 +77,15 @@ class TokenShards:
         index = number - self._starts[shard]
         length, given, text = map(int, rows[index])
         return tokens[index, :length], given, text
+
+    def documents(self, number: int) -> List[np.ndarray]:
+        """The ids of the documents of a row, without their ends; each decodes alone. The first may have begun in the
+        row before, and the last may go on in the next."""
+        ids = self[number]
+        if self.end is None:
+            return [ids]
+        *whole, rest = np.split(ids, np.flatnonzero(ids == self.end) + 1)
+        return [document[:-1] for document in whole] + ([rest] if len(rest) else [])
 
     @property
     def origin(self) -> Dict[str, Any]:

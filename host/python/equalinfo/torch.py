@@ -118,7 +118,8 @@ class M2(torch.nn.Module):
 
     @property
     def start(self) -> int:
-        """The symbol that every row begins with: the ``bos_id`` of the tokenizer."""
+        """The symbol that every row begins with, behind all tokens: the ``bos_id`` of the tokenizer, unless documents
+        have ends (:attr:`TokenShards.end <equalinfo.shards.TokenShards.end>`), whose token has that id."""
         return self.config.vocabulary
 
     def forward(self, symbols: torch.Tensor) -> torch.Tensor:
@@ -155,6 +156,7 @@ class M2(torch.nn.Module):
         *,
         temperature: float = 1.0,
         top_p: float = 1.0,
+        stop: Optional[int] = None,
         generator: Optional[torch.Generator] = None,
     ) -> np.ndarray:
         """Draws tokens after those of ``before``, until there are ``tokens`` or the context is full: an ``int64``
@@ -162,6 +164,8 @@ class M2(torch.nn.Module):
 
         :param temperature: logits are divided by it; 0 takes the likeliest.
         :param top_p: only the likeliest that together have this probability.
+        :param stop: a token that ends the sample and is no part of it, such as the end of a document; a document begins
+            where ``before`` begins with it.
         """
         device = self.embedding.device
         row = torch.tensor([[self.start, *map(int, before)]], device=device)
@@ -174,6 +178,8 @@ class M2(torch.nn.Module):
                 shares, order = (logits / temperature).softmax(-1).sort(descending=True)
                 shares[shares.cumsum(-1) - shares >= top_p] = 0
                 token = order[torch.multinomial(shares, 1, generator=generator)]
+            if token.item() == stop:
+                break
             row = torch.cat([row, token[None]], 1)
         return row[0, first:].cpu().numpy()
 

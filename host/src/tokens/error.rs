@@ -79,6 +79,9 @@ pub enum TokenError {
     /// The method makes one code of a whole text, of which a token says nothing alone.
     #[error("tokens of {0} do not decode one by one")]
     NotDecodable(TokenMethod),
+    /// Rows hold parts of a text and their code, so documents have no ends in them.
+    #[error("{0}: rows are of a text and its code, which have no end of a document")]
+    NoDocuments(TokenMethod),
     /// The method does not say which text a token stands for.
     #[error("tokens of {0} have no places in the text")]
     NoOffsets(TokenMethod),

@@ -100,7 +100,7 @@ pub enum Task {
     Text,
 }
 
-/// The most tokens that there are: ids have 16 bits.
+/// The most tokens of text that there are: ids have 16 bits.
 pub const LARGEST_VOCABULARY: usize = 1 << 16;
 /// The most bytes of text in a row of [`TokenMethod::Seq2seq`], which has a token for each of them.
 pub const LARGEST_EXAMPLE: usize = 1 << 16;
@@ -169,6 +169,17 @@ impl TokenMethod {
             | Self::Lexicon { token_bits, .. } => 1 << token_bits,
             Self::Unigram { pieces } => *pieces,
             Self::Seq2seq { of, .. } => 256 + of.vocabulary(),
+        }
+    }
+
+    /// [`Self::vocabulary`], and with ends of documents one token more: the last, which no text has.
+    ///
+    /// # Errors
+    /// Rows of the method have no documents, so there are no ends ([`TokenError::NoDocuments`]).
+    pub fn vocabulary_with(&self, end_of_document: bool) -> Result<usize, TokenError> {
+        match self {
+            Self::Seq2seq { .. } if end_of_document => Err(TokenError::NoDocuments(self.clone())),
+            _ => Ok(self.vocabulary() + usize::from(end_of_document)),
         }
     }
 

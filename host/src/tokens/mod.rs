@@ -3,6 +3,7 @@
 //! * [`TokenMethod`]: how text becomes tokens, one for every row of the paper's tables and a few more.
 //! * [`Tokenizer`]: a method with its model; [`TokenDecoder`]: back to text, token by token.
 //! * [`Examples`]: documents joined and cut into the texts of rows, as in the paper.
+//! * [`Row`]: tokens of a row, with the ends of documents if they are wanted.
 //! * `shards` and `tokenize` (feature `shards`): corpora to token files.
 //!
 //! How texts are computed is a [`Plan`](crate::plan::Plan).
@@ -24,9 +25,9 @@ mod tests;
 pub use crate::windows::{Align, Reset};
 pub use decoder::TokenDecoder;
 pub use error::TokenError;
-pub use examples::{DOCUMENTS, EXAMPLE, Examples};
+pub use examples::{DOCUMENTS, EXAMPLE, Example, Examples};
 pub use method::{LexiconOf, Task, TokenMethod};
-pub use row::{Tokens, most_tokens};
+pub use row::{Row, Tokens, most_tokens};
 #[cfg(feature = "shards")]
 pub use tokenize::tokenize;
 pub use tokenizer::{Encoded, TokenModel, Tokenizer};

@@ -1,35 +1,65 @@
-//! [`Tokens`]: a row of tokens that a language model trains on.
+//! [`Tokens`] of a text, and [`Row`]s of them that a language model trains on.
 
 use crate::windows::Segments;
 
-/// The tokens of a row.
+/// The tokens of a text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tokens {
+pub struct Tokens<Id = u16> {
     /// Token ids.
-    pub ids: Vec<u16>,
+    pub ids: Vec<Id>,
     /// Leading tokens without a loss.
     pub given: usize,
     /// Bytes of text that the others stand for; where that is not exact, in proportion.
     pub text: u64,
 }
 
-impl Tokens {
+/// The tokens of a row of shards: those of one text, or of several documents with their ends, for whose ids 16 bits may
+/// not do.
+pub type Row = Tokens<u32>;
+
+impl<Id> Tokens<Id> {
     /// Tokens with a loss.
     pub fn scored(&self) -> usize {
         self.ids.len() - self.given
     }
+}
 
-    /// Rows of at most `length` tokens, with the text in proportion.
-    pub fn rows(self, length: usize) -> impl Iterator<Item = Self> {
-        let (all, text) = (self.ids.len() as u64, self.text);
-        let before = move |tokens: u64| text * tokens / all.max(1);
-        (0..self.ids.len()).step_by(length.max(1)).map(move |first| {
-            let ids = self.ids[first..self.ids.len().min(first + length)].to_vec();
-            let (begin, end) = (first as u64, (first + ids.len()) as u64);
-            Self { ids, given: 0, text: before(end) - before(begin) }
-        })
+impl From<Tokens> for Row {
+    fn from(Tokens { ids, given, text }: Tokens) -> Self {
+        Self { ids: ids.into_iter().map(u32::from).collect(), given, text }
     }
+}
 
+/// Rows of at most `length` tokens of consecutive texts, each with the id that marks its end if it has one. Of a text
+/// `whole` tokens stay together, and rows have a part of it in proportion; an end stands for no text.
+pub(super) fn rows(texts: impl IntoIterator<Item = (Tokens, Option<u32>)>, length: usize, whole: usize) -> Vec<Row> {
+    let (mut rows, mut row) = (Vec::new(), Row::default());
+    let mut push = |ids: &mut dyn ExactSizeIterator<Item = u32>, text: u64| {
+        if row.ids.len() + ids.len() > length {
+            rows.push(std::mem::take(&mut row));
+        }
+        row.ids.extend(ids);
+        row.text += text;
+    };
+    for (tokens, end) in texts {
+        let all = tokens.ids.len() as u64;
+        let mut taken = 0;
+        for ids in tokens.ids.chunks(whole.min(length).max(1)) {
+            let before = tokens.text * taken / all;
+            taken += ids.len() as u64;
+            push(&mut ids.iter().map(|&id| id.into()), tokens.text * taken / all - before);
+        }
+        if let Some(end) = end {
+            push(&mut std::iter::once(end), 0);
+        }
+    }
+    if !row.ids.is_empty() {
+        rows.push(row);
+    }
+    rows
+}
+
+impl Tokens {
     /// The first tokens of windows, `most` at most.
     pub(super) fn of_windows(windows: &Segments, token_bits: u32, most: usize) -> Self {
         let (ids, bytes) = (ids(&windows.code, token_bits, most), windows.bits.bytes());

@@ -282,8 +282,8 @@ fn a_stream_has_all_tokens_of_all_text() {
     let text = &alice()[..EXAMPLE];
     let all = tokens(windows(16, 16, Reset::Every, Align::None), text, most_tokens(text.len()));
     let mut rows = Rows::open(directory.path(), &manifest).unwrap();
-    let first: Vec<Tokens> = (0..all.ids.len().div_ceil(100)).map(|row| rows.row(row).unwrap()).collect();
-    assert_eq!(first.iter().flat_map(|row| row.ids.clone()).collect::<Vec<u16>>(), all.ids);
+    let first: Vec<Row> = (0..all.ids.len().div_ceil(100)).map(|row| rows.row(row).unwrap()).collect();
+    assert_eq!(first.iter().flat_map(|row| row.ids.clone()).collect::<Vec<u32>>(), Row::from(all).ids);
     assert_eq!(first.iter().map(|row| row.text).sum::<u64>(), text.len() as u64);
     assert!(first[..first.len() - 1].iter().all(|row| row.ids.len() == 100));
     assert_eq!(manifest.text(), 9 * EXAMPLE as u64);
@@ -305,8 +305,8 @@ fn the_tokens_of_a_long_text_are_those_of_its_parts() {
     assert!(of_plan(true, most_tokens(EXAMPLE)) == all);
     assert!(of_plan(true, 9).iter().zip(&all).all(|(first, all)| first.ids == all.ids[..all.ids.len().min(9)]));
     let mut rows = Rows::open(directory.path(), &manifest).unwrap();
-    let written: Vec<u16> = (0..rows.len()).flat_map(|row| rows.row(row).unwrap().ids).collect();
-    assert!(written == all.into_iter().flat_map(|tokens| tokens.ids).collect::<Vec<u16>>());
+    let written: Vec<u32> = (0..rows.len()).flat_map(|row| rows.row(row).unwrap().ids).collect();
+    assert!(written == all.into_iter().flat_map(|tokens| Row::from(tokens).ids).collect::<Vec<u32>>());
     // So long that the lexicon was asked for.
     assert!(tokenizer.plan(Workers::Threads(2), |bytes| Err::<bool, _>(Stop(bytes))).err().unwrap().0 <= text.len());
 }
@@ -334,6 +334,7 @@ fn settings(method: TokenMethod, layout: RowLayout) -> Settings {
     Settings {
         name: method.to_string(),
         vocabulary: method.vocabulary(),
+        end_of_document: false,
         model: None,
         model_id: None,
         context: 128,
@@ -371,6 +372,119 @@ fn write_text(layout: RowLayout, directory: &Path, stop: usize, text: &[u8]) -> 
         Workers::Threads(2),
         |_| (),
     )
+}
+
+/// Shards of documents with ends, and their rows; `stop` is where they end in an error.
+fn with_ends(
+    method: &TokenMethod,
+    layout: RowLayout,
+    directory: &Path,
+    documents: &[&[u8]],
+    stop: usize,
+) -> Result<(Manifest, Vec<Row>), ShardError> {
+    let vocabulary = method.vocabulary() + 1;
+    let settings = Settings { vocabulary, end_of_document: true, ..settings(method.clone(), layout) };
+    let broken = documents.iter().enumerate();
+    let broken = broken.map(
+        |(number, document)| {
+            if number < stop { Ok(document.to_vec()) } else { Err(std::io::Error::other("stop")) }
+        },
+    );
+    let writer = Writer::open(directory, settings, "equalinfo tokenize")?;
+    let manifest = tokenize(&tokenizer(method.clone()), broken, writer, Workers::Threads(2), |_| ())?;
+    let mut rows = Rows::open(directory, &manifest)?;
+    let rows = (0..rows.len()).map(|row| rows.row(row)).collect::<Result<_, _>>()?;
+    Ok((manifest, rows))
+}
+
+#[test]
+fn documents_have_ends_and_are_coded_alone() {
+    let text = &alice()[..30_000];
+    let lengths = [10, 3, 30, 1, 20, 5000, 7000, 17_936];
+    let documents: Vec<&[u8]> = lengths
+        .iter()
+        .scan(0, |end, length| {
+            *end += length;
+            Some(&text[*end - length..*end])
+        })
+        .collect();
+    for method in [
+        TokenMethod::Bytes,
+        windows(16, 16, Reset::Every, Align::None),
+        windows(24, 16, Reset::Every, Align::None),
+        windows(64, 8, Reset::Never, Align::None),
+        TokenMethod::Ac { token_bits: 16 },
+        TokenMethod::StaticAc { token_bits: 8 },
+        TokenMethod::Gzip { token_bits: 8 },
+    ] {
+        let (tokenizer, end) = (tokenizer(method.clone()), method.vocabulary() as u32);
+        let coded = |document: &[u8], is_whole: bool| {
+            let ids = tokenizer.encode(document).unwrap().into_iter().map(u32::from);
+            ids.chain(is_whole.then_some(end)).collect::<Vec<u32>>()
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let (manifest, rows) = with_ends(&method, RowLayout::Stream, directory.path(), &documents, usize::MAX).unwrap();
+        let all: Vec<u32> = rows.iter().flat_map(|row| row.ids.clone()).collect();
+        assert!(all == documents.iter().flat_map(|document| coded(document, true)).collect::<Vec<u32>>(), "{method}");
+        assert_eq!((manifest.text(), manifest.tokens()), (text.len() as u64, all.len() as u64), "{method}");
+        // Windows are not torn: those of each document lie whole in rows.
+        let whole = method.tokens_of_whole_windows();
+        for row in &rows[..rows.len() - 1] {
+            let behind_end = row.ids.rsplit(|&id| id == end).next().unwrap();
+            assert!(behind_end.len() % whole == 0 && row.ids.len() > 100 - 2 * whole, "{method}");
+        }
+        // The first tokens of an example, with the ends that they reach.
+        let directory = tempfile::tempdir().unwrap();
+        let (_, rows) = with_ends(&method, RowLayout::Examples, directory.path(), &documents, usize::MAX).unwrap();
+        assert_eq!(rows.len(), text.len().div_ceil(EXAMPLE), "{method}");
+        let parts = documents[..6].iter().flat_map(|document| coded(document, true));
+        assert!(rows[0].ids == parts.take(100).collect::<Vec<u32>>(), "{method}");
+        assert!(rows[1].ids == coded(&text[EXAMPLE..12_064], true)[..100], "{method}");
+        let bits: u64 = rows.iter().map(|row| row.text).sum();
+        assert!(rows.iter().all(|row| row.ids.len() == 100) && bits < text.len() as u64, "{method}");
+    }
+}
+
+#[test]
+fn an_end_needs_room_in_its_row() {
+    let text = alice();
+    let rows = |length| {
+        let directory = tempfile::tempdir().unwrap();
+        let documents = [&text[..length], &text[length..EXAMPLE]];
+        with_ends(&TokenMethod::Bytes, RowLayout::Examples, directory.path(), &documents, 2).unwrap().1
+    };
+    let (cut, ended) = (&rows(100)[0], &rows(99)[0]);
+    assert_eq!((cut.text, cut.ids[99]), (100, text[99].into()));
+    assert_eq!((ended.text, ended.ids[99]), (99, 256));
+}
+
+#[test]
+fn ends_belong_to_what_a_directory_is() {
+    let text = alice();
+    let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let documents: Vec<&[u8]> = text[..90_000].chunks(300).collect();
+    let method = windows(16, 16, Reset::Every, Align::None);
+    let write = |directory: &Path, documents: &[&[u8]], stop| {
+        with_ends(&method, RowLayout::Examples, directory, documents, stop)
+    };
+    let (manifest, rows) = write(whole.path(), &documents, usize::MAX).unwrap();
+    assert!(write(parts.path(), &documents, 290).is_err());
+    assert!(!Manifest::load(parts.path()).unwrap().unwrap().shards.is_empty());
+    // The same text in other documents is another text.
+    let others: Vec<&[u8]> = text[..90_000].chunks(400).collect();
+    assert!(write(parts.path(), &others, usize::MAX).unwrap_err().to_string().contains("other text"));
+    assert_eq!(write(parts.path(), &documents, usize::MAX).unwrap(), (manifest.clone(), rows.clone()));
+    assert!(rows.iter().any(|row| row.ids.contains(&65_536)), "ids of more than 16 bits are kept");
+    // A directory with ends is not continued without them.
+    let without = Settings { vocabulary: 65_536, end_of_document: false, ..manifest.settings.clone() };
+    let error = Writer::open(whole.path(), without.clone(), "equalinfo tokenize").err().unwrap().to_string();
+    assert!(
+        error.contains("end_of_document true, expected none") && error.contains("65537, expected 65536"),
+        "{error}"
+    );
+    assert!(!without.meaning().agrees(&manifest.settings.meaning()));
+    let names = |settings: &Settings| serde_json::to_value(settings).unwrap().get("end_of_document").is_some();
+    assert!(names(&manifest.settings) && !names(&without), "directories without ends are as they were");
 }
 
 #[test]
@@ -412,7 +526,7 @@ fn ids_beyond_the_vocabulary_are_found_where_they_are() {
     let method = TokenMethod::Unigram { pieces: 300 };
     let settings = Settings { rows_per_shard: 9, ..settings(method, RowLayout::Examples) };
     let mut writer = Writer::open(directory.path(), settings, "equalinfo tokenize").unwrap();
-    let row = |id| Tokens { ids: vec![1, 2, id], given: 0, text: 3 };
+    let row = |id| Row { ids: vec![1, 2, id], given: 0, text: 3 };
     let error = writer.push(vec![row(3), row(300)], [0; 32]).unwrap_err();
     assert!(matches!(error, ShardError::Id { row: 1, position: 2, id: 300, vocabulary: 300, .. }), "{error}");
     writer.push(vec![row(3), row(299)], [0; 32]).unwrap();
@@ -458,5 +572,8 @@ fn methods_that_there_are_not_are_refused() {
         let error = method.check().unwrap_err().to_string();
         assert!(error.contains(words), "{error}");
     }
+    let pairs = beside(TokenMethod::Bytes, 9);
+    assert!(matches!(pairs.vocabulary_with(true), Err(TokenError::NoDocuments(_))));
+    assert_eq!((pairs.vocabulary_with(false).unwrap(), TokenMethod::Bytes.vocabulary_with(true).unwrap()), (256, 257));
     assert!(equal_info(24, 8, "flexible").check().is_ok() && beside(TokenMethod::Bytes, 9).check().is_ok());
 }

@@ -392,41 +392,58 @@ impl Tokenizer {
     /// # Errors
     /// As [`Self::first_tokens`], or the accelerator fails.
     pub fn tokens(&self, worker: &mut Worker, texts: &[&[u8]], most: usize) -> Result<Vec<Tokens>, TokenError> {
-        let of_each = |tokens_of: &dyn Fn(&[u8]) -> Result<Tokens, TokenError>| {
-            texts.iter().map(|text| tokens_of(text)).collect::<Result<Vec<_>, _>>()
+        let texts: Vec<(&[u8], usize)> = texts.iter().map(|&text| (text, most)).collect();
+        self.first_of_each(worker, &texts)
+    }
+
+    /// The first tokens of each of these texts, as many at most as stand beside it.
+    ///
+    /// # Errors
+    /// As [`Self::tokens`].
+    pub(super) fn first_of_each(
+        &self,
+        worker: &mut Worker,
+        wanted: &[(&[u8], usize)],
+    ) -> Result<Vec<Tokens>, TokenError> {
+        let of_each = |tokens_of: &dyn Fn(&[u8], usize) -> Result<Tokens, TokenError>| {
+            wanted.iter().map(|&(text, most)| tokens_of(text, most)).collect::<Result<Vec<_>, _>>()
         };
+        let texts: Vec<&[u8]> = wanted.iter().map(|&(text, _)| text).collect();
+        let most = || wanted.iter().map(|&(_, most)| most);
+        let longest = most().max().unwrap_or(0);
         match &self.method {
-            TokenMethod::Bytes => of_each(&|text| {
+            TokenMethod::Bytes => of_each(&|text, most| {
                 let ids: Vec<u16> = text.iter().take(most).map(|&byte| byte.into()).collect();
                 Ok(Tokens { text: ids.len() as u64, given: 0, ids })
             }),
             TokenMethod::Gzip { token_bits } => {
-                of_each(&|text| Ok(Tokens::proportional(&zlib(text), *token_bits, text.len(), most)))
+                of_each(&|text, most| Ok(Tokens::proportional(&zlib(text), *token_bits, text.len(), most)))
             }
             TokenMethod::StaticAc { token_bits } | TokenMethod::Ac { token_bits } => {
-                let codes = worker.range_encode(texts)?;
-                let tokens =
-                    |(code, text): (&Vec<u8>, &&[u8])| Tokens::proportional(code, *token_bits, text.len(), most);
-                Ok(codes.iter().zip(texts).map(tokens).collect())
+                let codes = worker.range_encode(&texts)?;
+                let tokens = |(code, &(text, most)): (&Vec<u8>, &(&[u8], usize))| {
+                    Tokens::proportional(code, *token_bits, text.len(), most)
+                };
+                Ok(codes.iter().zip(wanted).map(tokens).collect())
             }
             TokenMethod::EqualInfo { token_bits, .. } => {
-                let wanted = most.saturating_mul(*token_bits as usize / 8);
-                let windows = worker.cut(wanted, texts)?;
-                Ok(windows.iter().map(|windows| Tokens::of_windows(windows, *token_bits, most)).collect())
+                let windows = worker.cut(longest.saturating_mul(*token_bits as usize / 8), &texts)?;
+                let tokens = |(windows, most)| Tokens::of_windows(windows, *token_bits, most);
+                Ok(windows.iter().zip(most()).map(tokens).collect())
             }
             TokenMethod::Lexicon { token_bits, .. } => {
-                let wanted = 2 * most.saturating_mul(*token_bits as usize).div_ceil(16);
-                let windows = worker.cut(wanted, texts)?;
-                let tokens = |windows: &Segments| Tokens {
+                let codes = |tokens: usize| tokens.saturating_mul(*token_bits as usize).div_ceil(16);
+                let windows = worker.cut(2 * codes(longest), &texts)?;
+                let tokens = |(windows, most): (&Segments, usize)| Tokens {
                     ids: ids(&windows.code, *token_bits, most),
                     given: 0,
-                    text: windows.ends().last().unwrap_or(0) as u64,
+                    text: windows.ends().take(codes(most)).last().unwrap_or(0) as u64,
                 };
-                Ok(windows.iter().map(tokens).collect())
+                Ok(windows.iter().zip(most()).map(tokens).collect())
             }
             TokenMethod::Unigram { .. } => match &self.model {
                 #[cfg(feature = "subwords")]
-                TokenModel::Subwords(subwords) => of_each(&|text| {
+                TokenModel::Subwords(subwords) => of_each(&|text, most| {
                     let (mut ids, ends): (Vec<u16>, Vec<usize>) =
                         subwords.encode(text)?.into_iter().map(|(id, place)| (id, place.end)).unzip();
                     ids.truncate(most);
@@ -439,11 +456,12 @@ impl Tokenizer {
                 let codes = match &self.coder {
                     Some(coder) => {
                         let longest = texts.iter().map(|text| text.len()).max().unwrap_or(0);
-                        coder.tokens(worker, texts, most_tokens(longest))?
+                        coder.tokens(worker, &texts, most_tokens(longest))?
                     }
                     None => vec![Tokens::default(); texts.len()],
                 };
-                texts.iter().zip(codes).map(|(text, code)| self.beside(*task, code.ids, text, most)).collect()
+                let rows = wanted.iter().zip(codes);
+                rows.map(|(&(text, most), code)| self.beside(*task, code.ids, text, most)).collect()
             }
         }
     }

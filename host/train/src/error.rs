@@ -196,6 +196,32 @@ pub enum TrainError {
         /// Its id.
         found: String,
     },
+    /// An M2 whose logits are infinite or NaN codes no tokens.
+    #[error("row {row}, token {position}: the model's output is no number")]
+    NoNumber {
+        /// The row, from 0.
+        row: usize,
+        /// The place in it, from 0.
+        position: usize,
+    },
+    /// M2 does not decode a code to the tokens.
+    #[error(
+        "row {row}, token {position}: the code decodes to {found}, expected token {expected}; \
+         it is damaged, or M2 did not compute the same twice"
+    )]
+    Unproven {
+        /// The row, from 0.
+        row: usize,
+        /// The place in it, from 0.
+        position: usize,
+        /// What the code says.
+        found: String,
+        /// What is in the shards.
+        expected: u32,
+    },
+    /// A code decodes to the tokens, and is not the one that M2 writes for them.
+    #[error("the code is not the one of these tokens, although it decodes to them: its end is damaged")]
+    OtherCode,
     /// No token with a loss was measured.
     #[error("no tokens to measure")]
     NoTokens,

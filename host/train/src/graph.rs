@@ -46,8 +46,10 @@ const MOST_LAYERS: usize = 256;
 const MOST_HEADS: usize = 256;
 /// The most hidden values of a layer.
 const MOST_FEED_FORWARD: usize = 1 << 17;
-/// The longest context, and the most output symbols: ids of tokens have 16 bits.
+/// The longest context.
 const MOST_TOKENS: usize = 1 << 16;
+/// The most output symbols: tokens of 16 bits, and the end of a document.
+const MOST_OUTPUTS: usize = (1 << 16) + 1;
 
 impl ModelConfig {
     /// Checks sizes that a file may say: within these bounds no size overflows.
@@ -59,7 +61,7 @@ impl ModelConfig {
         within("heads", self.heads, 1, MOST_HEADS)?;
         within("feed-forward width", self.feed_forward, 1, MOST_FEED_FORWARD)?;
         within("context", self.context, 1, MOST_TOKENS)?;
-        within("vocabulary", self.vocabulary, 1, MOST_TOKENS)?;
+        within("vocabulary", self.vocabulary, 1, MOST_OUTPUTS)?;
         let orders: Vec<usize> = self.ngrams.iter().map(|table| table.order).collect();
         let allowed = MIN_ORDER..=MAX_ORDER;
         if !orders.is_sorted_by(|a, b| a < b) || !orders.iter().all(|order| allowed.contains(order)) {

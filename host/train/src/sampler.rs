@@ -2,6 +2,11 @@
 //!
 //! The arithmetic is that of the training graph in f32, in another order; the tests compare them.
 
+use std::sync::Arc;
+
+use multiversion::multiversion;
+
+use super::cpu::vector;
 use super::device::{BUCKETS, HEAD};
 use super::graph::{ModelConfig, TENSORS_PER_LAYER, Tensor};
 use equalinfo::quantize::bucket;
@@ -11,7 +16,7 @@ use equalinfo::random::Random;
 pub struct Sampler {
     config: ModelConfig,
     tensors: Vec<Tensor>,
-    parameters: Vec<f32>,
+    parameters: Arc<Vec<f32>>,
     /// Keys and values of each layer, a row of `2 d` a token.
     cache: Vec<Vec<f32>>,
     length: usize,
@@ -30,9 +35,14 @@ pub struct Choice {
 
 impl Sampler {
     /// A model that has seen nothing.
-    pub fn new(config: ModelConfig, parameters: Vec<f32>) -> Self {
+    pub fn new(config: ModelConfig, parameters: impl Into<Arc<Vec<f32>>>) -> Self {
         let cache = vec![Vec::new(); config.layers];
-        Self { tensors: config.tensors(), config, parameters, cache, length: 0 }
+        Self { tensors: config.tensors(), config, parameters: parameters.into(), cache, length: 0 }
+    }
+
+    /// The symbol that a context begins with.
+    pub fn start_symbol(&self) -> u32 {
+        self.config.start_symbol()
     }
 
     /// Tokens that it can still see.
@@ -118,10 +128,12 @@ impl Choice {
     }
 }
 
+#[inline(always)]
 fn dot(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
+    vector::sum2(a, b, |a, b| a * b)
 }
 
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
 fn product(matrix: &[f32], x: &[f32]) -> Vec<f32> {
     matrix.chunks_exact(x.len()).map(|row| dot(row, x)).collect()
 }

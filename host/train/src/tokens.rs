@@ -8,7 +8,7 @@ use super::device::IGNORE;
 use super::graph::Batch;
 use super::validation::Validation;
 use equalinfo::random::Random;
-use equalinfo::tokens::Tokens;
+use equalinfo::tokens::Row;
 use equalinfo::tokens::shards::{Manifest, Rows};
 
 type Result<T, E = DataError> = std::result::Result<T, E>;
@@ -72,6 +72,14 @@ impl TokenRows {
         Ok(())
     }
 
+    /// Row number `index` in the order of the text.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn row(&self, index: usize) -> Result<Row> {
+        Ok(self.state().rows.row(index)?)
+    }
+
     /// How often each of `vocabulary` tokens occurs, without those that are given.
     ///
     /// # Errors
@@ -82,7 +90,7 @@ impl TokenRows {
         for index in 0..state.rows.len() {
             let row = state.rows.row(index)?;
             for &id in row.ids.iter().skip(row.given) {
-                if let Some(count) = histogram.get_mut(usize::from(id)) {
+                if let Some(count) = histogram.get_mut(id as usize) {
                     *count += 1;
                 }
             }
@@ -114,9 +122,9 @@ impl TokenRows {
 }
 
 /// A row as a context of its own, filled up with positions without a loss, as given tokens have none.
-fn push(row: &Tokens, sequence: usize, start_symbol: u32, batch: &mut Batch) {
+fn push(row: &Row, sequence: usize, start_symbol: u32, batch: &mut Batch) {
     let first = batch.symbols.len() as u32;
-    let ids = row.ids.iter().map(|&id| u32::from(id));
+    let ids = row.ids.iter().copied();
     let before = std::iter::once(start_symbol).chain(ids.clone());
     batch.symbols.extend(before.chain(std::iter::repeat(start_symbol)).take(sequence));
     let targets = std::iter::repeat_n(IGNORE, row.given).chain(ids.skip(row.given));
@@ -153,8 +161,8 @@ mod tests {
     #[test]
     fn a_row_is_a_context_and_its_padding_has_no_loss() {
         let mut batch = Batch::default();
-        push(&Tokens { ids: vec![7, 8, 9], given: 1, text: 2 }, 4, 256, &mut batch);
-        push(&Tokens { ids: vec![1], given: 0, text: 1 }, 4, 256, &mut batch);
+        push(&Row { ids: vec![7, 8, 9], given: 1, text: 2 }, 4, 256, &mut batch);
+        push(&Row { ids: vec![1], given: 0, text: 1 }, 4, 256, &mut batch);
         assert_eq!(batch.symbols, [256, 7, 8, 9, 256, 1, 256, 256]);
         assert_eq!(batch.targets, [IGNORE, 8, 9, IGNORE, 1, IGNORE, IGNORE, IGNORE]);
         assert_eq!(batch.starts, [0, 0, 0, 0, 4, 4, 4, 4]);

@@ -137,6 +137,100 @@ fn tokens_become_text_again() {
     sandbox.run(&["detokenize", "t1"]).fails(1, &["--model"]);
 }
 
+/// Documents as JSON lines.
+fn json_lines(texts: &[&str]) -> Vec<u8> {
+    texts.iter().map(|text| serde_json::json!({ "text": text }).to_string() + "\n").collect::<String>().into_bytes()
+}
+
+#[test]
+fn documents_come_back_one_by_one() {
+    let sandbox = sandbox();
+    let alice = String::from_utf8_lossy(&ALICE[..30_000]).into_owned();
+    let texts =
+        [&alice[..7], &alice[7..8], &alice[8..900], &alice[900..20_000], "na\u{ef}ve \u{1f600}", &alice[20_000..]];
+    sandbox.write("texts.jsonl", &json_lines(&texts));
+    let tiny = ["--model", "tiny.m1q"];
+    for (number, (method, vocabulary, kind)) in [
+        (&["--method", "bytes"][..], 257, "<u2"),
+        (&["--model", "tiny.m1q"], 65_537, "<u4"),
+        (&["--model", "tiny.m1q", "--window-bits", "24"], 65_537, "<u4"),
+        (&["--model", "tiny.m1q", "--window-bits", "64", "--token-bits", "8"], 257, "<u2"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let folder = format!("t{number}");
+        let options = ["--end-of-document", "--layout", "stream", "--sequence", "64", "-o", &folder];
+        sandbox.run(&[&["tokenize", "texts.jsonl"], &options[..], method].concat()).ok();
+        let settings = manifest(&sandbox, &folder)["settings"].clone();
+        assert_eq!((&settings["vocabulary"], &settings["end_of_document"]), (&vocabulary.into(), &true.into()));
+        let header = sandbox.read(&format!("{folder}/tokens-00000.npy"));
+        assert!(String::from_utf8_lossy(&header[..128]).contains(kind), "{folder}");
+        let detokenize = [&["detokenize", &folder][..], if number == 0 { &[] } else { &tiny }].concat();
+        assert!(sandbox.run(&detokenize).ok().stdout == sandbox.read("texts.jsonl"), "{folder}");
+        let joined = sandbox.run(&[&detokenize[..], &["--separator", "|"]].concat()).ok().stdout;
+        assert!(joined == texts.map(|text| format!("{text}|")).concat().into_bytes(), "{folder}");
+    }
+    // The first row has two documents and the beginning of a third one.
+    let first = sandbox.run(&["detokenize", "t0", "--rows", "0..1"]).ok().stdout;
+    assert_eq!(first, json_lines(&[texts[0], texts[1], &texts[2][..64 - 10]]));
+    sandbox.write("ids.txt", b"72 105 256 256\n255\n");
+    let run = sandbox.run(&["detokenize", "t0", "--ids", "ids.txt"]).ok();
+    assert_eq!(run.stdout, json_lines(&["Hi", "\u{fffd}"]));
+    assert!(run.stderr.contains("1 text: not UTF-8") && run.stderr.contains("--separator"), "{}", run.stderr);
+    // The option is part of what tokens are, and folders without it are what they were.
+    sandbox
+        .run(&["tokenize", "texts.jsonl", "--method", "bytes", "--layout", "stream", "--sequence", "64", "-o", "t0"])
+        .fails(1, &["other settings", "end_of_document true, expected none"]);
+    sandbox.run(&["tokenize", "texts.jsonl", "--method", "bytes", "-o", "plain"]).ok();
+    assert_eq!(manifest(&sandbox, "plain")["settings"]["end_of_document"], Value::Null);
+    let task =
+        ["tokenize", "texts.jsonl", "--method", "static-ac", "--task", "compress", "--end-of-document", "-o", "x"];
+    sandbox.run(&task).fails(2, &["--end-of-document", "--task"]);
+}
+
+#[test]
+fn m2_learns_where_documents_end_and_proves_what_they_cost() {
+    let sandbox = sandbox();
+    sandbox.write("texts.jsonl", &json_lines(&["hello"; 400]));
+    let tokenize = ["tokenize", "texts.jsonl", "--method", "bytes", "--layout", "stream", "--sequence", "64"];
+    sandbox.run(&[&tokenize[..], &["--end-of-document", "-o", "t"]].concat()).ok();
+    sandbox.run(&[&tokenize[..], &["-o", "plain"]].concat()).ok();
+    let train = |data: &'static str, more: &[&'static str]| {
+        let options = ["--preset", "tiny", "--batch", "4", "--steps", "150", "--optimizer", "adamw", "--device", "cpu"];
+        let line = ["train", "m2", "--data", data, "-q", "-T", "1", "-o", "r", "--schedule", "cosine"];
+        sandbox.run(&[&line[..], &options, more].concat())
+    };
+    train("t", &[]).ok();
+    let both = ["Bytes in rows of 64, expected", "Bytes in rows of 64, with ends of documents"];
+    train("plain", &["--resume"]).fails(1, &both);
+    let checkpoint = "r/checkpoint.safetensors";
+    sandbox.run(&["eval", "m2", checkpoint, "--data", "plain", "--device", "cpu"]).fails(1, &both);
+    let generate = ["generate", checkpoint, "--data", "t", "--temperature", "0", "--tokens", "40"];
+    let drawn = sandbox.run(&generate).ok();
+    assert_eq!((drawn.text(), drawn.stderr.contains("6 tokens, 5 bytes")), ("hello\n", true), "{}", drawn.stderr);
+    assert_eq!(sandbox.run(&[&generate[..], &["--prompt", "hel"]].concat()).ok().text(), "hello\n");
+
+    let eval = ["eval", "m2", checkpoint, "--data", "t", "--device", "cpu", "-T", "1"];
+    let prove = |more: &[&'static str]| sandbox.run(&[&eval[..], more].concat());
+    let figures: Value = serde_json::from_slice(&prove(&["--prove", "code", "--json"]).ok().stdout).expect("JSON");
+    let number = |value: &Value| value.as_f64().expect("a number");
+    assert!(number(&figures["bits_per_end"]) < 1.0, "{figures}");
+    let (proof, text) = (&figures["proof"], 5.0 * 400.0);
+    let (bytes, computed) = (number(&proof["bytes"]), number(&proof["computed_bits_per_byte"]));
+    assert_eq!((bytes as usize, 8.0 * bytes / text), (sandbox.read("code").len(), number(&proof["bits_per_byte"])));
+    assert!((bytes - computed * text / 8.0).abs() <= 2.0, "{figures}");
+    assert!((computed - number(&figures["bits_per_byte"])).abs() < 0.02, "{figures}");
+    prove(&["--prove", "code"]).fails(1, &["code", "already exists"]);
+    prove(&["--prove", checkpoint]).fails(1, &["input"]);
+    prove(&["--prove", "-"]).fails(1, &["--prove"]);
+    let table = prove(&["--prove", "code", "-f", "--rows", "3"]).ok();
+    assert!(table.text().contains("decode to the tokens") && sandbox.read("code").len() < bytes as usize);
+    // In memory; each thread has a code of its own.
+    let figures: Value = serde_json::from_slice(&prove(&["--prove", "--json", "-T", "3"]).ok().stdout).expect("JSON");
+    assert!((bytes..bytes + 12.0).contains(&number(&figures["proof"]["bytes"])), "{figures}");
+}
+
 #[test]
 fn a_text_beside_its_code_has_a_loss_on_one_of_them() {
     let sandbox = with_text();
@@ -240,7 +334,7 @@ fn m2_trains_and_goes_on_after_a_kill() {
         .run(&["tokenize", "test.txt", "--method", "gzip", "--token-bits", "16", "--sequence", "64", "-o", "g"])
         .ok();
     let other = ["eval", "m2", "whole/checkpoint.safetensors", "--data", "g", "--device", "cpu"];
-    sandbox.run(&other).fails(1, &["65536", "256"]);
+    sandbox.run(&other).fails(1, &["GZip[v=65k]", "Bytes"]);
 }
 
 #[test]

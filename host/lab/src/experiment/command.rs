@@ -152,6 +152,7 @@ impl Line {
         self.reading(&options.reading);
         self.optional("--context", options.context);
         self.unless("--layout", layout_name(options.layout), layout_name(default.layout));
+        self.flag("--end-of-document", options.end_of_document);
         self.unless("--device", device_name(options.device), device_name(default.device));
         self.unless("--rows-per-shard", options.rows_per_shard, default.rows_per_shard);
         self.option("--sequence", options.sequence);

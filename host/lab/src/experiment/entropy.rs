@@ -42,11 +42,11 @@ impl BitCounter {
     }
 
     /// Counts a row: its tokens are bits without a gap, the most significant first.
-    pub fn push(&mut self, row: &[u16]) {
+    pub fn push(&mut self, row: &[u32]) {
         let (mut last, mut seen) = (0usize, 0usize);
         for token in row {
             for bit in (0..self.token_bits).rev() {
-                last = (last << 1 | usize::from(token >> bit & 1)) & ((1 << WIDEST) - 1);
+                last = (last << 1 | (token >> bit & 1) as usize) & ((1 << WIDEST) - 1);
                 seen += 1;
                 if seen >= WIDEST {
                     self.ngrams[last] += 1;
@@ -87,7 +87,7 @@ impl BitCounter {
 pub fn of_random_bits(bits: u64) -> Divergence {
     let mut random = Random::new(1);
     let mut counter = BitCounter::new(16);
-    let row = |random: &mut Random| -> Vec<u16> { (0..512).map(|_| random.below(1 << 16) as u16).collect() };
+    let row = |random: &mut Random| -> Vec<u32> { (0..512).map(|_| random.below(1 << 16) as u32).collect() };
     while counter.bits < bits {
         counter.push(&row(&mut random));
     }
@@ -107,9 +107,9 @@ fn entropy(counts: &[u64]) -> f64 {
 mod tests {
     use super::*;
 
-    fn of(token_bits: u32, tokens: impl Iterator<Item = u16>) -> Divergence {
+    fn of(token_bits: u32, tokens: impl Iterator<Item = u32>) -> Divergence {
         let mut counter = BitCounter::new(token_bits);
-        counter.push(&tokens.collect::<Vec<u16>>());
+        counter.push(&tokens.collect::<Vec<u32>>());
         counter.divergence()
     }
 

@@ -203,6 +203,7 @@ impl ExperimentOptions {
             method: method.clone(),
             model: model.clone(),
             sequence: sequence as usize,
+            end_of_document: self.plan.end_of_document,
             tokens: Some(tokens),
             threads: self.threads,
             ..TokenizeOptions::default()
@@ -444,9 +445,12 @@ fn divergence(directory: &Path, manifest: &Manifest) -> Result<Option<Divergence
         return Ok(None);
     }
     let mut rows = Rows::open(directory, manifest)?;
-    let mut counter = BitCounter::new(manifest.settings.vocabulary.ilog2());
+    let mut counter = BitCounter::new(manifest.settings.method.vocabulary().ilog2());
     for index in 0..rows.len().min(COUNTED.div_ceil(manifest.settings.sequence)) {
-        counter.push(&rows.row(index)?.ids);
+        // The bits of a document are a run of their own.
+        for ids in rows.row(index)?.ids.split(|&id| Some(id) == manifest.settings.end()) {
+            counter.push(ids);
+        }
     }
     Ok(Some(counter.divergence()))
 }

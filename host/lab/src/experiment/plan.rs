@@ -31,6 +31,9 @@ pub struct Plan {
     /// Tokens in a row.
     #[serde(default = "sequence")]
     pub sequence: u32,
+    /// Whether a token of its own follows each document.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub end_of_document: bool,
     /// What methods have in common.
     #[serde(default)]
     pub budget: Budget,
@@ -181,7 +184,8 @@ impl Plan {
         if tokens.is_none_or(|tokens| tokens > MOST_TOKENS) {
             return Some(format!("steps, batch and sequence: expected at most {MOST_TOKENS} tokens in all"));
         }
-        if let Some(error) = self.methods.iter().find_map(|method| method.check().err()) {
+        let check = |method: &TokenMethod| method.check().and(method.vocabulary_with(self.end_of_document)).err();
+        if let Some(error) = self.methods.iter().find_map(check) {
             return Some(error.to_string());
         }
         let preset = (0..self.presets.len()).find(|&index| self.presets[..index].contains(&self.presets[index]));
@@ -245,6 +249,10 @@ mod tests {
             let cause = std::error::Error::source(&error).map_or_else(String::new, ToString::to_string);
             assert!(cause.contains(message), "{error}: {cause}");
         }
+        let seq2seq = include_str!("../../plans/paper-seq2seq.toml");
+        std::fs::write(&path, seq2seq.replace("batch = 128", "batch = 128\nend_of_document = true")).unwrap();
+        let error = Plan::load(path.to_str().unwrap()).unwrap_err().to_string();
+        assert!(error.contains("Decompress") && error.contains("end of a document"), "{error}");
         assert!(Plan::load("no-such-plan").unwrap_err().to_string().contains("smoke"));
     }
 }

@@ -42,6 +42,8 @@ pub struct TokenizeOptions {
     pub context: Option<usize>,
     /// How rows are taken from the text.
     pub layout: RowLayout,
+    /// Whether a token of its own follows each document.
+    pub end_of_document: bool,
     /// Tokens in a row.
     pub sequence: usize,
     /// Rows in a shard.
@@ -70,6 +72,7 @@ impl Default for TokenizeOptions {
             model: ModelFile::M1(None),
             context: None,
             layout: RowLayout::Examples,
+            end_of_document: false,
             sequence: 512,
             rows_per_shard: 8192,
             tokens: None,
@@ -159,7 +162,8 @@ pub fn tokenize(options: &TokenizeOptions, corpus: &Corpus, command: &str, progr
     let context = super::context(options.context, model.context())?;
     let settings = Settings {
         name: method.to_string(),
-        vocabulary: method.vocabulary(),
+        vocabulary: method.vocabulary_with(options.end_of_document)?,
+        end_of_document: options.end_of_document,
         model: model.name().filter(|_| has_model).map(str::to_owned),
         model_id: model.id().filter(|_| has_model).map(|id| format!("{id:016x}")),
         context,

@@ -139,3 +139,20 @@ def test_a_model_learns_and_samples(trained):
     likeliest = model.sample([], 3, temperature=0)
     assert likeliest[0] == model(torch.tensor([[256]])).argmax()
     assert len(model.sample(b"a" * 120, 30)) == 8, "until the context is full"
+    end = int(likeliest[0])
+    assert len(model.sample([], 3, temperature=0, stop=end)) == 0, "until the document ends"
+
+
+def test_ends_of_documents_are_learned(tool, alice, tmp_path):
+    (tmp_path / "text.txt").write_bytes(alice[:20_000])
+    options = ["--method", "bytes", "--lines", "--end-of-document", "--layout", "stream", "--sequence", str(SEQUENCE)]
+    subprocess.run([tool, "tokenize", "-q", *options, "-o", tmp_path / "shards", tmp_path / "text.txt"], check=True)
+    dataset = TokenDataset(tmp_path / "shards")
+    row = dataset[0]
+    assert row["symbols"][0] == 257 and (row["labels"] == dataset.shards.end).sum() > 0
+    torch.manual_seed(1)
+    model = M2(Config.preset("tiny", dataset.shards.vocabulary, SEQUENCE))
+    model.save(tmp_path / "m2.safetensors", shards=dataset.shards)
+    figures = measured(tool, tmp_path / "m2.safetensors", tmp_path / "shards")
+    assert figures["nats_per_token"] == pytest.approx(losses(model, dataset.shards), rel=2e-3)
+    assert figures["bits_per_end"] == pytest.approx(8, abs=1), "nothing has been learned yet"

@@ -133,7 +133,7 @@ pub enum ShardError {
         /// The place in the row, from 0.
         position: usize,
         /// What is there.
-        id: u16,
+        id: u32,
         /// Different tokens.
         vocabulary: usize,
     },

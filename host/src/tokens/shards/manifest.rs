@@ -13,6 +13,7 @@ use super::error::ShardError;
 use crate::coding::LONGEST_CONTEXT;
 use crate::digest::finished;
 use crate::files::{open_regular, write};
+use crate::tokens::error::TokenError;
 use crate::tokens::method::TokenMethod;
 
 pub(super) const FORMAT: &str = "equalinfo-tokens-3";
@@ -42,8 +43,11 @@ pub struct Settings {
     pub method: TokenMethod,
     /// The method's name in the paper's tables.
     pub name: String,
-    /// Different tokens.
+    /// Different tokens, the end of a document included.
     pub vocabulary: usize,
+    /// Whether a token of its own follows each document, the last of the vocabulary. Each document is then coded alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub end_of_document: bool,
     /// How rows are taken from text.
     pub layout: RowLayout,
     /// The name of M1, the lexicon, the frequencies or the subwords, for methods that have one.
@@ -75,8 +79,13 @@ pub struct Settings {
 impl Settings {
     /// What ids mean.
     pub fn meaning(&self) -> Meaning {
-        let Self { method, model, model_id, context, sequence, .. } = self.clone();
-        Meaning { method, model, model_id, context, sequence }
+        let Self { method, end_of_document, model, model_id, context, sequence, .. } = self.clone();
+        Meaning { method, end_of_document, model, model_id, context, sequence }
+    }
+
+    /// The token that ends a document, if there is one.
+    pub fn end(&self) -> Option<u32> {
+        self.end_of_document.then(|| self.method.vocabulary() as u32)
     }
 
     /// Where `self` is not what `expected` says, except for the names of the input.
@@ -86,9 +95,10 @@ impl Settings {
 
     /// Checks sizes and names that a manifest could have and no tokens do.
     fn check(&self) -> Result<(), Wrong> {
-        self.method.check().map_err(|error| Wrong::Other(error.to_string()))?;
+        let other = |error: TokenError| Wrong::Other(error.to_string());
+        self.method.check().map_err(other)?;
         expect("name", &self.name, &self.method.to_string())?;
-        expect("vocabulary", self.vocabulary, self.method.vocabulary())?;
+        expect("vocabulary", self.vocabulary, self.method.vocabulary_with(self.end_of_document).map_err(other)?)?;
         within("sequence", self.sequence, 1, LONGEST_ROW)?;
         within("rows_per_shard", self.rows_per_shard, 1, MOST_ROWS)?;
         within("context", self.context, 1, LONGEST_CONTEXT)
@@ -144,6 +154,9 @@ pub struct Meaning {
     /// How text became tokens, the window code included.
     #[serde(flatten)]
     pub method: TokenMethod,
+    /// Whether a token of its own follows each document.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub end_of_document: bool,
     /// The name of M1, the lexicon, the frequencies or the subwords, for methods that have one.
     pub model: Option<String>,
     /// Its id, in hexadecimal digits.
@@ -168,7 +181,8 @@ impl Display for Meaning {
         if let (Some(model), Some(id)) = (&self.model, &self.model_id) {
             write!(f, " of {model} {id} with a context of {}", self.context)?;
         }
-        write!(f, " in rows of {}", self.sequence)
+        write!(f, " in rows of {}", self.sequence)?;
+        if self.end_of_document { write!(f, ", with ends of documents") } else { Ok(()) }
     }
 }
 

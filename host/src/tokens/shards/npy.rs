@@ -7,6 +7,15 @@ use npyz::{DType, NpyHeader, Order, WriterBuilder};
 /// Bytes of a file in which its header lies; numpy's have 128.
 pub const LONGEST_HEADER: usize = 4096;
 
+/// Bytes of a token of so many.
+pub fn width(vocabulary: usize) -> usize {
+    match vocabulary {
+        ..=0x100 => 1,
+        0x101..=0x10000 => 2,
+        _ => 4,
+    }
+}
+
 /// The type of values in numpy's words: `|u1`, `<u2`, `<u4`.
 fn of_width(bytes: usize) -> io::Result<DType> {
     let name = if bytes == 1 { "|u1".to_owned() } else { format!("<u{bytes}") };

@@ -8,21 +8,16 @@ use sha2::{Digest, Sha256};
 
 use super::error::ShardError;
 use super::manifest::{Manifest, Settings, Shard};
-use super::npy;
+use super::npy::{self, width};
 use crate::digest::finished;
 use crate::files::open_regular;
-use crate::tokens::row::Tokens;
+use crate::tokens::row::Row;
 
 /// Rows of all shards of a directory, read where they lie: a corpus may be larger than memory.
 pub struct Rows {
     shards: Vec<OpenShard>,
     sequence: usize,
     vocabulary: usize,
-}
-
-/// Bytes of a token.
-fn width(vocabulary: usize) -> usize {
-    if vocabulary <= 256 { 1 } else { 2 }
 }
 
 struct OpenShard {
@@ -138,7 +133,7 @@ impl Rows {
     ///
     /// # Errors
     /// It cannot be read, or has an id that is none of the vocabulary.
-    pub fn row(&mut self, number: usize) -> Result<Tokens, ShardError> {
+    pub fn row(&mut self, number: usize) -> Result<Row, ShardError> {
         let mut index = number;
         for shard in &mut self.shards {
             let Some(&[length, given, text]) = shard.rows.get(index) else {
@@ -150,16 +145,13 @@ impl Rows {
             let place = shard.start + (width * index * self.sequence) as u64;
             let read = shard.file.seek(SeekFrom::Start(place)).and_then(|_| shard.file.read_exact(&mut bytes));
             read.map_err(ShardError::system(&shard.path, "read a row"))?;
-            let ids: Vec<u16> = if width == 2 {
-                bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect()
-            } else {
-                bytes.into_iter().map(u16::from).collect()
-            };
-            if let Some(position) = ids.iter().position(|&id| usize::from(id) >= vocabulary) {
+            let number = |bytes: &[u8]| bytes.iter().rev().fold(0, |id, &byte| id << 8 | u32::from(byte));
+            let ids: Vec<u32> = bytes.chunks_exact(width).map(number).collect();
+            if let Some(position) = ids.iter().position(|&id| id as usize >= vocabulary) {
                 let (path, id) = (shard.path.clone(), ids[position]);
                 return Err(ShardError::Id { path, row: index, position, id, vocabulary });
             }
-            return Ok(Tokens { ids, given: given as usize, text: text.into() });
+            return Ok(Row { ids, given: given as usize, text: text.into() });
         }
         Err(ShardError::NoRow { number })
     }

@@ -9,13 +9,13 @@ use super::manifest::{FORMAT, Manifest, Settings, Shard};
 use super::npy;
 use crate::digest::finished;
 use crate::files::{DirectoryLock, write};
-use crate::tokens::row::Tokens;
+use crate::tokens::row::Row;
 
 /// Writes shards into a directory.
 pub struct Writer {
     directory: PathBuf,
     manifest: Manifest,
-    rows: Vec<Tokens>,
+    rows: Vec<Row>,
     /// Of the rows' examples.
     text: Sha256,
     examples: usize,
@@ -81,10 +81,10 @@ impl Writer {
     ///
     /// # Errors
     /// A shard is full and cannot be written, or an id is none of the vocabulary.
-    pub fn push(&mut self, rows: Vec<Tokens>, digest: [u8; 32]) -> Result<(), ShardError> {
+    pub fn push(&mut self, rows: Vec<Row>, digest: [u8; 32]) -> Result<(), ShardError> {
         let vocabulary = self.manifest.settings.vocabulary;
         for (row, tokens) in rows.iter().enumerate() {
-            if let Some(position) = tokens.ids.iter().position(|&id| usize::from(id) >= vocabulary) {
+            if let Some(position) = tokens.ids.iter().position(|&id| id as usize >= vocabulary) {
                 let (path, _) = self.paths();
                 let (row, id) = (self.rows.len() + row, tokens.ids[position]);
                 return Err(ShardError::Id { path, row, position, id, vocabulary });
@@ -115,8 +115,11 @@ impl Writer {
         let ((file, row_file), (path, row_path)) = (self.names(), self.paths());
         let shape = [self.rows.len() as u64, sequence as u64];
         let padded = self.rows.iter().flat_map(|row| (0..sequence).map(|i| row.ids.get(i).copied().unwrap_or(0)));
-        let tokens =
-            if vocabulary <= 256 { npy::bytes(padded.map(|id| id as u8), shape) } else { npy::bytes(padded, shape) };
+        let tokens = match npy::width(vocabulary) {
+            1 => npy::bytes(padded.map(|id| id as u8), shape),
+            2 => npy::bytes(padded.map(|id| id as u16), shape),
+            _ => npy::bytes(padded, shape),
+        };
         let tokens = tokens.map_err(ShardError::system(&path, "write"))?;
         let rows = self.rows.iter().flat_map(|row| [row.ids.len() as u32, row.given as u32, row.text as u32]);
         let rows = npy::bytes(rows, [shape[0], 3]).map_err(ShardError::system(&row_path, "write"))?;

@@ -12,7 +12,7 @@ pub mod matmul;
 #[cfg(test)]
 mod tests;
 mod updates;
-mod vector;
+pub(crate) mod vector;
 
 use std::ops::Range;
 use std::sync::Arc;

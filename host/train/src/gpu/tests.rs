@@ -13,7 +13,7 @@ use crate::backend::{Backend, Gather, TrainingState};
 use crate::cpu::matmul::Precision;
 use crate::data::Mix;
 use crate::device::DeviceError;
-use crate::graph::{Batch, initial_parameters};
+use crate::graph::{Batch, ModelConfig, initial_parameters};
 use crate::optimizer::OptimizerKind;
 use crate::ranks::tests::together;
 use crate::ranks::{RankError, Ranks, Value};
@@ -36,10 +36,14 @@ fn batches(count: u64) -> Vec<Batch> {
 }
 
 fn backends(settings: &Settings) -> [Box<dyn Backend>; 2] {
-    let parameters = initial_parameters(&tabled(), 3);
+    backends_of(&tabled(), settings)
+}
+
+fn backends_of(model: &ModelConfig, settings: &Settings) -> [Box<dyn Backend>; 2] {
+    let parameters = initial_parameters(model, 3);
     let gpu = Gpu::new(CpuDriver::default(), MULTIPROCESSORS);
-    let gpu = GpuBackend::new(gpu, &tabled(), settings, &parameters, Arc::new(Ranks::alone())).unwrap();
-    [Box::new(CpuBackend::new(&tabled(), settings, parameters, Arc::new(Ranks::alone()))), Box::new(gpu)]
+    let gpu = GpuBackend::new(gpu, model, settings, &parameters, Arc::new(Ranks::alone())).unwrap();
+    [Box::new(CpuBackend::new(model, settings, parameters, Arc::new(Ranks::alone()))), Box::new(gpu)]
 }
 
 fn f32_settings(optimizer: OptimizerKind) -> Settings {
@@ -65,6 +69,21 @@ fn both_learn_alike() {
             near(&format!("{optimizer:?}, gradient norm of step {step}"), [a.gradient_norm, b.gradient_norm], 3e-2);
         }
         assert_eq!([cpu.step(), gpu.step()], [4, 4]);
+    }
+}
+
+#[test]
+fn outputs_need_not_be_a_multiple_of_eight() {
+    let model = ModelConfig { vocabulary: 259, ..TINY };
+    let [mut cpu, mut gpu] = backends_of(&model, &f32_settings(OptimizerKind::Adamw));
+    for step in 0..2 {
+        let [a, b] = [&mut cpu, &mut gpu].map(|backend| {
+            backend.train(batches(2), None, 1e-4, 1.0 / 192.0).unwrap();
+            backend.update(3e-3, 1.0).unwrap();
+            backend.take_report().unwrap()
+        });
+        near(&format!("loss of step {step}"), [a.loss.nats, b.loss.nats], 5e-3);
+        near(&format!("gradient norm of step {step}"), [a.gradient_norm, b.gradient_norm], 3e-2);
     }
 }
 

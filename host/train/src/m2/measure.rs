@@ -17,7 +17,7 @@ use crate::settings::Settings;
 use crate::tokens::TokenRows;
 use equalinfo::cuda::{self, DeviceChoice};
 use equalinfo::tokens::TokenMethod;
-use equalinfo::tokens::shards;
+use equalinfo::tokens::shards::{self, Meaning};
 
 /// What is measured, and on what; [`Default`] names neither.
 #[derive(Debug, Clone)]
@@ -83,7 +83,7 @@ pub struct Figures {
     pub trained_tokens: u64,
     /// Tokens that were measured, padding excluded.
     pub tokens: u64,
-    /// Cross-entropy, the mean over tokens.
+    /// Cross-entropy, the mean over tokens, ends of documents included.
     pub nats_per_token: f64,
     /// Share of the tokens that M2 finds likelier than any other.
     pub accuracy: f64,
@@ -107,6 +107,9 @@ pub struct Figures {
     /// How often training saw each of its rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epochs: Option<f64>,
+    /// Bits of the end of a document, which count in [`Self::bits_per_byte`] too; `None` where tokens have no ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bits_per_end: Option<f64>,
     /// Bits of each token of a window, by its place in the window.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bits_by_place: Vec<f64>,
@@ -115,21 +118,38 @@ pub struct Figures {
     pub accuracy_by_place: Vec<f64>,
 }
 
+/// A checkpoint, and tokens that belong to it.
+pub(super) struct Opened {
+    pub checkpoint: Checkpoint,
+    pub rows: TokenRows,
+    /// What the tokens mean.
+    meaning: Meaning,
+    /// The SHA-256 of the shards that the checkpoint was trained on.
+    trained_on: String,
+}
+
+impl Opened {
+    pub fn new(options: &MeasureOptions) -> Result<Self> {
+        let checkpoint = Checkpoint::load_of(&options.checkpoint, Kind::M2)?;
+        let rows = TokenRows::open(&options.data, 0)?;
+        let (meaning, trained_on) = match &checkpoint.state.origin {
+            Origin::Tokens { meaning, sha256 } => (meaning.clone(), sha256.clone()),
+            Origin::Text { .. } => return Err(TrainError::OtherKind { found: Kind::M1, expected: Kind::M2 }),
+        };
+        check_meaning("held-out", rows.manifest(), &meaning)?;
+        check_vocabulary(&options.data, &rows.manifest().settings, &checkpoint.state.model)?;
+        Ok(Self { checkpoint, rows, meaning, trained_on })
+    }
+}
+
 /// Measures a checkpoint on tokens.
 ///
 /// # Errors
 /// The checkpoint and the tokens do not belong together or cannot be read.
 pub fn measure(options: &MeasureOptions) -> Result<Figures> {
-    let checkpoint = Checkpoint::load_of(&options.checkpoint, Kind::M2)?;
-    let rows = TokenRows::open(&options.data, 0)?;
+    let Opened { checkpoint, rows, meaning, trained_on } = Opened::new(options)?;
     let manifest = rows.manifest().clone();
     let (model, state) = (checkpoint.state.model, checkpoint.state.settings);
-    check_vocabulary(&options.data, &manifest.settings, &model)?;
-    let (meaning, trained_on) = match &checkpoint.state.origin {
-        Origin::Tokens { meaning, sha256 } => (meaning, sha256),
-        Origin::Text { .. } => return Err(TrainError::OtherKind { found: Kind::M1, expected: Kind::M2 }),
-    };
-    check_meaning("held-out", &manifest, meaning)?;
     let place = cuda::choose(options.device, 0)?;
     // Nothing is kept for a backward pass.
     let estimate = MemoryEstimate::new(&model, state.optimizer, true, 1);
@@ -145,7 +165,7 @@ pub fn measure(options: &MeasureOptions) -> Result<Figures> {
         }
         _ => 1,
     };
-    let tally = tally(backend.as_mut(), &validation.batches, &model, tokens_per_window)?;
+    let tally = tally(backend.as_mut(), &validation.batches, &model, tokens_per_window, manifest.settings.end())?;
     let ratio = validation.ratio;
     let bits = |nats: f64| nats / std::f64::consts::LN_2 / ratio;
     let parameters = matrices(&model);
@@ -155,10 +175,10 @@ pub fn measure(options: &MeasureOptions) -> Result<Figures> {
     let (unigram, epochs) = match &options.training_data {
         Some(directory) => {
             let training = TokenRows::open(directory, 0)?;
-            check_meaning("training", training.manifest(), meaning)?;
+            check_meaning("training", training.manifest(), &meaning)?;
             let found = training.manifest().sha256();
-            if found != *trained_on {
-                let (what, found, expected) = ("tokens", trained_on.clone(), found);
+            if found != trained_on {
+                let (what, found, expected) = ("tokens", trained_on, found);
                 return Err(TrainError::OtherText { what, found, expected });
             }
             let rows_seen = checkpoint.state.step as f64 * settings.batch as f64;
@@ -185,7 +205,8 @@ pub fn measure(options: &MeasureOptions) -> Result<Figures> {
         flops_per_byte_with_output: flops + m1 + output,
         epochs,
         accuracy: tally.all().accuracy(),
-        bits_by_place: tally.by_place(|place| place.nats_per_token() / std::f64::consts::LN_2),
+        bits_per_end: (tally.ends.tokens > 0).then(|| tally.ends.bits_per_token()),
+        bits_by_place: tally.by_place(PlaceSums::bits_per_token),
         accuracy_by_place: tally.by_place(PlaceSums::accuracy),
     })
 }
@@ -204,6 +225,10 @@ impl PlaceSums {
         self.nats / self.tokens.max(1) as f64
     }
 
+    fn bits_per_token(self) -> f64 {
+        self.nats_per_token() / std::f64::consts::LN_2
+    }
+
     fn accuracy(self) -> f64 {
         self.likeliest as f64 / self.tokens.max(1) as f64
     }
@@ -214,11 +239,13 @@ struct TokenTally {
     histogram: Vec<u64>,
     /// By place in a window.
     places: Vec<PlaceSums>,
+    /// Of the ends of documents.
+    ends: PlaceSums,
 }
 
 impl TokenTally {
     fn all(&self) -> PlaceSums {
-        self.places.iter().fold(PlaceSums::default(), |all, place| PlaceSums {
+        self.places.iter().fold(self.ends, |all, place| PlaceSums {
             nats: all.nats + place.nats,
             tokens: all.tokens + place.tokens,
             likeliest: all.likeliest + place.likeliest,
@@ -238,18 +265,33 @@ impl TokenTally {
     }
 }
 
-fn tally(backend: &mut dyn Backend, batches: &[Batch], model: &ModelConfig, places: usize) -> Result<TokenTally> {
-    let mut tally =
-        TokenTally { histogram: vec![0; model.vocabulary], places: vec![PlaceSums::default(); places.max(1)] };
+fn tally(
+    backend: &mut dyn Backend,
+    batches: &[Batch],
+    model: &ModelConfig,
+    places: usize,
+    end: Option<u32>,
+) -> Result<TokenTally> {
+    let places = vec![PlaceSums::default(); places.max(1)];
+    let mut tally = TokenTally { histogram: vec![0; model.vocabulary], places, ends: PlaceSums::default() };
     for group in batches.chunks(backend.parallel_batches()) {
         for (batch, losses) in group.iter().zip(backend.losses(group.to_vec())?) {
             let positions = batch.targets.iter().zip(&batch.starts).zip(losses.nats.iter().zip(&losses.logit_gaps));
+            // Where the first window of the row, or of the document, begins.
+            let mut first = 0;
             for (position, ((&target, &start), (&nats, &gap))) in positions.enumerate() {
                 if target == IGNORE {
                     continue;
                 }
                 tally.histogram[target as usize] += 1;
-                let place = &mut tally.places[(position - start as usize) % places.max(1)];
+                first = first.max(start as usize);
+                let of_window = (position - first) % tally.places.len();
+                let place = if Some(target) == end {
+                    first = position + 1;
+                    &mut tally.ends
+                } else {
+                    &mut tally.places[of_window]
+                };
                 place.nats += f64::from(nats);
                 place.tokens += 1;
                 place.likeliest += u64::from(gap == 0.0);

@@ -1,6 +1,8 @@
-//! M2, the model of tokens: its presets and a training [`Run`]; how it is measured is in [`measure`](self::measure()).
+//! M2, the model of tokens: its presets and a training [`Run`]; how it is measured is in [`measure`](self::measure()),
+//! and a [`Prover`] shows that the figure is the size of a code.
 
 mod measure;
+mod prove;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::backend;
 use super::backend::memory::{self, MemoryEstimate};
-use super::checkpoint::{Kind, State};
+use super::checkpoint::{Kind, Origin, State};
 use super::cpu::matmul::Precision;
 use super::data::Mix;
 use super::directory::{Directory, Latest, Recovery};
@@ -27,6 +29,7 @@ use equalinfo::files::DirectoryLock;
 use equalinfo::tokens::shards::{self, Manifest, Meaning};
 
 pub use measure::{Figures, MeasureOptions, measure};
+pub use prove::{Encoded, Proof, Prover};
 
 /// Sizes of M2, named by their weights without the embedding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -229,6 +232,9 @@ impl Run {
             Some(checkpoint) => (checkpoint.state.name.clone(), checkpoint.state.model.clone()),
             None => (name, preset.config(tokens.vocabulary, tokens.sequence)),
         };
+        if let Some(Origin::Tokens { meaning, .. }) = resumed.as_ref().map(|checkpoint| &checkpoint.state.origin) {
+            check_meaning("these", rows.manifest(), meaning)?;
+        }
         check_vocabulary(&options.data, tokens, &model)?;
         let place = cuda::choose(options.device, ranks.local())?;
         let mut settings = match &resumed {
