@@ -69,7 +69,69 @@ impl ByteModel for Nearly {
     fn push(&mut self, _byte: u8) {}
 }
 
+/// The encoder of `docs/range-coder.md`, word for word.
+fn specified(model: &mut impl ByteModel, text: &[u8]) -> Vec<u8> {
+    fn add(code: &mut [u8], low: &mut u64, distance: u64) {
+        let carry;
+        (*low, carry) = low.overflowing_add(distance);
+        if carry {
+            let full = code.iter().rev().take_while(|&&byte| byte == 255).count();
+            let (absorbing, full) = code.split_at_mut(code.len() - full);
+            *absorbing.last_mut().unwrap() += 1;
+            full.fill(0);
+        }
+    }
+    let (mut code, mut low, mut range) = (Vec::new(), 0u64, u64::MAX);
+    model.reset();
+    for &byte in text {
+        let unit = range >> 16;
+        let frequencies = model.frequencies();
+        add(&mut code, &mut low, unit * u64::from(frequencies.start(byte)));
+        range = unit * u64::from(frequencies.count(byte));
+        while range < 1 << 56 {
+            code.push((low >> 56) as u8);
+            low <<= 8;
+            range <<= 8;
+        }
+        model.push(byte);
+    }
+    // `low` rounded up to as few bytes as possible.
+    let end = u128::from(low) + u128::from(range);
+    let (bytes, value) = (0..=8u32)
+        .map(|bytes| (bytes, u128::from(low).next_multiple_of(1 << (64 - 8 * bytes))))
+        .find(|&(_, value)| value < end)
+        .unwrap();
+    let distance = (value - u128::from(low)) as u64;
+    add(&mut code, &mut low, distance);
+    code.extend(low.to_be_bytes().iter().take(bytes as usize));
+    while code.pop_if(|byte| *byte == 0).is_some() {}
+    code
+}
+
 proptest! {
+    #[test]
+    fn the_code_is_that_of_the_specification(
+        kind in 0u32..4,
+        seed in any::<u64>(),
+        length in prop_oneof![0usize..40, 0usize..3000],
+    ) {
+        let mut random = Random::new(seed);
+        let mut text: Vec<u8> = (0..length).map(|_| random.next() as u8).collect();
+        if kind == 0 {
+            let mut model = Nearly(Frequencies::uniform());
+            text.iter_mut().for_each(|byte| *byte &= 0x7f);
+            prop_assert_eq!(encode(&mut model, &text), specified(&mut model, &text));
+        } else if kind == 1 {
+            let mut model = Nearly::new(seed as u8);
+            text.iter_mut().for_each(|byte| *byte = if *byte < 250 { seed as u8 } else { *byte });
+            prop_assert_eq!(encode(&mut model, &text), specified(&mut model, &text));
+        } else {
+            let mut model = HashModel::new(seed, 1 << (seed % 9));
+            text = model.sample(&mut random, length);
+            prop_assert_eq!(encode(&mut model, &text), specified(&mut model, &text));
+        }
+    }
+
     #[test]
     fn texts_come_back(seed in any::<u64>(), sharpness in 0u32..300, length in 0usize..2000) {
         let mut model = HashModel::new(seed, sharpness);
@@ -83,6 +145,30 @@ proptest! {
         let code = encode(&mut model, &text);
         prop_assert_ne!(code.last(), Some(&0), "trailing zeros are implied");
         prop_assert_eq!(decode(&mut model, &code, length), Some(text));
+    }
+
+    #[test]
+    fn pieces_of_code_may_have_any_size(seed in any::<u64>(), sharpness in 0u32..300, length in 0usize..300) {
+        let mut model = HashModel::new(seed, sharpness);
+        let mut random = Random::new(seed);
+        let text = model.sample(&mut random, length);
+        let code = encode(&mut model, &text);
+        model.reset();
+        let mut decoder = RangeDecoder::new();
+        let (mut taken, mut given) = (0, 0);
+        for &byte in &text {
+            while decoder.wants_input() {
+                let fed = decoder.feed_from(&code[taken..given]);
+                taken += fed;
+                if decoder.wants_input() && given == code.len() {
+                    decoder.feed(0);
+                }
+                given = (given + random.below(4) as usize).min(code.len());
+            }
+            prop_assert_eq!(decoder.feed_from(&code[taken..]), 0);
+            prop_assert_eq!(decoder.decode(model.frequencies()), Some(byte));
+            model.push(byte);
+        }
     }
 
     #[test]

@@ -524,11 +524,15 @@ fn decode_range<M: ByteModel>(
     output: &mut [u8],
     ended: bool,
 ) -> Result<Progress, usize> {
-    let mut input_bytes = input.iter();
+    let mut rest = input.iter();
     let mut written = 0;
     'text: for place in output {
+        if cfg!(target_pointer_width = "64") {
+            let taken = decoder.feed_from(rest.as_slice());
+            rest = rest.as_slice().get(taken..).unwrap_or_default().iter();
+        }
         while decoder.wants_input() {
-            match input_bytes.next() {
+            match rest.next() {
                 Some(&code) => decoder.feed(code),
                 None if ended => decoder.feed(0),
                 None => break 'text,
@@ -539,7 +543,7 @@ fn decode_range<M: ByteModel>(
         *place = byte;
         written += 1;
     }
-    Ok(Progress { consumed: input.len() - input_bytes.len(), written })
+    Ok(Progress { consumed: input.len() - rest.len(), written })
 }
 
 /// Decodes a block in one piece. `payload` is what follows its header, and `output` must have room for its text.

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::TokenError;
 use super::examples::{Example, Examples};
-use super::row::{Row, Tokens, most_tokens, rows};
+use super::row::{Ended, Row, most_tokens, rows};
 use super::shards::{Manifest, RowLayout, Settings, ShardError, Writer};
 use super::tokenizer::Tokenizer;
 use crate::coding::CodingError;
@@ -141,7 +141,7 @@ impl Layout<'_> {
         worker: &mut Worker,
         examples: &[Example],
         end: u32,
-    ) -> Result<Vec<Vec<(Tokens, Option<u32>)>>, TokenError> {
+    ) -> Result<Vec<Vec<Ended>>, TokenError> {
         let (together, room) = match self.settings.layout {
             RowLayout::Examples => (1, self.settings.sequence),
             RowLayout::Stream => (usize::MAX, usize::MAX),

@@ -126,6 +126,9 @@ pub struct Tokenizer {
     coder: Option<Box<Tokenizer>>,
 }
 
+/// The tokens of a text, of which so many are wanted at most.
+type TokensOf<'a> = dyn Fn(&[u8], usize) -> Result<Tokens, TokenError> + 'a;
+
 impl Tokenizer {
     /// Windows of this width in the default code, each of which decodes alone: tokens of 16 bits.
     ///
@@ -405,7 +408,7 @@ impl Tokenizer {
         worker: &mut Worker,
         wanted: &[(&[u8], usize)],
     ) -> Result<Vec<Tokens>, TokenError> {
-        let of_each = |tokens_of: &dyn Fn(&[u8], usize) -> Result<Tokens, TokenError>| {
+        let of_each = |tokens_of: &TokensOf<'_>| {
             wanted.iter().map(|&(text, most)| tokens_of(text, most)).collect::<Result<Vec<_>, _>>()
         };
         let texts: Vec<&[u8]> = wanted.iter().map(|&(text, _)| text).collect();
