@@ -210,6 +210,16 @@ impl Tokenizer {
         &self.method
     }
 
+    /// What the method needs.
+    pub fn model(&self) -> &TokenModel {
+        &self.model
+    }
+
+    /// Bytes of text that a model sees at most.
+    pub fn context(&self) -> usize {
+        self.context
+    }
+
     /// Different tokens: ids are below it.
     pub fn vocabulary(&self) -> usize {
         self.method.vocabulary()

@@ -155,14 +155,11 @@ fn gpu(options: &TokenizeOptions, model: &TokenModel, context: usize) -> Result<
 pub fn tokenize(options: &TokenizeOptions, corpus: &Corpus, command: &str, progress: impl Fn(u64)) -> Result<Manifest> {
     let model = options.load_model()?;
     let method = options.method(&model);
-    let has_model = !matches!(method, TokenMethod::Bytes | TokenMethod::Gzip { .. });
     let context = super::context(options.context, model.context())?;
+    let gpu = gpu(options, &model, context)?;
+    let workers = gpu.as_deref().map_or(Workers::Threads(options.threads), Workers::Accelerator);
+    let tokenizer = Tokenizer::new(method, model, context)?;
     let settings = Settings {
-        name: method.to_string(),
-        vocabulary: method.vocabulary(),
-        model: model.name().filter(|_| has_model).map(str::to_owned),
-        model_id: model.id().filter(|_| has_model).map(|id| format!("{id:016x}")),
-        context,
         sequence: options.sequence,
         rows_per_shard: options.rows_per_shard,
         corpus: options.files.clone(),
@@ -173,11 +170,8 @@ pub fn tokenize(options: &TokenizeOptions, corpus: &Corpus, command: &str, progr
         limit: options.reading.limit,
         tokens: options.tokens,
         layout: options.layout,
-        method: method.clone(),
+        ..Settings::new(&tokenizer)
     };
-    let gpu = gpu(options, &model, context)?;
-    let workers = gpu.as_deref().map_or(Workers::Threads(options.threads), Workers::Accelerator);
-    let tokenizer = Tokenizer::new(method, model, context)?;
     let writer = Writer::open(&options.output, settings, command)?;
     Ok(equalinfo::tokens::tokenize(&tokenizer, corpus.documents(), writer, workers, progress)?)
 }

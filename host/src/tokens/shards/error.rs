@@ -19,6 +19,9 @@ pub enum ShardError {
     /// The corpus has less text than the shards were made of.
     #[error("the corpus has become shorter since these shards were begun")]
     ShorterCorpus,
+    /// The corpus has more text than the complete shards were made of.
+    #[error("the corpus has become longer since these shards were completed; write to another directory")]
+    LongerCorpus,
     /// The corpus has other text than the shards were made of.
     #[error("{file}: made of other text than the corpus has now; write to another directory")]
     OtherText {
