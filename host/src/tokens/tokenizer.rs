@@ -153,7 +153,7 @@ impl Tokenizer {
     /// None for a vocabulary that was loaded.
     #[cfg(feature = "subwords")]
     pub fn subwords(subwords: &Subwords) -> Result<Self, TokenError> {
-        Self::new(TokenMethod::Unigram { pieces: subwords.size() }, subwords.clone(), LONGEST_CONTEXT)
+        Self::new(TokenMethod::subwords(subwords), subwords.clone(), LONGEST_CONTEXT)
     }
 
     /// The bytes themselves.
@@ -185,7 +185,10 @@ impl Tokenizer {
                 Some(Job::Cut(Segmentation::new(WindowBits::B16, encoding, lexicon.context())))
             }
             #[cfg(feature = "subwords")]
-            (TokenMethod::Unigram { pieces }, TokenModel::Subwords(subwords)) => {
+            (TokenMethod::Unigram { pieces } | TokenMethod::Bpe { pieces }, TokenModel::Subwords(subwords)) => {
+                if subwords.is_bpe() != matches!(method, TokenMethod::Bpe { .. }) {
+                    return Err(needs(if subwords.is_bpe() { "a Unigram model, not BPE" } else { "BPE" }));
+                }
                 if subwords.size() != *pieces {
                     return Err(TokenError::Vocabulary { expected: *pieces, found: subwords.size() });
                 }
@@ -194,7 +197,9 @@ impl Tokenizer {
             (TokenMethod::StaticAc { .. }, _) => return Err(needs("byte frequencies")),
             (TokenMethod::Ac { .. } | TokenMethod::EqualInfo { .. }, _) => return Err(needs("an M1")),
             (TokenMethod::Lexicon { .. }, _) => return Err(needs("a lexicon")),
-            (TokenMethod::Unigram { .. }, _) => return Err(needs("a vocabulary of subwords")),
+            (TokenMethod::Unigram { .. } | TokenMethod::Bpe { .. }, _) => {
+                return Err(needs("a vocabulary of subwords"));
+            }
         };
         let coder = match &method {
             TokenMethod::Seq2seq { task, of, .. } if *task != Task::Text => {
@@ -280,7 +285,7 @@ impl Tokenizer {
                 offsets: (0..text.len()).map(|place| place..place + 1).collect(),
             }),
             #[cfg(feature = "subwords")]
-            TokenMethod::Unigram { .. } => {
+            TokenMethod::Unigram { .. } | TokenMethod::Bpe { .. } => {
                 let TokenModel::Subwords(subwords) = &self.model else {
                     return Err(TokenError::NoOffsets(self.method.clone()));
                 };
@@ -335,7 +340,7 @@ impl Tokenizer {
         match (&self.method, &self.model, self.job) {
             (TokenMethod::Bytes, ..) => Ok(TokenDecoder::bytes()),
             #[cfg(feature = "subwords")]
-            (TokenMethod::Unigram { .. }, TokenModel::Subwords(subwords), _) => {
+            (TokenMethod::Unigram { .. } | TokenMethod::Bpe { .. }, TokenModel::Subwords(subwords), _) => {
                 Ok(TokenDecoder::subwords(subwords.clone()))
             }
             (_, TokenModel::Coding(model), Some(Job::Cut(Segmentation { bits, encoding, context, reset, .. })))
@@ -434,7 +439,7 @@ impl Tokenizer {
                 };
                 Ok(windows.iter().map(tokens).collect())
             }
-            TokenMethod::Unigram { .. } => match &self.model {
+            TokenMethod::Unigram { .. } | TokenMethod::Bpe { .. } => match &self.model {
                 #[cfg(feature = "subwords")]
                 TokenModel::Subwords(subwords) => of_each(&|text| {
                     let (mut ids, ends): (Vec<u16>, Vec<usize>) =

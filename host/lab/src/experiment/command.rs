@@ -162,7 +162,7 @@ impl Line {
     fn method(&mut self, method: &TokenMethod) {
         match method {
             TokenMethod::Bytes => self.option("--method", "bytes"),
-            TokenMethod::Unigram { .. } => self.option("--method", "unigram"),
+            TokenMethod::Unigram { .. } | TokenMethod::Bpe { .. } => self.option("--method", "unigram"),
             TokenMethod::Gzip { token_bits } => self.coded("gzip", *token_bits),
             TokenMethod::StaticAc { token_bits } => self.coded("static-ac", *token_bits),
             TokenMethod::Ac { token_bits } => self.coded("ac", *token_bits),

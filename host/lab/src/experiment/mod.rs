@@ -159,7 +159,7 @@ impl ExperimentOptions {
         };
         match method {
             _ if method.needs_m1() => (ModelFile::M1(m1), None),
-            TokenMethod::Unigram { pieces } => {
+            TokenMethod::Unigram { pieces } | TokenMethod::Bpe { pieces } => {
                 if let Some(path) = &self.plan.tokenizer {
                     return (ModelFile::Subwords(path.into()), None);
                 }

@@ -21,7 +21,7 @@ pub enum ModelFile {
     M1(Option<String>),
     /// A lexicon, for method `lexicon`.
     Lexicon(PathBuf),
-    /// A `tokenizer.json`, for method `unigram`.
+    /// A `tokenizer.json`, for methods `unigram` and `bpe`.
     Subwords(PathBuf),
 }
 
@@ -34,7 +34,7 @@ pub struct TokenizeOptions {
     pub reading: CorpusOptions,
     /// Directory of the shards and their manifest.
     pub output: PathBuf,
-    /// How text becomes tokens. The kind of a lexicon and the number of subwords are taken from the file that [`Self::model`] names.
+    /// How text becomes tokens. The kind of a lexicon, and number and kind of subwords are taken from the file that [`Self::model`] names.
     pub method: TokenMethod,
     /// What the method reads beside the text.
     pub model: ModelFile,
@@ -116,7 +116,7 @@ impl TokenizeOptions {
     }
 }
 
-/// `method` with the kind of its lexicon, or the number of its subwords.
+/// `method` with the kind of its lexicon, or number and kind of its subwords.
 fn completed(method: &TokenMethod, model: &TokenModel) -> TokenMethod {
     match (method, model) {
         (TokenMethod::Lexicon { token_bits, .. }, TokenModel::Coding(CodingModel::Lexicon(lexicon))) => {
@@ -126,8 +126,8 @@ fn completed(method: &TokenMethod, model: &TokenModel) -> TokenMethod {
             };
             TokenMethod::Lexicon { token_bits: *token_bits, kind }
         }
-        (TokenMethod::Unigram { .. }, TokenModel::Subwords(subwords)) => {
-            TokenMethod::Unigram { pieces: subwords.size() }
+        (TokenMethod::Unigram { .. } | TokenMethod::Bpe { .. }, TokenModel::Subwords(subwords)) => {
+            TokenMethod::subwords(subwords)
         }
         (TokenMethod::Seq2seq { task, of, example }, _) => {
             TokenMethod::Seq2seq { task: *task, of: Box::new(completed(of, model)), example: *example }

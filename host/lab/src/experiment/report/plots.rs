@@ -25,7 +25,7 @@ const COLOURS: [RGBColor; 9] = [
 /// What a method is drawn in.
 pub fn colour(method: &TokenMethod) -> RGBColor {
     let index = match method {
-        TokenMethod::Bytes | TokenMethod::Unigram { .. } => 7,
+        TokenMethod::Bytes | TokenMethod::Unigram { .. } | TokenMethod::Bpe { .. } => 7,
         TokenMethod::Gzip { .. } => 6,
         TokenMethod::StaticAc { .. } => 5,
         TokenMethod::Ac { .. } => 4,
