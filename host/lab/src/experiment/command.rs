@@ -189,7 +189,7 @@ impl Line {
     }
 
     fn train(&mut self, options: &M2Options) {
-        self.option("--data", options.data.display());
+        options.data.iter().for_each(|source| self.option("--data", source));
         self.path("--dev", options.dev.as_deref());
         self.optional("--preset", options.preset.map(Preset::name));
         self.optional("--steps", options.steps);
@@ -211,7 +211,7 @@ impl Line {
     fn measure(&mut self, options: &MeasureOptions) {
         self.word(options.checkpoint.display());
         self.option("--data", options.data.display());
-        self.path("--training-data", options.training_data.as_deref());
+        options.training_data.iter().for_each(|source| self.option("--training-data", source));
         self.option("--device", device_name(options.device));
         self.optional("--rows", options.rows);
         self.optional("--model", options.model.as_ref());

@@ -199,7 +199,7 @@ impl ExperimentOptions {
         let steps = self.plan.steps(method, token_ratio);
         let every = (steps / 5).max(1);
         M2Options {
-            data: self.tokens_directory("train", method),
+            data: vec![self.tokens_directory("train", method).into()],
             dev: Some(self.tokens_directory("test", method)),
             output: Some(self.run_directory(preset, method)),
             preset: Some(preset),
@@ -222,7 +222,7 @@ impl ExperimentOptions {
         MeasureOptions {
             checkpoint: self.checkpoint(preset, method),
             data: self.tokens_directory("test", method),
-            training_data: Some(self.tokens_directory("train", method)),
+            training_data: vec![self.tokens_directory("train", method).into()],
             model: method.needs_m1().then(|| self.plan.m1.clone()),
             rows: None,
             device: self.device,

@@ -83,6 +83,16 @@ pub enum ShardError {
         /// Which, and what was asked for.
         differences: Vec<Difference>,
     },
+    /// Directories that are to be read together hold tokens of different settings.
+    #[error("{}: holds other tokens than {}: {}", path.display(), expected_as.display(), listed(differences))]
+    Apart {
+        /// The directory.
+        path: PathBuf,
+        /// The one before it that its tokens should be as.
+        expected_as: PathBuf,
+        /// Where their settings differ.
+        differences: Vec<Difference>,
+    },
     /// The directory holds tokens of another corpus.
     #[error(
         "{}: holds tokens of another text, of {}, SHA-256 {found}; expected {}, SHA-256 {expected}; \
