@@ -277,7 +277,7 @@ fn symbols_of_large_alphabets_come_back() {
             .map(|number| {
                 let counts = wide_counts(&mut random, symbols);
                 // As the counts say, or anything.
-                let point = (random.below(1 << 16) << 16 | random.below(1 << 16)) as u64;
+                let point = random.below(1 << 16) << 16 | random.below(1 << 16);
                 let mut end = 0;
                 let drawn = counts.iter().position(|&count| {
                     end += u64::from(count);

@@ -47,7 +47,7 @@ impl DecodingArguments {
                 let none = "these tokens are codes of a lexicon: name it with --lexicon";
                 TokenModel::from(self.lexicon.load()?.context(none)?)
             }
-            TokenMethod::Unigram { .. } => {
+            TokenMethod::Unigram { .. } | TokenMethod::Bpe { .. } => {
                 let none = "these tokens are subwords: name their file with --tokenizer";
                 self.tokenizer.load()?.context(none)?.into()
             }

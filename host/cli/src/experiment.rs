@@ -119,6 +119,7 @@ mod tests {
     use equalinfo::corpus::CorpusOptions;
     use equalinfo::lexicon::LexiconKind;
     use equalinfo::tokens::shards::RowLayout;
+    use equalinfo::tokens::shards::Source;
     use equalinfo::tokens::{LexiconOf, Reset};
     use equalinfo_lab::experiment::plan::SHIPPED;
     use equalinfo_lab::prepare::{LexiconOptions, ModelFile, SubwordOptions, TokenizeOptions};
@@ -254,7 +255,7 @@ mod tests {
             output: "l.lex".into(),
         });
         assert_reads_back(Command::TrainM2(Box::new(M2Options {
-            data: "t".into(),
+            data: vec!["t".into(), Source { weight: 0.5, ..Source::from("it's") }],
             name: Some("mine".into()),
             preset: Some(Preset::B2),
             optimizer: Some(OptimizerKind::Adamw),
@@ -271,7 +272,7 @@ mod tests {
         assert_reads_back(Command::MeasureM2(MeasureOptions {
             checkpoint: "r/checkpoint.safetensors".into(),
             data: "d".into(),
-            training_data: None,
+            training_data: vec![Source { weight: 2.0, ..Source::from("t") }, "u".into()],
             model: Some("nano".into()),
             rows: Some(6),
             device: DeviceChoice::Auto,
@@ -287,7 +288,7 @@ mod tests {
             ..TokenizeOptions::default()
         });
         assert_eq!(format!("{:?}", read("equalinfo tokenize a -o o")), format!("{step:?}"));
-        let step = Command::TrainM2(Box::new(M2Options { data: "t".into(), ..M2Options::default() }));
+        let step = Command::TrainM2(Box::new(M2Options { data: vec!["t".into()], ..M2Options::default() }));
         assert_eq!(format!("{:?}", read("equalinfo train m2 --data t")), format!("{step:?}"));
         let step = Command::TrainSubwords {
             options: SubwordOptions { corpus: vec!["a".into()], ..SubwordOptions::default() },

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use equalinfo::cuda::DeviceChoice;
+use equalinfo::tokens::shards::Source;
 
 use equalinfo_train::cpu::matmul::Precision;
 use equalinfo_train::m2::{self, Figures, M2Options, MeasureOptions, Proof, Prover};
@@ -35,9 +36,13 @@ pub const PRESETS: [Choice<m2::Preset>; 6] = [
 /// Started by torchrun, srun or mpirun, every process is a rank on a GPU of its own: rows of a step are dealt to them, and rank 0 writes the files.
 #[derive(Debug, Clone, Args)]
 pub struct TrainArguments {
-    /// Directory of token shards that 'tokenize' wrote
-    #[arg(long, value_name = "DIRECTORY")]
-    pub data: PathBuf,
+    /// Directories of token shards that 'tokenize' wrote, read together; or a directory of such directories
+    ///
+    /// All must hold the same tokens: another method, model or row length is refused. Every row comes once in a pass,
+    /// in a random order over all of them; with DIRECTORY:2 its rows come twice, with DIRECTORY:0.5 half of them in
+    /// one pass and half in the next. --resume needs the same ones in the same order.
+    #[arg(long, value_name = "DIRECTORY[:WEIGHT]", required = true, num_args = 1.., value_parser = str::parse::<Source>)]
+    pub data: Vec<Source>,
 
     /// Directory of held-out shards of the same tokens, for validation on 20 batches
     #[arg(long, value_name = "DIRECTORY")]
@@ -149,9 +154,10 @@ pub struct EvalArguments {
     #[arg(long, value_name = "DIRECTORY")]
     pub data: PathBuf,
 
-    /// Directory of the shards that it was trained on, for the figures of a model that only knows how frequent tokens are
-    #[arg(long, value_name = "DIRECTORY")]
-    pub training_data: Option<PathBuf>,
+    /// The shards that it was trained on, for the figures of a model that only knows how frequent tokens are; given
+    /// for each of the run's --data, with its weight
+    #[arg(long, value_name = "DIRECTORY[:WEIGHT]", value_parser = str::parse::<Source>)]
+    pub training_data: Vec<Source>,
 
     /// M1 of the tokens, for its operations: a shipped model or the path of an .m1q file (default: the one that made them, if it is a shipped one)
     #[arg(long, value_name = "NAME|PATH")]

@@ -408,7 +408,7 @@ pub struct VerbosityArguments {
 /// How a corpus is read.
 #[derive(Debug, Clone, Args)]
 pub struct CorpusArguments {
-    /// Field of a .jsonl object, or column of a .parquet file, that holds the text
+    /// Field of a .jsonl object, or column of a .parquet file, that holds the text; meta.text lies in the field meta
     #[arg(long, value_name = "NAME", default_value = "text")]
     pub text_field: String,
 

@@ -33,7 +33,8 @@ pub enum MethodName {
     Ac,
     /// Equal-Info windows; codes of a lexicon with --lexicon
     EqualInfo,
-    /// Pieces of words, as SentencePiece has them, of --tokenizer
+    /// Pieces of words of --tokenizer, as SentencePiece has them or by byte-pair encoding
+    #[value(alias = "bpe")]
     Unigram,
 }
 

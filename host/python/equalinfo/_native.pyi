@@ -2,7 +2,7 @@
 
 import builtins
 import os
-from typing import Any, BinaryIO, Dict, List, Literal, Optional, Sequence, Tuple, Union, final
+from typing import Any, BinaryIO, Dict, Iterable, List, Literal, Optional, Sequence, Tuple, Union, final
 
 import numpy as np
 import numpy.typing as npt
@@ -75,6 +75,23 @@ def decompress_message(
     """The text of a message.
 
     :raises MessageError: it is none of this model, or its check does not agree.
+    """
+
+def write_shards(
+    directory: _Path,
+    documents: Iterable[_Text],
+    tokenizer: Tokenizer,
+    *,
+    layout: Literal["examples", "stream"] = "examples",
+    sequence: int = 512,
+    rows_per_shard: int = 8192,
+    tokens: Optional[int] = None,
+    names: Optional[Sequence[str]] = None,
+    threads: Optional[int] = None,
+) -> Optional[int]:
+    """Turns documents into token shards, and returns how many rows they have; ``None`` where there is no text.
+
+    :func:`equalinfo.shards.write_shards` says what the arguments are.
     """
 
 @final

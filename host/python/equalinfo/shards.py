@@ -6,13 +6,14 @@ import hashlib
 import json
 import os
 import pathlib
-from typing import Any, Dict, List, Optional, Tuple, Union
+from typing import Any, Dict, Iterable, List, Literal, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
+from . import _native
 from .errors import Error
 
-__all__ = ["ShardError", "TokenShards"]
+__all__ = ["ShardError", "TokenShards", "write_shards"]
 
 FORMAT = "equalinfo-tokens-3"
 
@@ -21,6 +22,9 @@ _OF_THE_DIRECTORY = frozenset(
     ("name", "vocabulary", "layout", "rows_per_shard", "corpus", "corpus_sha256", "shard", "text_field", "lines")
     + ("limit", "tokens")
 )
+
+# Those in which directories that are read together may differ.
+_OF_THE_INPUT = _OF_THE_DIRECTORY - {"name", "vocabulary", "layout"} | {"model"}
 
 
 class ShardError(Error):
@@ -33,25 +37,33 @@ class TokenShards:
     ``len(shards)`` is the number of rows, ``shards[number]`` the ids of one without padding. It can be pickled; every
     process opens the files for itself.
 
-    :ivar manifest: the content of ``manifest.json``.
+    :param directory: what ``equalinfo tokenize`` or :func:`write_shards` wrote; or a directory of such directories,
+        whose rows follow each other in the order of their names.
+    :ivar manifest: the content of ``manifest.json``, with the shards of all directories.
     :ivar vocabulary: ids are below it.
     :ivar end: the token that ends a document, the last of the vocabulary; ``None`` where documents have no ends.
     :ivar sequence: tokens in a row at most.
 
-    :raises ShardError: the directory holds no complete shards.
+    :raises ShardError: the directory holds no complete shards, or not all of the same tokens.
     """
 
     def __init__(self, directory: Union[str, os.PathLike[str]]) -> None:
         self.directory = pathlib.Path(directory)
-        path = self.directory / "manifest.json"
-        try:
-            self.manifest: Dict[str, Any] = json.loads(path.read_text("utf-8"))
-        except FileNotFoundError:
-            raise ShardError(f"{directory}: no manifest.json; expected what 'equalinfo tokenize' wrote") from None
-        if self.manifest.get("format") != FORMAT:
-            raise ShardError(f"{path}: expected format {FORMAT}, found {self.manifest.get('format')}")
-        if not self.manifest["complete"]:
-            raise ShardError(f"{directory}: not complete; run 'equalinfo tokenize' again to continue")
+        parts = [self.directory]
+        if not (self.directory / "manifest.json").exists():
+            parts = sorted(path.parent for path in self.directory.glob("*/manifest.json")) or parts
+        manifests = [_manifest(part) for part in parts]
+        for part, manifest in zip(parts, manifests):
+            if (found := _rows_of(manifest)) != (expected := _rows_of(manifests[0])):
+                names = sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
+                words = (f"{name} {found.get(name)}, expected {expected.get(name)}" for name in names)
+                raise ShardError(f"{part}: holds other tokens than {parts[0]}: {'; '.join(words)}")
+        shards = [
+            {**shard, "file": str(place / shard["file"]), "row_file": str(place / shard["row_file"])}
+            for place, manifest in zip((part.relative_to(self.directory) for part in parts), manifests)
+            for shard in manifest["shards"]
+        ]
+        self.manifest: Dict[str, Any] = {**manifests[0], "shards": shards}
         settings = self.manifest["settings"]
         self.vocabulary: int = settings["vocabulary"]
         self.end: Optional[int] = self.vocabulary - 1 if settings.get("end_of_document") else None
@@ -113,3 +125,57 @@ class TokenShards:
 
     def __getstate__(self) -> Dict[str, Any]:
         return {**self.__dict__, "_open": {}}
+
+
+def _manifest(directory: pathlib.Path) -> Dict[str, Any]:
+    path = directory / "manifest.json"
+    try:
+        manifest: Dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ShardError(f"{directory}: no manifest.json; expected what 'equalinfo tokenize' wrote") from None
+    if manifest.get("format") != FORMAT:
+        raise ShardError(f"{path}: expected format {FORMAT}, found {manifest.get('format')}")
+    if not manifest["complete"]:
+        raise ShardError(f"{directory}: not complete; run 'equalinfo tokenize' again to continue")
+    return manifest
+
+
+def _rows_of(manifest: Dict[str, Any]) -> Dict[str, Any]:
+    return {key: value for key, value in manifest["settings"].items() if key not in _OF_THE_INPUT}
+
+
+def write_shards(
+    directory: Union[str, os.PathLike[str]],
+    documents: Iterable[Union[str, bytes]],
+    tokenizer: _native.Tokenizer,
+    *,
+    layout: Literal["examples", "stream"] = "examples",
+    sequence: int = 512,
+    rows_per_shard: int = 8192,
+    tokens: Optional[int] = None,
+    names: Sequence[str] = (),
+    threads: Optional[int] = None,
+) -> Optional[TokenShards]:
+    """Turns documents into token shards: the rows that ``equalinfo tokenize`` makes of the same documents in files.
+
+    What was interrupted continues behind its last shard, and a directory that is complete stays as it is, if the
+    documents are the same: they are read again and compared. Memory holds some megabytes of text; where the layout is
+    ``stream``, 128 documents for each thread.
+
+    :param directory: of the shards and their manifest; one process at a time writes it.
+    :param documents: texts in their order. Empty ones are left out.
+    :param layout: ``examples``, the first tokens of each 10,240 bytes, as in the paper; or ``stream``, all of them.
+    :param sequence: tokens in a row.
+    :param rows_per_shard: rows in a file.
+    :param tokens: stop after this many.
+    :param names: what the manifest says that the documents are; other names make no other shards.
+    :param threads: by default one per core. The shards do not depend on them.
+
+    :return: the shards; ``None`` if the documents have no text.
+    :raises ShardError: the directory holds tokens of other settings or of other documents, or another process is
+        writing it.
+    :raises TokenError: the tokenizer cannot encode a document.
+    """
+    options = {"layout": layout, "sequence": sequence, "rows_per_shard": rows_per_shard, "tokens": tokens}
+    rows = _native.write_shards(directory, documents, tokenizer, **options, names=list(names), threads=threads)
+    return None if rows is None else TokenShards(directory)

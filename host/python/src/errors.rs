@@ -4,21 +4,24 @@ use std::error::Error as StdError;
 use std::io;
 use std::path::Path;
 
+use equalinfo::files::FileError;
 use equalinfo::lexicon::LexiconBuildError;
 use equalinfo::store::StoreError;
 use equalinfo::stream::Loss;
+use equalinfo::tokens::shards::ShardError;
 use equalinfo::{CodingError, LoadError, MessageError, StreamError, TokenError};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-/// The classes of `equalinfo/errors.py`.
+/// The classes of `equalinfo/errors.py`, and of `equalinfo/shards.py`.
 mod classes {
     pyo3::import_exception!(equalinfo.errors, DamageError);
     pyo3::import_exception!(equalinfo.errors, MessageError);
     pyo3::import_exception!(equalinfo.errors, ModelError);
     pyo3::import_exception!(equalinfo.errors, StreamError);
     pyo3::import_exception!(equalinfo.errors, TokenError);
+    pyo3::import_exception!(equalinfo.shards, ShardError);
 }
 
 /// An error and its causes in one line.
@@ -81,6 +84,21 @@ pub fn token(error: TokenError) -> PyErr {
         | TokenError::Vocabulary { .. }
         | TokenError::Coding(CodingError::Engine(_)) => argument(&error),
         error => classes::TokenError::new_err(in_words(&error)),
+    }
+}
+
+pub fn shard(error: ShardError) -> PyErr {
+    match error {
+        // An exception of the documents comes back as it was.
+        ShardError::Documents(source) => match source.downcast::<PyErr>() {
+            Ok(raised) => *raised,
+            Err(source) => classes::ShardError::new_err(in_words(&ShardError::Documents(source))),
+        },
+        ShardError::Token(error) => token(error),
+        ShardError::System { path, source, .. } | ShardError::File(FileError::System { path, source, .. }) => {
+            of_system(&path, &source)
+        }
+        error => classes::ShardError::new_err(in_words(&error)),
     }
 }
 

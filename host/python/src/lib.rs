@@ -8,6 +8,7 @@ mod arguments;
 mod errors;
 mod message;
 mod model;
+mod shards;
 mod stream;
 mod stream_reader;
 mod tokenizer;
@@ -19,6 +20,8 @@ mod _native {
     use crate::message::{compress_message, decompress_message};
     #[pymodule_export]
     use crate::model::{Lexicon, Model};
+    #[pymodule_export]
+    use crate::shards::write_shards;
     #[pymodule_export]
     use crate::stream::{Compressor, compress, decompress};
     #[pymodule_export]

@@ -317,6 +317,11 @@ impl Tokenizer {
 }
 
 impl Tokenizer {
+    /// The library's tokenizer, whose method is the one that was asked for.
+    pub fn library(&self) -> &equalinfo::Tokenizer {
+        &self.tokenizer
+    }
+
     fn of(tokenizer: equalinfo::Tokenizer, source: Source) -> Self {
         Self { tokenizer, source, compiled: OnceLock::new(), seen: AtomicUsize::new(0) }
     }

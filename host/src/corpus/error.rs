@@ -37,6 +37,16 @@ pub enum CorpusError {
         /// What is wrong with it.
         source: glob::PatternError,
     },
+    /// A file is a table of a format that is not read.
+    #[error(
+        "{}: tables of this format are not read: expected text, JSON lines (.jsonl) or Parquet with the text in one \
+         field; to take it as plain text, give it a name in .txt",
+        path.display()
+    )]
+    Table {
+        /// The file.
+        path: PathBuf,
+    },
     /// The system refused.
     #[error("{}: cannot {action}", path.display())]
     System {

@@ -1,9 +1,11 @@
-//! `.jsonl`: one object per line with the text in one field; the other fields are skipped without being stored.
+//! `.jsonl`: one object per line with the text in one field, of the object or of an object within it; the other fields
+//! are skipped without being stored.
 
 use std::fmt;
 use std::path::Path;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::Value;
 
 use super::error::CorpusError;
 use super::text::NumberedLines;
@@ -49,7 +51,8 @@ impl Iterator for JsonLines {
     }
 }
 
-/// Reads an object and keeps the string of one field.
+/// Reads an object and keeps the string of one field, which may lie in objects within it: `meta.text`, as Parquet has
+/// it. A field whose own name has the dot goes before.
 struct TextField<'a>(&'a str);
 
 impl<'de> DeserializeSeed<'de> for TextField<'_> {
@@ -68,14 +71,29 @@ impl<'de> Visitor<'de> for TextField<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<String, A::Error> {
-        let mut text = None;
+        let (mut text, mut within) = (None, None);
         while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
             if key == self.0 {
                 text = Some(map.next_value::<String>()?);
+            } else if let Some(path) = self.0.strip_prefix(&*key).and_then(|rest| rest.strip_prefix('.')) {
+                within = at(&mut map.next_value()?, path).or(within);
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
         }
-        text.ok_or_else(|| serde::de::Error::custom(format_args!("the object has no field \"{}\"", self.0)))
+        match (text, within) {
+            (Some(text), _) | (None, Some(Value::String(text))) => Ok(text),
+            (None, Some(other)) => Err(A::Error::custom(format_args!("expected a string, found {other}"))),
+            (None, None) => Err(A::Error::custom(format_args!("the object has no field \"{}\"", self.0))),
+        }
     }
+}
+
+/// What lies at a path below a value, whose names may have dots themselves.
+fn at(value: &mut Value, path: &str) -> Option<Value> {
+    let fields = value.as_object_mut()?;
+    if let Some(found) = fields.get_mut(path) {
+        return Some(found.take());
+    }
+    path.match_indices('.').find_map(|(dot, _)| at(fields.get_mut(&path[..dot])?, &path[dot + 1..]))
 }

@@ -28,7 +28,8 @@ pub use shard::Shard;
 /// How a corpus is cut into documents, and which of them are read.
 #[derive(Debug, Clone)]
 pub struct CorpusOptions {
-    /// The field of a `.jsonl` object, or the column of a `.parquet` file, that holds the text.
+    /// The field of a `.jsonl` object, or the column of a `.parquet` file, that holds the text: `text`, or
+    /// `meta.text` for one within the field `meta`.
     pub text_field: String,
     /// Treats every line of a plain text, without its line end, as a document (short messages).
     pub lines: bool,
@@ -72,7 +73,8 @@ impl Corpus {
     /// Expands files, directories and glob patterns into a sorted list of files per input, in the order of the inputs.
     ///
     /// # Errors
-    /// An input that matches nothing, or a directory or pattern without any file of a known format.
+    /// An input that matches nothing, a directory or pattern without any file of a known format, or a table of another
+    /// format (`.csv`), unless its lines are to be documents.
     pub fn new<S: AsRef<str>>(inputs: &[S], options: CorpusOptions) -> Result<Self, CorpusError> {
         let mut files = Vec::new();
         for input in inputs {
@@ -80,6 +82,9 @@ impl Corpus {
         }
         if files.is_empty() {
             return Err(CorpusError::NoInput);
+        }
+        if !options.lines {
+            paths::refuse_tables(&files)?;
         }
         Ok(Self { paths: files, options, skipped: Arc::default() })
     }

@@ -19,18 +19,38 @@ pub enum Format {
 /// The extensions of compressed files, which are read as their contents.
 const COMPRESSED: [&str; 3] = [".gz", ".zst", ".xz"];
 
-fn known_format(path: &Path) -> Option<Format> {
+/// Tables that are not read: their separators, quotes and numbers are no text.
+const TABLES: [&str; 6] = [".csv", ".tsv", ".arrow", ".feather", ".orc", ".avro"];
+
+/// The file's name in small letters, and the same without the extension of a compressed file.
+fn names(path: &Path) -> Option<(String, String)> {
     let name = path.file_name()?.to_str()?.to_ascii_lowercase();
+    let inner = COMPRESSED.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name).to_owned();
+    Some((name, inner))
+}
+
+fn known_format(path: &Path) -> Option<Format> {
+    let (name, inner) = names(path)?;
     if name.ends_with(".parquet") {
         return Some(Format::Parquet);
     }
-    let inner = COMPRESSED.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
     if inner.ends_with(".jsonl") || inner.ends_with(".ndjson") || inner.ends_with(".json") {
         Some(Format::JsonLines)
     } else if inner.ends_with(".txt") {
         Some(Format::Text)
     } else {
         None
+    }
+}
+
+/// Refuses tables of formats that are not read, which would be taken for plain text.
+pub fn refuse_tables(files: &[PathBuf]) -> Result<(), CorpusError> {
+    let is_table = |file: &&PathBuf| {
+        names(file).is_some_and(|(_, inner)| TABLES.iter().any(|extension| inner.ends_with(extension)))
+    };
+    match files.iter().find(is_table) {
+        Some(path) => Err(CorpusError::Table { path: path.clone() }),
+        None => Ok(()),
     }
 }
 

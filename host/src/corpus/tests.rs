@@ -11,6 +11,10 @@ fn documents(inputs: &[&Path], options: CorpusOptions) -> Result<Vec<Vec<u8>>, C
 }
 
 fn write_parquet(path: &Path, texts: &[Option<&str>]) {
+    write_compressed_parquet(path, texts, ::parquet::basic::Compression::UNCOMPRESSED);
+}
+
+fn write_compressed_parquet(path: &Path, texts: &[Option<&str>], compression: ::parquet::basic::Compression) {
     use ::parquet::data_type::{ByteArray, ByteArrayType};
     use ::parquet::file::writer::SerializedFileWriter;
     let schema = ::parquet::schema::parser::parse_message_type(
@@ -18,7 +22,8 @@ fn write_parquet(path: &Path, texts: &[Option<&str>]) {
     )
     .expect("schema");
     let file = fs::File::create(path).expect("create");
-    let mut writer = SerializedFileWriter::new(file, Arc::new(schema), Arc::default()).expect("writer");
+    let properties = ::parquet::file::properties::WriterProperties::builder().set_compression(compression).build();
+    let mut writer = SerializedFileWriter::new(file, Arc::new(schema), Arc::new(properties)).expect("writer");
     for rows in texts.chunks(300) {
         let mut group = writer.next_row_group().expect("row group");
         let mut ids = group.next_column().expect("column").expect("id");
@@ -77,6 +82,99 @@ fn every_format_gives_the_same_documents() {
         let read = documents(&[path], options).expect("readable");
         assert!(read.iter().map(Vec::as_slice).eq(texts.iter().map(String::as_bytes)), "{}", path.display());
     }
+}
+
+#[test]
+fn parquet_is_read_however_it_is_compressed() {
+    use ::parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let texts: Vec<String> = (0..700).map(|number| format!("document {number}: caf\u{e9}")).collect();
+    let rows: Vec<Option<&str>> = texts.iter().map(|text| Some(text.as_str())).collect();
+    let path = directory.path().join("table.parquet");
+    write_parquet(&path, &rows);
+    let plain = fs::metadata(&path).expect("a file").len();
+    for compression in [
+        Compression::SNAPPY,
+        Compression::GZIP(GzipLevel::default()),
+        Compression::ZSTD(ZstdLevel::default()),
+        Compression::BROTLI(BrotliLevel::default()),
+        Compression::LZ4,
+        Compression::LZ4_RAW,
+    ] {
+        write_compressed_parquet(&path, &rows, compression);
+        assert!(fs::metadata(&path).expect("a file").len() < plain, "{compression}");
+        let read = documents(&[&path], CorpusOptions::default()).expect("readable");
+        assert!(read.iter().map(Vec::as_slice).eq(texts.iter().map(String::as_bytes)), "{compression}");
+    }
+}
+
+#[test]
+fn the_text_may_lie_within_a_field() {
+    use ::parquet::data_type::{ByteArray, ByteArrayType};
+    use ::parquet::file::writer::SerializedFileWriter;
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let table = directory.path().join("a.parquet");
+    let schema = ::parquet::schema::parser::parse_message_type(
+        "message rows { optional group meta { optional group page { optional binary text (UTF8); } } }",
+    )
+    .expect("schema");
+    let file = fs::File::create(&table).expect("create");
+    let mut writer = SerializedFileWriter::new(file, Arc::new(schema), Arc::default()).expect("writer");
+    let mut group = writer.next_row_group().expect("row group");
+    let mut column = group.next_column().expect("column").expect("text");
+    // The second row has no page, the third no meta.
+    let (values, levels) = ([ByteArray::from("one"), ByteArray::from("two")], [3, 1, 0, 3]);
+    column.typed::<ByteArrayType>().write_batch(&values, Some(&levels), None).expect("texts");
+    column.close().expect("close");
+    group.close().expect("close");
+    writer.close().expect("close");
+    let lines = directory.path().join("b.jsonl");
+    let rows = [
+        r#"{"text": "no", "meta": {"page": {"id": [1], "text": "one"}, "text": "no"}}"#,
+        r#"{"meta": {"page": null}}"#,
+        r#"{"meta": 5}"#,
+        r#"{"meta.page": {"text": "two"}}"#,
+    ];
+    fs::write(&lines, rows.join("\n")).expect("write");
+    let options = |text_field: &str, skip_bad| CorpusOptions {
+        text_field: text_field.to_owned(),
+        skip_bad,
+        ..CorpusOptions::default()
+    };
+    for path in [&table, &lines] {
+        assert_eq!(documents(&[path], options("meta.page.text", 2)).expect("readable"), [b"one", b"two"]);
+        let error = documents(&[path], options("meta.page.text", 0)).expect_err("a row without").to_string();
+        assert!(error.contains("2") && error.contains("meta.page.text"), "{error}");
+    }
+    fs::write(&lines, r#"{"a": {"b": "within"}, "a.b": "named so"}"#).expect("write");
+    assert_eq!(documents(&[&lines], options("a.b", 0)).expect("readable"), [b"named so"]);
+    for wrong in [r#"{"a": {"b": ["text"]}}"#, r#"{"a": {"b": null}}"#, r#"{"a": {"c": "text"}}"#] {
+        fs::write(&lines, wrong).expect("write");
+        assert!(documents(&[&lines], options("a.b", 0)).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn tables_of_other_formats_are_refused_by_name() {
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let write = |name: &str| {
+        let path = directory.path().join(name);
+        fs::write(&path, "id,text\n1,one\n").expect("write");
+        path
+    };
+    let text = write("a.txt");
+    for name in ["b.csv", "c.TSV", "d.csv.gz", "e.arrow", "f.avro"] {
+        let path = write(name);
+        let error = documents(&[&text, &path], CorpusOptions::default()).expect_err("a table").to_string();
+        assert!(error.contains(name) && error.contains(".jsonl") && error.contains(".txt"), "{error}");
+    }
+    let pattern = directory.path().join("*.csv");
+    assert!(documents(&[&pattern], CorpusOptions::default()).is_err());
+    // Lines that are documents are plain text, whatever they are called.
+    let options = CorpusOptions { lines: true, ..CorpusOptions::default() };
+    assert_eq!(documents(&[&directory.path().join("b.csv")], options).expect("readable"), [&b"id,text"[..], b"1,one"]);
+    // Of a directory what is known is read, as with any other file in it.
+    assert_eq!(documents(&[directory.path()], CorpusOptions::default()).expect("readable").len(), 1);
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! Subwords for method `unigram`: pieces of words as SentencePiece has them (Kudo 2018), the paper's baseline; trained
-//! here or loaded from a `tokenizer.json`.
+//! here or loaded from a `tokenizer.json`, whose model may also be BPE.
 //!
 //! Those trained here are lossless for UTF-8: a piece holds its spaces as they are, and characters without a piece fall
 //! back to a token a byte.
 
 pub(crate) mod error;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::ops::Range;
 use std::path::Path;
@@ -17,6 +17,7 @@ use tokenizers::decoders::DecoderWrapper;
 use tokenizers::decoders::byte_fallback::ByteFallback;
 use tokenizers::decoders::fuse::Fuse;
 use tokenizers::decoders::sequence::Sequence as Decoders;
+use tokenizers::models::ModelWrapper;
 use tokenizers::models::unigram::{Unigram, UnigramTrainer};
 use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
@@ -66,6 +67,8 @@ pub struct Subwords {
     tokenizer: Arc<Tokenizer>,
     /// The same without added tokens, such as `<|endoftext|>`: a text that holds the name of one is text all the same.
     encoder: Arc<Tokenizer>,
+    /// Ids of special tokens that the model could find in a text: those whose names are pieces of it too.
+    special: BTreeSet<u32>,
     size: usize,
     name: String,
     id: u64,
@@ -107,8 +110,14 @@ impl Subwords {
         let encoder = Tokenizer::from_bytes(fields.to_string()).map_err(library(READ))?;
         let digest = Sha256::digest(json);
         let id = digest.iter().take(8).fold(0, |id, &byte| id << 8 | u64::from(byte));
+        let is_special = |id: u32, name: &str| {
+            // A character alone cannot be taken apart.
+            name.chars().nth(1).is_some() && encoder.token_to_id(name) == Some(id)
+        };
+        let added = tokenizer.get_added_tokens_decoder().into_iter().filter(|(_, token)| token.special);
+        let special = added.filter(|(id, token)| is_special(*id, &token.content)).map(|(id, _)| id).collect();
         let (tokenizer, encoder) = (Arc::new(tokenizer), Arc::new(encoder));
-        let subwords = Self { tokenizer, encoder, size, name: name.to_owned(), id };
+        let subwords = Self { tokenizer, encoder, special, size, name: name.to_owned(), id };
         let ids: Vec<u32> = subwords.encode(PROBE.as_bytes())?.into_iter().map(|(id, _)| id.into()).collect();
         let found = subwords.decode(&ids)?;
         if found != PROBE {
@@ -127,24 +136,47 @@ impl Subwords {
         self.id
     }
 
+    /// Whether pairs were merged (byte-pair encoding); else pieces have probabilities.
+    pub fn is_bpe(&self) -> bool {
+        matches!(self.tokenizer.get_model(), ModelWrapper::BPE(_))
+    }
+
     /// Tokens, as many as a model of them has outputs: a multiple of eight, as GPUs want.
     pub fn size(&self) -> usize {
         self.size.next_multiple_of(8)
     }
 
-    /// Tokens of a text, and which of its bytes each stands for. Bytes that are no UTF-8 become U+FFFD.
+    /// Tokens of a text, and which of its bytes each stands for. Bytes that are no UTF-8 become U+FFFD; the name of a
+    /// special token is the characters that it has.
     ///
     /// # Errors
     /// The vocabulary cannot encode this text.
     pub fn encode(&self, text: &[u8]) -> Result<Vec<(u16, Range<usize>)>, SubwordError> {
         let readable = String::from_utf8_lossy(text);
-        let encoding = self.encoder.encode(&*readable, false).map_err(library("encode this text"))?;
+        let mut tokens = Vec::new();
+        self.push_tokens(&readable, 0, &mut tokens)?;
         let within = |place: usize| place.min(text.len());
-        let tokens = encoding.get_ids().iter().zip(encoding.get_offsets()).map(|(&found, &(start, end))| {
+        let tokens = tokens.into_iter().map(|(found, place)| {
             let id = u16::try_from(found).map_err(|_| SubwordError::Token { found })?;
-            Ok((id, within(start)..within(end)))
+            Ok((id, within(place.start)..within(place.end)))
         });
         tokens.collect()
+    }
+
+    /// The tokens of a text that begins at a place of a longer one.
+    fn push_tokens(&self, text: &str, begin: usize, tokens: &mut Vec<(u32, Range<usize>)>) -> Result<(), SubwordError> {
+        let encoding = self.encoder.encode(text, false).map_err(library("encode this text"))?;
+        for (&id, &(start, end)) in encoding.get_ids().iter().zip(encoding.get_offsets()) {
+            match text.get(start..end) {
+                Some(name) if self.special.contains(&id) => {
+                    for (place, character) in name.char_indices() {
+                        self.push_tokens(character.encode_utf8(&mut [0; 4]), begin + start + place, tokens)?;
+                    }
+                }
+                _ => tokens.push((id, begin + start..begin + end)),
+            }
+        }
+        Ok(())
     }
 
     /// The text of tokens.
@@ -323,6 +355,45 @@ mod tests {
         let text = "and said, she said";
         let without = Subwords::from_json(json.as_bytes(), "alice").unwrap();
         assert_eq!(subwords.encode(text.as_bytes()).unwrap(), without.encode(text.as_bytes()).unwrap());
+    }
+
+    #[test]
+    fn special_tokens_that_are_pieces_are_not_found_in_a_text() {
+        let json = train(std::iter::once(Ok::<_, Infallible>(alice())), 1000).unwrap();
+        let mut fields: serde_json::Value = serde_json::from_str(&json).unwrap();
+        // As T5 has it: likelier than any path through the characters.
+        fields["model"]["vocab"].as_array_mut().unwrap().push(serde_json::json!(["</s>", 0.0]));
+        let read = |fields: &serde_json::Value| Subwords::from_json(fields.to_string().as_bytes(), "t5").unwrap();
+        let ids = |subwords: &Subwords, text: &str| -> Vec<u32> {
+            subwords.encode(text.as_bytes()).unwrap().into_iter().map(|(id, _)| id.into()).collect()
+        };
+        let text = "said</s> Alice";
+        assert!(ids(&read(&fields), text).contains(&1000), "an ordinary piece is found");
+        fields["added_tokens"] = serde_json::json!([{"id": 1000, "content": "</s>", "single_word": false,
+            "lstrip": false, "rstrip": false, "normalized": false, "special": true}]);
+        let subwords = read(&fields);
+        let found = ids(&subwords, text);
+        assert!(!found.contains(&1000));
+        assert_eq!(subwords.decode(&found).unwrap(), text);
+        let places = subwords.encode(text.as_bytes()).unwrap().into_iter().map(|(_, place)| place);
+        assert_eq!(places.flatten().collect::<Vec<_>>(), (0..text.len()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn bpe_is_told_from_unigram() {
+        let model = serde_json::json!({"type": "BPE", "byte_fallback": true, "fuse_unk": false, "unk_token": null,
+            "vocab": (0..=255).map(|byte| (format!("<0x{byte:02X}>"), byte)).chain([("a".to_owned(), 256),
+            ("b".to_owned(), 257), ("ab".to_owned(), 258)]).collect::<BTreeMap<String, u32>>(), "merges": ["a b"]});
+        let json = serde_json::json!({"version": "1.0", "added_tokens": [], "model": model, "decoder":
+            {"type": "Sequence", "decoders": [{"type": "ByteFallback"}, {"type": "Fuse"}]}});
+        let subwords = Subwords::from_json(json.to_string().as_bytes(), "pairs").unwrap();
+        assert!(subwords.is_bpe() && !trained().is_bpe());
+        let method = crate::TokenMethod::subwords(&subwords);
+        assert_eq!(method.to_string(), "BPE[v=264]");
+        let tokenizer = crate::Tokenizer::new(method, subwords.clone(), 256).unwrap();
+        assert_eq!(tokenizer.encode(b"abba").unwrap(), [258, 257, 256]);
+        let error = crate::Tokenizer::new(crate::TokenMethod::Unigram { pieces: 264 }, subwords, 256).err().unwrap();
+        assert!(error.to_string().contains("BPE"), "{error}");
     }
 
     #[test]

@@ -65,6 +65,11 @@ pub enum TokenMethod {
         /// How many different ones.
         pieces: usize,
     },
+    /// Pieces of words that byte-pair encoding has merged, as GPT-2 and Llama 3 have them.
+    Bpe {
+        /// How many different ones.
+        pieces: usize,
+    },
     /// Text and its code in one row, the loss on the second of them alone: whether M2 can learn the code (the paper's
     /// section 5.2).
     Seq2seq {
@@ -122,7 +127,7 @@ impl TokenMethod {
                     return Err(TokenError::Flexible);
                 }
             }
-            Self::Unigram { pieces } if !(1..=LARGEST_VOCABULARY).contains(pieces) => {
+            Self::Unigram { pieces } | Self::Bpe { pieces } if !(1..=LARGEST_VOCABULARY).contains(pieces) => {
                 return Err(TokenError::Pieces { found: *pieces });
             }
             Self::Seq2seq { of, example, .. } => {
@@ -137,6 +142,13 @@ impl TokenMethod {
             _ => {}
         }
         Ok(())
+    }
+
+    /// The subwords of a `tokenizer.json`.
+    #[cfg(feature = "subwords")]
+    pub fn subwords(subwords: &crate::Subwords) -> Self {
+        let pieces = subwords.size();
+        if subwords.is_bpe() { Self::Bpe { pieces } } else { Self::Unigram { pieces } }
     }
 
     /// Windows of this width in the default code that start anew, as tokens of 16 bits.
@@ -154,7 +166,7 @@ impl TokenMethod {
             | Self::Ac { token_bits }
             | Self::EqualInfo { token_bits, .. }
             | Self::Lexicon { token_bits, .. } => Some(*token_bits),
-            Self::Unigram { .. } | Self::Seq2seq { .. } => None,
+            Self::Unigram { .. } | Self::Bpe { .. } | Self::Seq2seq { .. } => None,
         }
     }
 
@@ -167,7 +179,7 @@ impl TokenMethod {
             | Self::Ac { token_bits }
             | Self::EqualInfo { token_bits, .. }
             | Self::Lexicon { token_bits, .. } => 1 << token_bits,
-            Self::Unigram { pieces } => *pieces,
+            Self::Unigram { pieces } | Self::Bpe { pieces } => *pieces,
             Self::Seq2seq { of, .. } => 256 + of.vocabulary(),
         }
     }
@@ -186,7 +198,7 @@ impl TokenMethod {
     /// Whether tokens are the windows themselves, so that each decodes alone.
     pub fn is_transparent(&self) -> bool {
         match self {
-            Self::Bytes | Self::Unigram { .. } => true,
+            Self::Bytes | Self::Unigram { .. } | Self::Bpe { .. } => true,
             Self::EqualInfo { window_bits, token_bits, code, reset: Reset::Every, .. } => {
                 window_bits == token_bits && code != "paper"
             }
@@ -206,7 +218,7 @@ impl TokenMethod {
 
     /// Whether tokens are bits of a code: all of `token_bits` bits.
     pub fn is_bits(&self) -> bool {
-        !matches!(self, Self::Unigram { .. } | Self::Seq2seq { .. })
+        !matches!(self, Self::Unigram { .. } | Self::Bpe { .. } | Self::Seq2seq { .. })
     }
 
     /// Bytes of text in an example.
@@ -245,6 +257,7 @@ impl std::fmt::Display for TokenMethod {
             Self::Lexicon { kind: LexiconOf::WindowCode, .. } => write!(f, "Lexicon[b=16,v={v}]"),
             Self::Lexicon { kind: LexiconOf::Optimal, .. } => write!(f, "Lexicon[b=16,v={v},optimal]"),
             Self::Unigram { .. } => write!(f, "Unigram[v={v}]"),
+            Self::Bpe { .. } => write!(f, "BPE[v={v}]"),
             Self::Seq2seq { task: Task::Decompress, of, .. } => write!(f, "Decompress {of}"),
             Self::Seq2seq { task: Task::Compress, of, .. } => write!(f, "Compress {of}"),
             Self::Seq2seq { task: Task::Text, example, .. } => write!(f, "Text alone[{example} bytes]"),

@@ -32,7 +32,10 @@ pub fn tokenize<E: Into<Box<dyn Error + Send + Sync>>>(
 ) -> Result<Manifest, ShardError> {
     let settings = writer.manifest().settings.clone();
     let enough = |writer: &Writer| settings.tokens.is_some_and(|most| writer.tokens() >= most);
-    if writer.manifest().complete || enough(&writer) {
+    let is_complete = writer.manifest().complete;
+    // The digest of a corpus of files has been compared by now. Documents of a program have none, and are read.
+    let is_known = is_complete && !settings.corpus_sha256.is_empty();
+    if is_known || !is_complete && enough(&writer) {
         return writer.finish();
     }
     let length = if settings.layout == RowLayout::Stream { usize::MAX } else { tokenizer.method().example() };
@@ -47,6 +50,10 @@ pub fn tokenize<E: Into<Box<dyn Error + Send + Sync>>>(
         if finished(text) != shard.text_sha256 {
             return Err(ShardError::OtherText { file: shard.file.clone() });
         }
+    }
+    if is_complete {
+        let is_longer = settings.tokens.is_none() && examples.next().transpose()?.is_some();
+        return if is_longer { Err(ShardError::LongerCorpus) } else { writer.finish() };
     }
     let layout = Layout { settings: &settings, whole: tokenizer.method().tokens_of_whole_windows() };
     let left = settings.tokens.map_or(u64::MAX, |most| most - writer.tokens());

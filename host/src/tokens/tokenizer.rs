@@ -156,7 +156,7 @@ impl Tokenizer {
     /// None for a vocabulary that was loaded.
     #[cfg(feature = "subwords")]
     pub fn subwords(subwords: &Subwords) -> Result<Self, TokenError> {
-        Self::new(TokenMethod::Unigram { pieces: subwords.size() }, subwords.clone(), LONGEST_CONTEXT)
+        Self::new(TokenMethod::subwords(subwords), subwords.clone(), LONGEST_CONTEXT)
     }
 
     /// The bytes themselves.
@@ -188,7 +188,10 @@ impl Tokenizer {
                 Some(Job::Cut(Segmentation::new(WindowBits::B16, encoding, lexicon.context())))
             }
             #[cfg(feature = "subwords")]
-            (TokenMethod::Unigram { pieces }, TokenModel::Subwords(subwords)) => {
+            (TokenMethod::Unigram { pieces } | TokenMethod::Bpe { pieces }, TokenModel::Subwords(subwords)) => {
+                if subwords.is_bpe() != matches!(method, TokenMethod::Bpe { .. }) {
+                    return Err(needs(if subwords.is_bpe() { "a Unigram model, not BPE" } else { "BPE" }));
+                }
                 if subwords.size() != *pieces {
                     return Err(TokenError::Vocabulary { expected: *pieces, found: subwords.size() });
                 }
@@ -197,7 +200,9 @@ impl Tokenizer {
             (TokenMethod::StaticAc { .. }, _) => return Err(needs("byte frequencies")),
             (TokenMethod::Ac { .. } | TokenMethod::EqualInfo { .. }, _) => return Err(needs("an M1")),
             (TokenMethod::Lexicon { .. }, _) => return Err(needs("a lexicon")),
-            (TokenMethod::Unigram { .. }, _) => return Err(needs("a vocabulary of subwords")),
+            (TokenMethod::Unigram { .. } | TokenMethod::Bpe { .. }, _) => {
+                return Err(needs("a vocabulary of subwords"));
+            }
         };
         let coder = match &method {
             TokenMethod::Seq2seq { task, of, .. } if *task != Task::Text => {
@@ -211,6 +216,16 @@ impl Tokenizer {
     /// The method.
     pub fn method(&self) -> &TokenMethod {
         &self.method
+    }
+
+    /// What the method needs.
+    pub fn model(&self) -> &TokenModel {
+        &self.model
+    }
+
+    /// Bytes of text that a model sees at most.
+    pub fn context(&self) -> usize {
+        self.context
     }
 
     /// Different tokens: ids are below it.
@@ -273,7 +288,7 @@ impl Tokenizer {
                 offsets: (0..text.len()).map(|place| place..place + 1).collect(),
             }),
             #[cfg(feature = "subwords")]
-            TokenMethod::Unigram { .. } => {
+            TokenMethod::Unigram { .. } | TokenMethod::Bpe { .. } => {
                 let TokenModel::Subwords(subwords) = &self.model else {
                     return Err(TokenError::NoOffsets(self.method.clone()));
                 };
@@ -328,7 +343,7 @@ impl Tokenizer {
         match (&self.method, &self.model, self.job) {
             (TokenMethod::Bytes, ..) => Ok(TokenDecoder::bytes()),
             #[cfg(feature = "subwords")]
-            (TokenMethod::Unigram { .. }, TokenModel::Subwords(subwords), _) => {
+            (TokenMethod::Unigram { .. } | TokenMethod::Bpe { .. }, TokenModel::Subwords(subwords), _) => {
                 Ok(TokenDecoder::subwords(subwords.clone()))
             }
             (_, TokenModel::Coding(model), Some(Job::Cut(Segmentation { bits, encoding, context, reset, .. })))
@@ -444,7 +459,7 @@ impl Tokenizer {
                 };
                 Ok(windows.iter().zip(most()).map(tokens).collect())
             }
-            TokenMethod::Unigram { .. } => match &self.model {
+            TokenMethod::Unigram { .. } | TokenMethod::Bpe { .. } => match &self.model {
                 #[cfg(feature = "subwords")]
                 TokenModel::Subwords(subwords) => of_each(&|text, most| {
                     let (mut ids, ends): (Vec<u16>, Vec<usize>) =

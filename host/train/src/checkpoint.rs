@@ -42,8 +42,7 @@ pub enum Origin {
     Tokens {
         /// What they are.
         meaning: Meaning,
-        /// The SHA-256 of the shards that were trained on, see
-        /// [`Manifest::sha256`](equalinfo::tokens::shards::Manifest::sha256).
+        /// The SHA-256 of the shards that were trained on, see [`TokenRows::sha256`](crate::tokens::TokenRows::sha256).
         sha256: String,
     },
 }

@@ -37,6 +37,14 @@ pub enum DataError {
         /// Its text, in bytes.
         bytes: usize,
     },
+    /// A pass over token shards has more rows than can be numbered.
+    #[error("{found} rows of tokens in a pass: expected at most {most}")]
+    ManyRows {
+        /// How many.
+        found: u64,
+        /// The most.
+        most: u64,
+    },
     /// A directory of token shards has no rows.
     #[error("{}: no tokens in it", directory.display())]
     NoTokens {

@@ -68,8 +68,7 @@ impl TrainingData {
                 Origin::Text { sha256: text.sha256(), messages_sha256 }
             }
             Self::Tokens(rows) => {
-                let manifest = rows.manifest();
-                Origin::Tokens { meaning: manifest.settings.meaning(), sha256: manifest.sha256() }
+                Origin::Tokens { meaning: rows.manifest().settings.meaning(), sha256: rows.sha256().to_owned() }
             }
         }
     }

@@ -1,21 +1,32 @@
 //! Rows of token shards as training batches.
 
-use std::path::Path;
+mod order;
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use sha2::{Digest, Sha256};
+
+use self::order::Share;
 use super::data::DataError;
 use super::device::IGNORE;
 use super::graph::Batch;
 use super::validation::Validation;
-use equalinfo::random::Random;
+use equalinfo::digest::finished;
 use equalinfo::tokens::Row;
-use equalinfo::tokens::shards::{Manifest, Rows};
+use equalinfo::tokens::shards::{Manifest, Part, Rows, Source};
 
 type Result<T, E = DataError> = std::result::Result<T, E>;
 
-/// The rows of a directory of shards, in an order of its own for every pass over them.
+/// The most rows in a pass: they are numbered in 32 bits.
+const MOST_ROWS: u64 = u32::MAX as u64;
+
+/// The rows of token shards, in an order of its own for every pass over them.
 pub struct TokenRows {
+    /// That of one directory; of several, as one with the files of all would have it.
     manifest: Manifest,
+    shares: Vec<Share>,
+    sha256: String,
+    ratio: f64,
     seed: u64,
     state: Mutex<State>,
 }
@@ -27,18 +38,32 @@ struct State {
 }
 
 impl TokenRows {
-    /// Opens a complete directory of shards.
+    /// Opens complete directories of shards, all of the same tokens.
     ///
     /// # Errors
-    /// It is not one, or has no rows.
-    pub fn open(directory: &Path, seed: u64) -> Result<Self> {
-        let manifest = Manifest::complete(directory)?;
-        let rows = Rows::open(directory, &manifest)?;
-        if rows.is_empty() {
-            return Err(DataError::NoTokens { directory: directory.to_owned() });
+    /// They are not, or have no rows.
+    pub fn open(sources: &[Source], seed: u64) -> Result<Self> {
+        let mut parts = Part::all(sources)?;
+        parts.retain(|part| part.manifest.rows() > 0);
+        let Some(first) = parts.first() else {
+            let directory = sources.first().map(|source| source.directory.clone()).unwrap_or_default();
+            return Err(DataError::NoTokens { directory });
+        };
+        let shards = parts.iter().flat_map(|part| part.manifest.shards.iter().cloned()).collect();
+        let manifest = Manifest { shards, ..first.manifest.clone() };
+        let shares: Vec<Share> = parts.iter().map(|part| Share::new(part.manifest.rows(), part.weight)).collect();
+        let taken = shares.iter().map(|share| share.taken).fold(0, u64::saturating_add);
+        let found = taken.max(manifest.rows() as u64);
+        if found > MOST_ROWS {
+            return Err(DataError::ManyRows { found, most: MOST_ROWS });
         }
-        let order = shuffled(rows.len(), seed, 0);
-        Ok(Self { manifest, seed, state: Mutex::new(State { rows, pass: 0, order }) })
+        let rows = Rows::open_all(parts.iter().map(|part| (&*part.directory, &part.manifest)))?;
+        let of_pass = |count: fn(&Manifest) -> u64| -> u64 {
+            shares.iter().zip(&parts).map(|(share, part)| share.of(count(&part.manifest))).sum()
+        };
+        let ratio = of_pass(Manifest::text) as f64 / of_pass(Manifest::tokens).max(1) as f64;
+        let (sha256, order) = (sha256(&parts), order::of_pass(&shares, seed, 0));
+        Ok(Self { manifest, shares, sha256, ratio, seed, state: Mutex::new(State { rows, pass: 0, order }) })
     }
 
     /// What they are.
@@ -46,16 +71,28 @@ impl TokenRows {
         &self.manifest
     }
 
-    /// Bytes of text a token.
+    /// The tokens and how often each of them comes, as one SHA-256. Where all come once, it is
+    /// [that](Manifest::sha256) of one directory with all of the files.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// Bytes of text a token, in a pass.
     pub fn ratio(&self) -> f64 {
-        self.manifest.token_ratio()
+        self.ratio
+    }
+
+    /// Rows in a pass.
+    pub fn pass(&self) -> u64 {
+        self.shares.iter().map(|share| share.taken).sum()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Row number `row` of a training run, appended to a batch: every row once, then every row once more in another order.
+    /// Row number `row` of a training run, appended to a batch: every row once, or as often as its directory's weight
+    /// says, then all once more in another order.
     ///
     /// # Errors
     /// It cannot be read.
@@ -64,7 +101,7 @@ impl TokenRows {
         let count = state.order.len() as u64;
         let (pass, place) = (row / count, (row % count) as usize);
         if pass != state.pass {
-            (state.pass, state.order) = (pass, shuffled(count as usize, self.seed, pass));
+            (state.pass, state.order) = (pass, order::of_pass(&self.shares, self.seed, pass));
         }
         let index = state.order[place] as usize;
         let row = state.rows.row(index)?;
@@ -80,20 +117,25 @@ impl TokenRows {
         Ok(self.state().rows.row(index)?)
     }
 
-    /// How often each of `vocabulary` tokens occurs, without those that are given.
+    /// How often each of `vocabulary` tokens occurs in a pass, without those that are given.
     ///
     /// # Errors
     /// A row cannot be read.
     pub fn histogram(&self, vocabulary: usize) -> Result<Vec<u64>> {
         let mut histogram = vec![0; vocabulary];
-        let mut state = self.state();
-        for index in 0..state.rows.len() {
-            let row = state.rows.row(index)?;
-            for &id in row.ids.iter().skip(row.given) {
-                if let Some(count) = histogram.get_mut(id as usize) {
-                    *count += 1;
+        let (mut state, mut first) = (self.state(), 0);
+        for share in &self.shares {
+            let mut of_share = vec![0; vocabulary];
+            for index in first..first + share.rows as usize {
+                let row = state.rows.row(index)?;
+                for &id in row.ids.iter().skip(row.given) {
+                    if let Some(count) = of_share.get_mut(id as usize) {
+                        *count += 1;
+                    }
                 }
             }
+            histogram.iter_mut().zip(of_share).for_each(|(all, count)| *all += share.of(count));
+            first += share.rows as usize;
         }
         Ok(histogram)
     }
@@ -132,31 +174,21 @@ fn push(row: &Row, sequence: usize, start_symbol: u32, batch: &mut Batch) {
     batch.starts.extend(std::iter::repeat_n(first, sequence));
 }
 
-/// The numbers below `count` in the random order of a pass.
-fn shuffled(count: usize, seed: u64, pass: u64) -> Vec<u32> {
-    let mut random = Random::new(seed ^ pass.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let mut order: Vec<u32> = (0..count as u32).collect();
-    random.shuffle(&mut order);
-    order
+/// See [`TokenRows::sha256`].
+fn sha256(parts: &[Part]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        part.manifest.shards.iter().for_each(|shard| hash.update(&shard.sha256));
+        if part.weight != 1.0 {
+            hash.update(format!(":{}", part.weight));
+        }
+    }
+    finished(hash)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_pass_has_every_row_once() {
-        let (first, second) = (shuffled(100, 5, 0), shuffled(100, 5, 1));
-        let sorted = |order: &[u32]| {
-            let mut order = order.to_vec();
-            order.sort_unstable();
-            order
-        };
-        assert_eq!(sorted(&first), (0..100).collect::<Vec<u32>>());
-        assert_eq!(sorted(&first), sorted(&second));
-        assert_ne!(first, second);
-        assert_eq!(first, shuffled(100, 5, 0));
-    }
 
     #[test]
     fn a_row_is_a_context_and_its_padding_has_no_loss() {

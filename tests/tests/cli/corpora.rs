@@ -48,6 +48,24 @@ fn a_broken_corpus_is_named_with_its_line() {
 }
 
 #[test]
+fn tables_are_refused_and_fields_lie_within_fields() {
+    let sandbox = sandbox();
+    sandbox.write("table.csv", b"id,text\n1,one\n");
+    sandbox.write("plain.txt", b"some text");
+    for files in [&["table.csv"][..], &["plain.txt", "table.csv"], &["*.csv"]] {
+        let run = sandbox.run(&[&["tokenize", "--method", "bytes", "-o", "t"], files].concat());
+        run.fails(1, &["table.csv", "tables of this format are not read", ".jsonl", "Parquet"]);
+    }
+    sandbox.write("a.jsonl", b"{\"meta\": {\"id\": 1, \"body\": \"within\"}, \"text\": \"beside\"}\n");
+    let rows = ["tokenize", "a.jsonl", "--method", "bytes", "--text-field", "meta.body", "-o", "t"];
+    sandbox.run(&rows).ok();
+    assert_eq!(sandbox.run(&["detokenize", "t"]).ok().stdout, b"within\n");
+    sandbox.write("b.jsonl", b"{\"meta\": {\"id\": 1}}\n");
+    let rows = ["tokenize", "b.jsonl", "--method", "bytes", "--text-field", "meta.body", "-o", "u"];
+    sandbox.run(&rows).fails(1, &["b.jsonl: line 1", "meta.body"]);
+}
+
+#[test]
 fn shards_add_up() {
     let sandbox = sandbox();
     let lines: String = (0..100).map(|number| format!("line number {number}\n")).collect();

@@ -338,6 +338,66 @@ fn m2_trains_and_goes_on_after_a_kill() {
 }
 
 #[test]
+fn shards_of_several_directories_are_read_together() {
+    let sandbox = with_text();
+    sandbox.write("more.txt", &ALICE[60_000..100_000]);
+    for (text, output) in [("text.txt", "parts/1"), ("more.txt", "parts/2"), ("test.txt", "d")] {
+        sandbox.run(&["tokenize", text, "--method", "bytes", "--sequence", "64", "-o", output]).ok();
+    }
+    // Beside the parts may lie what is none.
+    std::fs::create_dir(sandbox.path("parts/logs")).expect("create");
+    // 6 rows twice, and 2 of 4: a pass is 14 rows, and 16 steps of 2 are more than two.
+    let weighted = ["--data", "parts/1:2", "--data", "parts/2:0.5"];
+    let train = |data: &[&'static str], steps: &'static str, output: &'static str, more: &[&'static str]| {
+        let options = ["--dev", "d", "--preset", "tiny", "--batch", "2", "--device", "cpu", "-T", "1", "-q"];
+        sandbox.run(&[&["train", "m2", "--steps", steps, "-o", output], data, &options[..], more].concat())
+    };
+    let losses = |run: &str| -> Vec<Value> {
+        let lines = String::from_utf8(sandbox.read(&format!("{run}/metrics.jsonl"))).expect("UTF-8");
+        lines
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["train_bits_per_byte"].clone())
+            .collect()
+    };
+    let every = ["--validate-every", "1"];
+    train(&weighted, "16", "whole", &every).ok();
+    train(&weighted, "9", "resumed", &every).ok();
+    train(&weighted, "16", "resumed", &["--resume", "--validate-every", "1"]).ok();
+    assert_eq!(losses("whole").len(), 16);
+    assert_eq!(losses("whole"), losses("resumed"));
+    for other in [&["--data", "parts/1", "parts/2:0.5"], &["--data", "parts/2:0.5", "parts/1:2"]] {
+        train(other, "17", "resumed", &["--resume"]).fails(1, &["other tokens", "SHA-256"]);
+    }
+    // The directory of both is both, in the order of their names.
+    train(&["--data", "parts"], "3", "all", &every).ok();
+    train(&["--data", "parts/1", "parts/2"], "3", "both", &every).ok();
+    assert_eq!(losses("all"), losses("both"));
+    assert_ne!(losses("all"), losses("whole")[..3]);
+    let eval = |data: &[&str]| {
+        let line = ["eval", "m2", "whole/checkpoint.safetensors", "--data", "parts", "--device", "cpu", "--json"];
+        sandbox.run(&[&line[..], data].concat())
+    };
+    let figures: Value =
+        serde_json::from_slice(&eval(&["--training-data", "parts/1:2", "--training-data", "parts/2:0.5"]).ok().stdout)
+            .expect("JSON");
+    assert_eq!(figures["tokens"], 10 * 64);
+    let unigram = figures["unigram_bits_per_byte"].as_f64().expect("a number");
+    assert!((3.0..7.0).contains(&unigram), "{unigram}");
+    eval(&["--training-data", "parts"]).fails(1, &["other tokens"]);
+
+    sandbox.run(&["tokenize", "more.txt", "--method", "bytes", "--sequence", "32", "-o", "short"]).ok();
+    sandbox
+        .run(&["tokenize", "more.txt", "--method", "gzip", "--token-bits", "8", "--sequence", "64", "-o", "gzip"])
+        .ok();
+    let refused =
+        |data: &'static str, words: &[&str]| train(&["--data", "parts/1", data], "3", "no", &[]).fails(1, words);
+    refused("short", &["short: holds other tokens than parts/1", "sequence 32, expected 64"]);
+    refused("gzip", &["gzip: holds other tokens than parts/1", "method gzip, expected bytes"]);
+    refused("nowhere", &["nowhere", "tokenize"]);
+    train(&["--data", "parts/1:0"], "3", "no", &[]).fails(2, &["weight 0 of parts/1"]);
+}
+
+#[test]
 fn m2_generates_text_of_whole_windows() {
     let sandbox = with_text();
     sandbox

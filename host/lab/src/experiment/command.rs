@@ -164,7 +164,7 @@ impl Line {
     fn method(&mut self, method: &TokenMethod) {
         match method {
             TokenMethod::Bytes => self.option("--method", "bytes"),
-            TokenMethod::Unigram { .. } => self.option("--method", "unigram"),
+            TokenMethod::Unigram { .. } | TokenMethod::Bpe { .. } => self.option("--method", "unigram"),
             TokenMethod::Gzip { token_bits } => self.coded("gzip", *token_bits),
             TokenMethod::StaticAc { token_bits } => self.coded("static-ac", *token_bits),
             TokenMethod::Ac { token_bits } => self.coded("ac", *token_bits),
@@ -191,7 +191,7 @@ impl Line {
     }
 
     fn train(&mut self, options: &M2Options) {
-        self.option("--data", options.data.display());
+        options.data.iter().for_each(|source| self.option("--data", source));
         self.path("--dev", options.dev.as_deref());
         self.optional("--preset", options.preset.map(Preset::name));
         self.optional("--steps", options.steps);
@@ -215,7 +215,7 @@ impl Line {
     fn measure(&mut self, options: &MeasureOptions) {
         self.word(options.checkpoint.display());
         self.option("--data", options.data.display());
-        self.path("--training-data", options.training_data.as_deref());
+        options.training_data.iter().for_each(|source| self.option("--training-data", source));
         self.option("--device", device_name(options.device));
         self.optional("--rows", options.rows);
         self.optional("--model", options.model.as_ref());

@@ -173,7 +173,7 @@ impl ExperimentOptions {
         };
         match method {
             _ if method.needs_m1() => (ModelFile::M1(m1), None),
-            TokenMethod::Unigram { pieces } => {
+            TokenMethod::Unigram { pieces } | TokenMethod::Bpe { pieces } => {
                 if let Some(path) = &self.plan.tokenizer {
                     return (ModelFile::Subwords(path.into()), None);
                 }
@@ -214,7 +214,7 @@ impl ExperimentOptions {
         let steps = self.plan.steps(method, token_ratio);
         let every = (steps / VALIDATIONS).max(1);
         M2Options {
-            data: self.tokens_directory("train", method),
+            data: vec![self.tokens_directory("train", method).into()],
             dev: Some(self.tokens_directory("test", method)),
             output: Some(self.run_directory(preset, method, seed).0),
             preset: Some(preset),
@@ -238,7 +238,7 @@ impl ExperimentOptions {
         MeasureOptions {
             checkpoint: self.run_directory(preset, method, seed).checkpoint(),
             data: self.tokens_directory("test", method),
-            training_data: Some(self.tokens_directory("train", method)),
+            training_data: vec![self.tokens_directory("train", method).into()],
             model: method.needs_m1().then(|| self.plan.m1.clone()),
             rows: None,
             device: self.device,

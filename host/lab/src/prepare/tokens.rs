@@ -21,7 +21,7 @@ pub enum ModelFile {
     M1(Option<String>),
     /// A lexicon, for method `lexicon`.
     Lexicon(PathBuf),
-    /// A `tokenizer.json`, for method `unigram`.
+    /// A `tokenizer.json`, for methods `unigram` and `bpe`.
     Subwords(PathBuf),
 }
 
@@ -34,7 +34,7 @@ pub struct TokenizeOptions {
     pub reading: CorpusOptions,
     /// Directory of the shards and their manifest.
     pub output: PathBuf,
-    /// How text becomes tokens. The kind of a lexicon and the number of subwords are taken from the file that [`Self::model`] names.
+    /// How text becomes tokens. The kind of a lexicon, and number and kind of subwords are taken from the file that [`Self::model`] names.
     pub method: TokenMethod,
     /// What the method reads beside the text.
     pub model: ModelFile,
@@ -119,7 +119,7 @@ impl TokenizeOptions {
     }
 }
 
-/// `method` with the kind of its lexicon, or the number of its subwords.
+/// `method` with the kind of its lexicon, or number and kind of its subwords.
 fn completed(method: &TokenMethod, model: &TokenModel) -> TokenMethod {
     match (method, model) {
         (TokenMethod::Lexicon { token_bits, .. }, TokenModel::Coding(CodingModel::Lexicon(lexicon))) => {
@@ -129,8 +129,8 @@ fn completed(method: &TokenMethod, model: &TokenModel) -> TokenMethod {
             };
             TokenMethod::Lexicon { token_bits: *token_bits, kind }
         }
-        (TokenMethod::Unigram { .. }, TokenModel::Subwords(subwords)) => {
-            TokenMethod::Unigram { pieces: subwords.size() }
+        (TokenMethod::Unigram { .. } | TokenMethod::Bpe { .. }, TokenModel::Subwords(subwords)) => {
+            TokenMethod::subwords(subwords)
         }
         (TokenMethod::Seq2seq { task, of, example }, _) => {
             TokenMethod::Seq2seq { task: *task, of: Box::new(completed(of, model)), example: *example }
@@ -158,15 +158,13 @@ fn gpu(options: &TokenizeOptions, model: &TokenModel, context: usize) -> Result<
 pub fn tokenize(options: &TokenizeOptions, corpus: &Corpus, command: &str, progress: impl Fn(u64)) -> Result<Manifest> {
     let model = options.load_model()?;
     let method = options.method(&model);
-    let has_model = !matches!(method, TokenMethod::Bytes | TokenMethod::Gzip { .. });
     let context = super::context(options.context, model.context())?;
+    let gpu = gpu(options, &model, context)?;
+    let workers = gpu.as_deref().map_or(Workers::Threads(options.threads), Workers::Accelerator);
+    let tokenizer = Tokenizer::new(method, model, context)?;
     let settings = Settings {
-        name: method.to_string(),
-        vocabulary: method.vocabulary_with(options.end_of_document)?,
+        vocabulary: tokenizer.method().vocabulary_with(options.end_of_document)?,
         end_of_document: options.end_of_document,
-        model: model.name().filter(|_| has_model).map(str::to_owned),
-        model_id: model.id().filter(|_| has_model).map(|id| format!("{id:016x}")),
-        context,
         sequence: options.sequence,
         rows_per_shard: options.rows_per_shard,
         corpus: options.files.clone(),
@@ -177,11 +175,8 @@ pub fn tokenize(options: &TokenizeOptions, corpus: &Corpus, command: &str, progr
         limit: options.reading.limit,
         tokens: options.tokens,
         layout: options.layout,
-        method: method.clone(),
+        ..Settings::new(&tokenizer)
     };
-    let gpu = gpu(options, &model, context)?;
-    let workers = gpu.as_deref().map_or(Workers::Threads(options.threads), Workers::Accelerator);
-    let tokenizer = Tokenizer::new(method, model, context)?;
     let writer = Writer::open(&options.output, settings, command)?;
     Ok(equalinfo::tokens::tokenize(&tokenizer, corpus.documents(), writer, workers, progress)?)
 }

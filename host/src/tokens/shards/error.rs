@@ -19,6 +19,9 @@ pub enum ShardError {
     /// The corpus has less text than the shards were made of.
     #[error("the corpus has become shorter since these shards were begun")]
     ShorterCorpus,
+    /// The corpus has more text than the complete shards were made of.
+    #[error("the corpus has become longer since these shards were completed; write to another directory")]
+    LongerCorpus,
     /// The corpus has other text than the shards were made of.
     #[error("{file}: made of other text than the corpus has now; write to another directory")]
     OtherText {
@@ -78,6 +81,16 @@ pub enum ShardError {
         /// The directory.
         path: PathBuf,
         /// Which, and what was asked for.
+        differences: Vec<Difference>,
+    },
+    /// Directories that are to be read together hold tokens of different settings.
+    #[error("{}: holds other tokens than {}: {}", path.display(), expected_as.display(), listed(differences))]
+    Apart {
+        /// The directory.
+        path: PathBuf,
+        /// The one before it that its tokens should be as.
+        expected_as: PathBuf,
+        /// Where their settings differ.
         differences: Vec<Difference>,
     },
     /// The directory holds tokens of another corpus.

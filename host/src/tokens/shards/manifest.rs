@@ -15,6 +15,7 @@ use crate::digest::finished;
 use crate::files::{open_regular, write};
 use crate::tokens::error::TokenError;
 use crate::tokens::method::TokenMethod;
+use crate::tokens::tokenizer::Tokenizer;
 
 pub(super) const FORMAT: &str = "equalinfo-tokens-3";
 /// The manifest's name in the directory of a corpus.
@@ -62,7 +63,7 @@ pub struct Settings {
     pub rows_per_shard: usize,
     /// The input, as it was named. The same text under other names is the same input.
     pub corpus: Vec<String>,
-    /// Its [digest](crate::corpus::Corpus::digest).
+    /// Its [digest](crate::corpus::Corpus::digest); empty for documents of a program, which are compared as they are read.
     pub corpus_sha256: String,
     /// The part of it that was read, as `i/n`.
     pub shard: Option<String>,
@@ -77,6 +78,31 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The tool's settings for the tokens of a tokenizer and documents of a program: rows of 512 tokens, 8,192 in a shard.
+    pub fn new(tokenizer: &Tokenizer) -> Self {
+        let (method, model) = (tokenizer.method(), tokenizer.model());
+        let has_model = !matches!(method, TokenMethod::Bytes | TokenMethod::Gzip { .. });
+        Self {
+            name: method.to_string(),
+            vocabulary: method.vocabulary(),
+            layout: RowLayout::default(),
+            model: model.name().filter(|_| has_model).map(str::to_owned),
+            model_id: model.id().filter(|_| has_model).map(|id| format!("{id:016x}")),
+            context: tokenizer.context(),
+            sequence: 512,
+            rows_per_shard: 8192,
+            corpus: Vec::new(),
+            corpus_sha256: String::new(),
+            shard: None,
+            text_field: "text".to_owned(),
+            lines: false,
+            limit: None,
+            tokens: None,
+            end_of_document: false,
+            method: method.clone(),
+        }
+    }
+
     /// What ids mean.
     pub fn meaning(&self) -> Meaning {
         let Self { method, end_of_document, model, model_id, context, sequence, .. } = self.clone();

@@ -6,11 +6,13 @@
 //!
 //! * `manifest`: [`Manifest`], with [`Settings`]: what the tokens are and what they were made of.
 //! * `writer`: [`Writer`]; `rows`: [`Rows`]; `npy`: the header of a matrix.
+//! * `source`: [`Source`] and [`Part`], directories that are read together.
 
 mod error;
 mod manifest;
 mod npy;
 mod rows;
+mod source;
 mod writer;
 
 pub use error::ShardError;
@@ -18,4 +20,5 @@ pub use manifest::{
     Difference, LONGEST_ROW, MANIFEST, Manifest, Meaning, RowLayout, Settings, Shard, differences, listed,
 };
 pub use rows::Rows;
+pub use source::{LARGEST_WEIGHT, Part, Source};
 pub use writer::Writer;

@@ -13,7 +13,10 @@ use crate::digest::finished;
 use crate::files::open_regular;
 use crate::tokens::row::Row;
 
-/// Rows of all shards of a directory, read where they lie: a corpus may be larger than memory.
+/// Files that stay open. Of more shards, a file is opened for every row: systems give a process a thousand at least.
+const OPEN: usize = 512;
+
+/// Rows of all shards of one or several directories, read where they lie: a corpus may be larger than memory.
 pub struct Rows {
     shards: Vec<OpenShard>,
     sequence: usize,
@@ -21,7 +24,8 @@ pub struct Rows {
 }
 
 struct OpenShard {
-    file: File,
+    /// `None` if it is opened for every row.
+    file: Option<File>,
     path: PathBuf,
     /// Where the first row lies.
     start: u64,
@@ -104,7 +108,7 @@ impl OpenShard {
                 format!("{scored} tokens of {text} bytes, but the manifest has {} of {}", shard.tokens, shard.text);
             return Err(ShardError::Shard { path: described.path, found });
         }
-        Ok(Self { file: tokens.file, path: tokens.path, start: tokens.start, rows: rows.to_vec() })
+        Ok(Self { file: Some(tokens.file), path: tokens.path, start: tokens.start, rows: rows.to_vec() })
     }
 }
 
@@ -114,9 +118,28 @@ impl Rows {
     /// # Errors
     /// A file is missing, is not what the manifest says, or is damaged.
     pub fn open(directory: &Path, manifest: &Manifest) -> Result<Self, ShardError> {
-        let Settings { sequence, vocabulary, .. } = manifest.settings;
-        let open = |shard: &Shard| OpenShard::open(directory, shard, sequence, width(vocabulary));
-        Ok(Self { shards: manifest.shards.iter().map(open).collect::<Result<_, _>>()?, sequence, vocabulary })
+        Self::open_all([(directory, manifest)])
+    }
+
+    /// The rows of several directories, one after the other, whose settings [`Part::all`](super::Part::all) has
+    /// compared.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_all<'a>(parts: impl IntoIterator<Item = (&'a Path, &'a Manifest)>) -> Result<Self, ShardError> {
+        let mut all = Self { shards: Vec::new(), sequence: 0, vocabulary: 0 };
+        for (directory, manifest) in parts {
+            let Settings { sequence, vocabulary, .. } = manifest.settings;
+            (all.sequence, all.vocabulary) = (sequence, vocabulary);
+            for shard in &manifest.shards {
+                let mut opened = OpenShard::open(directory, shard, sequence, width(vocabulary))?;
+                if all.shards.len() >= OPEN {
+                    opened.file = None;
+                }
+                all.shards.push(opened);
+            }
+        }
+        Ok(all)
     }
 
     /// How many there are.
@@ -143,7 +166,12 @@ impl Rows {
             let (vocabulary, width) = (self.vocabulary, width(self.vocabulary));
             let mut bytes = vec![0; width * length as usize];
             let place = shard.start + (width * index * self.sequence) as u64;
-            let read = shard.file.seek(SeekFrom::Start(place)).and_then(|_| shard.file.read_exact(&mut bytes));
+            let mut opened = None;
+            let file = match &mut shard.file {
+                Some(file) => file,
+                None => opened.insert(open_regular(&shard.path)?.0),
+            };
+            let read = file.seek(SeekFrom::Start(place)).and_then(|_| file.read_exact(&mut bytes));
             read.map_err(ShardError::system(&shard.path, "read a row"))?;
             let number = |bytes: &[u8]| bytes.iter().rev().fold(0, |id, &byte| id << 8 | u32::from(byte));
             let ids: Vec<u32> = bytes.chunks_exact(width).map(number).collect();

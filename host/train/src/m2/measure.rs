@@ -17,7 +17,7 @@ use crate::settings::Settings;
 use crate::tokens::TokenRows;
 use equalinfo::cuda::{self, DeviceChoice};
 use equalinfo::tokens::TokenMethod;
-use equalinfo::tokens::shards::{self, Meaning};
+use equalinfo::tokens::shards::{self, Meaning, Source};
 
 /// What is measured, and on what; [`Default`] names neither.
 #[derive(Debug, Clone)]
@@ -26,8 +26,8 @@ pub struct MeasureOptions {
     pub checkpoint: PathBuf,
     /// Directory of held-out token shards.
     pub data: PathBuf,
-    /// Directory of the shards that it was trained on, for the figures of a model that only knows how frequent tokens are.
-    pub training_data: Option<PathBuf>,
+    /// The shards that it was trained on, for the figures of a model that only knows how frequent tokens are; empty: none.
+    pub training_data: Vec<Source>,
     /// M1 of the tokens, for its operations: a shipped model or the path of an `.m1q` file; `None`: the one that made them, if it is a shipped one.
     pub model: Option<String>,
     /// Rows that are measured; `None`: all.
@@ -43,7 +43,7 @@ impl Default for MeasureOptions {
         Self {
             checkpoint: PathBuf::new(),
             data: PathBuf::new(),
-            training_data: None,
+            training_data: Vec::new(),
             model: None,
             rows: None,
             device: DeviceChoice::Auto,
@@ -131,13 +131,14 @@ pub(super) struct Opened {
 impl Opened {
     pub fn new(options: &MeasureOptions) -> Result<Self> {
         let checkpoint = Checkpoint::load_of(&options.checkpoint, Kind::M2)?;
-        let rows = TokenRows::open(&options.data, 0)?;
+        let data = [Source::from(&*options.data)];
+        let rows = TokenRows::open(&data, 0)?;
         let (meaning, trained_on) = match &checkpoint.state.origin {
             Origin::Tokens { meaning, sha256 } => (meaning.clone(), sha256.clone()),
             Origin::Text { .. } => return Err(TrainError::OtherKind { found: Kind::M1, expected: Kind::M2 }),
         };
         check_meaning("held-out", rows.manifest(), &meaning)?;
-        check_vocabulary(&options.data, &rows.manifest().settings, &checkpoint.state.model)?;
+        check_vocabulary(&data, &rows.manifest().settings, &checkpoint.state.model)?;
         Ok(Self { checkpoint, rows, meaning, trained_on })
     }
 }
@@ -172,20 +173,19 @@ pub fn measure(options: &MeasureOptions) -> Result<Figures> {
     let flops = 2.0 * parameters as f64 / ratio;
     let m1 = if manifest.settings.method.needs_m1() { options.m1_flops_per_byte(&manifest.settings)? } else { 0.0 };
     let output = 2.0 * (model.width() * model.vocabulary) as f64 / ratio;
-    let (unigram, epochs) = match &options.training_data {
-        Some(directory) => {
-            let training = TokenRows::open(directory, 0)?;
-            check_meaning("training", training.manifest(), &meaning)?;
-            let found = training.manifest().sha256();
-            if found != trained_on {
-                let (what, found, expected) = ("tokens", trained_on, found);
-                return Err(TrainError::OtherText { what, found, expected });
-            }
-            let rows_seen = checkpoint.state.step as f64 * settings.batch as f64;
-            let unigram = bits(tally.unigram_nats(&training.histogram(model.vocabulary)?));
-            (Some(unigram), Some(rows_seen / training.manifest().rows() as f64))
+    let (unigram, epochs) = if options.training_data.is_empty() {
+        (None, None)
+    } else {
+        let training = TokenRows::open(&options.training_data, 0)?;
+        check_meaning("training", training.manifest(), &meaning)?;
+        let found = training.sha256();
+        if found != trained_on {
+            let (what, found, expected) = ("tokens", trained_on, found.to_owned());
+            return Err(TrainError::OtherText { what, found, expected });
         }
-        None => (None, None),
+        let rows_seen = checkpoint.state.step as f64 * settings.batch as f64;
+        let unigram = bits(tally.unigram_nats(&training.histogram(model.vocabulary)?));
+        (Some(unigram), Some(rows_seen / training.pass() as f64))
     };
     let nats_per_token = tally.all().nats_per_token();
     Ok(Figures {

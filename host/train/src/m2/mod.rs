@@ -26,7 +26,7 @@ use crate::error::{Result, TrainError};
 use crate::ranks::Ranks;
 use equalinfo::cuda::{self, DeviceChoice};
 use equalinfo::files::DirectoryLock;
-use equalinfo::tokens::shards::{self, Manifest, Meaning};
+use equalinfo::tokens::shards::{self, Manifest, Meaning, Source};
 
 pub use measure::{Figures, MeasureOptions, measure};
 pub use prove::{Encoded, Proof, Prover};
@@ -60,8 +60,8 @@ pub enum Preset {
 /// Started by torchrun, srun or mpirun, every process is a rank on a GPU of its own: the rows of a step are dealt to them, and rank 0 writes the files.
 #[derive(Debug, Clone)]
 pub struct M2Options {
-    /// Directory of token shards.
-    pub data: PathBuf,
+    /// Token shards, read together: all of the same tokens.
+    pub data: Vec<Source>,
     /// Directory of held-out shards of the same tokens, for validation on 20 batches; `None`: the training tokens.
     pub dev: Option<PathBuf>,
     /// Directory of the run: checkpoints and `metrics.jsonl`; `None`: `runs/NAME`.
@@ -111,7 +111,7 @@ pub struct M2Options {
 impl Default for M2Options {
     fn default() -> Self {
         Self {
-            data: PathBuf::new(),
+            data: Vec::new(),
             dev: None,
             output: None,
             name: None,
@@ -246,21 +246,22 @@ impl Run {
         model.check()?;
         ranks.agree("device", &place.is_gpu())?;
         settings.agree(&ranks)?;
-        ranks.agree("tokens", &rows.manifest().sha256())?;
+        ranks.agree("tokens", &rows.sha256())?;
         let estimate = MemoryEstimate::new(&model, settings.optimizer, settings.recompute, ranks.count());
         settings.micro_batch = memory::micro_batch(&place, &estimate, settings.rank_batch(&ranks)?, settings.sequence)?;
-        let held_out = TokenRows::open(options.dev.as_ref().unwrap_or(&options.data), 0)?;
+        let dev = options.dev.clone().map(Source::from);
+        let held_out = TokenRows::open(dev.as_ref().map_or(&options.data, std::slice::from_ref), 0)?;
         check_meaning("held-out", held_out.manifest(), &rows.manifest().settings.meaning())?;
         let validation_rows = VALIDATION_BATCHES * settings.batch;
         let validation =
             held_out.validation(validation_rows, settings.micro_batch.max(model.context), model.start_symbol())?;
         let description = format!(
-            " on {}: {} parameters, {} of them not in the embedding, on {}; {} rows of {} tokens, {} steps of {} tokens",
+            " on {}: {} parameters, {} of them not in the embedding, on {}; {} rows of {} tokens in a pass, {} steps of {} tokens",
             tokens.name,
             model.parameters(),
             matrices(&model),
             described(&place, &settings, &ranks),
-            rows.manifest().rows(),
+            rows.pass(),
             tokens.sequence,
             settings.learning_rate.steps,
             settings.batch * settings.sequence
@@ -312,11 +313,12 @@ impl Run {
 }
 
 /// The model must have an output for each token, and a context as long as a row.
-fn check_vocabulary(data: &Path, tokens: &shards::Settings, model: &ModelConfig) -> Result<()> {
+fn check_vocabulary(data: &[Source], tokens: &shards::Settings, model: &ModelConfig) -> Result<()> {
     if (model.vocabulary, model.context) == (tokens.vocabulary, tokens.sequence) {
         return Ok(());
     }
-    let (data, model) = (data.to_owned(), Box::new(model.clone()));
+    let data = data.first().map(|source| source.directory.clone()).unwrap_or_default();
+    let model = Box::new(model.clone());
     Err(TrainError::OtherVocabulary { data, vocabulary: tokens.vocabulary, sequence: tokens.sequence, model })
 }
 
