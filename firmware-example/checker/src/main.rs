@@ -69,7 +69,7 @@ fn main() -> Result<()> {
     if names.is_empty() {
         peers()?;
     }
-    for board in [Board::Microbit, Board::Lm3s6965evb, Board::Mps2An386] {
+    for board in [Board::Microbit, Board::Lm3s6965evb, Board::Mps2An386, Board::RiscvVirt] {
         if chosen(Decoder::Kernels, board) {
             eprintln!("kernels on {}", board.name());
             let firmware = Firmware::build(Decoder::Kernels, board, &Streams::Intact)?;
