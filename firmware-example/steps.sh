@@ -1,6 +1,7 @@
 # Part of tests/run, which sources it for its functions: the firmware examples and the C interface, on boards in QEMU.
 
-FIRMWARE_TARGETS=(thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf riscv32imc-unknown-none-elf)
+FIRMWARE_TARGETS=(thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabi thumbv7em-none-eabihf
+    riscv32imc-unknown-none-elf)
 
 # Chooses the compiler of the checker and the C example: rustup's Rust if it has every target, else Debian's.
 firmware_ready() {
@@ -23,8 +24,14 @@ decoded_by_c() {
     sed -n 8p firmware-example/strings.txt
 }
 
-check_c_example() { # host, cortex-m3 or cortex-m4
+check_c_example() { # host, cortex-m3, cortex-m4 or cortex-m4-soft
     diff <(decoded_by_c) <(env "${firmware_environment[@]}" codec/c/examples/build "$1")
+}
+
+# The library for both ways of passing floats, from another project.
+check_c_package() {
+    env "${firmware_environment[@]}" codec/c/package "$target/equalinfo-c" thumbv7em-none-eabi thumbv7em-none-eabihf &&
+        codec/c/tests/package/check "$target/equalinfo-c"
 }
 
 if firmware_ready; then
@@ -39,6 +46,12 @@ if firmware_ready; then
     if have arm-none-eabi-gcc || install gcc-arm-none-eabi; then
         step 'C example on a Cortex-M3 in QEMU' check_c_example cortex-m3
         step 'C example on a Cortex-M4 in QEMU' check_c_example cortex-m4
+        step 'C example on a Cortex-M4 without hard floats' check_c_example cortex-m4-soft
+        if have cmake || install cmake make; then
+            step 'C library as a package of CMake, hard and soft floats' check_c_package
+        else
+            skip 'C library as a package of CMake' 'needs the packages cmake and make'
+        fi
     else
         skip 'C example on Cortex-M' 'needs the package gcc-arm-none-eabi'
     fi

@@ -4,7 +4,7 @@
 # Each machine is built once, in the profile `foreign`: optimised, with checks of overflow, all features. --all also
 # builds each as users do, in a release build without features, and runs machines of kinds that are there already.
 
-CODEC_FEATURES=(defmt embedded-io heapless)
+CODEC_FEATURES=(defmt embedded-io embedded-io-async embedded-storage heapless)
 LIBRARY_FEATURES=('' corpora parquet shards subwords store cuda)
 GOLDEN=$PWD/tests/determinism/golden.txt
 export EQUALINFO_LEXICONS=$target/determinism

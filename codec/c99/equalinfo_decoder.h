@@ -35,7 +35,17 @@
  *
  * EQUALINFO_AVR_FLASH leaves images, anywhere in flash, and the decoder's own tables, in its first 64 KiB, out of the
  * memory of an AVR, for avr-gcc with -std=gnu99. For other compilers with address spaces, EQUALINFO_IMAGE qualifies
- * pointers to images, of which EQUALINFO_IMAGE_AT adds an offset of 32 bits, and EQUALINFO_CONSTANT the tables. */
+ * pointers to images, of which EQUALINFO_IMAGE_AT adds an offset of 32 bits, and EQUALINFO_CONSTANT the tables.
+ *
+ * EQUALINFO_IMAGE_READ names a function of the program's, uint8_t f(const uint8_t *address), which then reads every byte
+ * of images and messages: for serial flash that no address reaches. Addresses of a range that is the program's choice
+ * stand for that flash; what is at all others f reads in place. */
+#ifdef EQUALINFO_IMAGE_READ
+uint8_t EQUALINFO_IMAGE_READ(const uint8_t *address);
+/* Addresses that are no pointers to objects are added to as numbers. */
+#define EQUALINFO_IMAGE
+#define EQUALINFO_IMAGE_AT(image, offset) ((const uint8_t *)((uintptr_t)(image) + (uintptr_t)(offset)))
+#endif
 #ifdef EQUALINFO_AVR_FLASH
 #define EQUALINFO_IMAGE __memx
 #define EQUALINFO_IMAGE_AT(image, offset) ((const __memx uint8_t *)((__uint24)(image) + (__uint24)(offset)))

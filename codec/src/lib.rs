@@ -10,7 +10,8 @@
 //! 4. [`container`] makes a stream of such blocks, with checksums and an index.
 //!
 //! For windows of 16 bits a [`lexicon`] replaces steps 1 and 2: a table of all their texts, made from a model
-//! beforehand. [`strings`] puts the texts of a user interface into one blob, coded either way.
+//! beforehand. [`strings`] puts the texts of a user interface into one blob, coded either way. [`storage`] reads any of
+//! that from flash that no address reaches.
 //!
 //! The folder `docs` of this package specifies each step independently of the code. What follows is the README.
 //!
@@ -46,6 +47,7 @@ pub mod strings;
 // Used by several of these.
 pub mod checksum;
 pub mod progress;
+pub mod storage;
 
 pub use byte_model::{ByteModel, StaticModel, Uniform};
 pub use frequencies::Frequencies;

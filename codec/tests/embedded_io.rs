@@ -66,3 +66,80 @@ fn text_and_errors_come_through() {
     let noise = Source { bytes: b"no stream at all", piece: 5, fails_at: None };
     assert_eq!(read(&model, noise).1, Err(ReadError::Stream(DecodeError::Magic { found: *b"no s" })));
 }
+
+/// The source's bytes through `embedded-io-async`, which are only there when asked for the second time.
+#[cfg(feature = "embedded-io-async")]
+mod asynchronous {
+    use super::*;
+    use std::future::{Future, poll_fn};
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    struct Slow<'a> {
+        source: Source<'a>,
+        /// Polls that found nothing.
+        waits: usize,
+    }
+
+    impl ErrorType for Slow<'_> {
+        type Error = ErrorKind;
+    }
+
+    impl embedded_io_async::Read for Slow<'_> {
+        async fn read(&mut self, output: &mut [u8]) -> Result<usize, ErrorKind> {
+            let mut waited = false;
+            let waits = &mut self.waits;
+            poll_fn(|context| {
+                if std::mem::replace(&mut waited, true) {
+                    return Poll::Ready(());
+                }
+                *waits += 1;
+                context.waker().wake_by_ref();
+                Poll::Pending
+            })
+            .await;
+            self.source.read(output)
+        }
+    }
+
+    /// Polls until the future is ready.
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        let mut future = pin!(future);
+        let mut context = Context::from_waker(Waker::noop());
+        loop {
+            if let Poll::Ready(result) = future.as_mut().poll(&mut context) {
+                return result;
+            }
+        }
+    }
+
+    #[test]
+    fn text_and_errors_come_through_and_cancelled_reads_lose_nothing() {
+        use embedded_io_async::Read as _;
+
+        let mut model = HashModel::new(1, 200);
+        let text = model.sample(&mut Random::new(1), 1000);
+        let stream = write_stream(&mut model, &Header::new(Method::Ac, MODEL, ModelName::NONE, 300), &text);
+        for (fails_at, end) in [(None, Ok(())), (Some(50), Err(ReadError::Source(ErrorKind::TimedOut)))] {
+            let source = Slow { source: Source { bytes: &stream, piece: 5, fails_at }, waits: 0 };
+            let mut reader = Reader::<_, _, 16>::new(source, Decoder::new(model.clone(), MODEL));
+            let (mut delivered, mut piece) = (Vec::new(), [0; 7]);
+            let result = loop {
+                // A read that is given up after its first poll.
+                let mut context = Context::from_waker(Waker::noop());
+                let polled = pin!(reader.read(&mut piece)).poll(&mut context);
+                if let Poll::Ready(Ok(length)) = polled {
+                    delivered.extend_from_slice(&piece[..length]);
+                }
+                match block_on(reader.read(&mut piece)) {
+                    Ok(0) => break Ok(()),
+                    Ok(length) => delivered.extend_from_slice(&piece[..length]),
+                    Err(error) => break Err(error),
+                }
+            };
+            assert_eq!(result, end);
+            assert!(if fails_at.is_none() { delivered == text } else { text.starts_with(&delivered) });
+            assert!(reader.into_source().waits > stream.len() / 5 - 20);
+        }
+    }
+}

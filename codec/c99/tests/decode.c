@@ -31,6 +31,36 @@ static uint8_t *read_file(const char *path, size_t *length) {
   return start;
 }
 
+#ifdef EQUALINFO_IMAGE_READ
+/* Images behind a bus: addresses at which nothing is stand for them, so a read that goes another way fails. */
+static struct {
+  const uint8_t *bytes;
+  size_t length;
+} flash[4];
+static unsigned images;
+#define FLASH_AT(number) ((uintptr_t)0x40000000 + (uintptr_t)(number) * 0x4000000)
+
+uint8_t EQUALINFO_IMAGE_READ(const uint8_t *address) {
+  unsigned number;
+  for (number = 0; number < images; number++) {
+    const uintptr_t offset = (uintptr_t)address - FLASH_AT(number);
+    if (offset < flash[number].length) return flash[number].bytes[offset];
+  }
+  return *address;
+}
+
+static const uint8_t *image_of(const uint8_t *bytes, size_t length) {
+  flash[images].bytes = bytes;
+  flash[images].length = length;
+  return (const uint8_t *)FLASH_AT(images++);
+}
+#else
+static const uint8_t *image_of(const uint8_t *bytes, size_t length) {
+  (void)length;
+  return bytes;
+}
+#endif
+
 static int report(EqualinfoStatus status) {
   if (status != EQUALINFO_STATUS_OK) fprintf(stderr, "decode: %s\n", equalinfo_status_name((int32_t)status));
   return (int)status;
@@ -99,13 +129,15 @@ int main(int count, char **arguments) {
   kind = arguments[i];
   input = read_file(arguments[i + 1], &length);
   if (model_path) {
-    uint8_t *image = read_file(model_path, &size);
+    const uint8_t *image = read_file(model_path, &size);
+    image = image_of(image, size);
     status = equalinfo_model_load(&model, image, (uint32_t)size);
     if (status != EQUALINFO_STATUS_OK) return report(status);
     if (context == 0) context = model.context;
   }
   if (lexicon_path) {
-    uint8_t *image = read_file(lexicon_path, &size);
+    const uint8_t *image = read_file(lexicon_path, &size);
+    image = image_of(image, size);
     status = equalinfo_lexicon_load(&lexicon, image, (uint32_t)size);
     if (status != EQUALINFO_STATUS_OK) return report(status);
   }
@@ -157,7 +189,7 @@ int main(int count, char **arguments) {
   if (strcmp(kind, "strings") == 0) {
     static EqualinfoStrings strings;
     unsigned language, id;
-    status = equalinfo_strings_load(&strings, input, (uint32_t)length);
+    status = equalinfo_strings_load(&strings, image_of(input, length), (uint32_t)length);
     if (status != EQUALINFO_STATUS_OK) return report(status);
     size = lexicon_path ? 0 : equalinfo_memory(&model, strings.context);
     memory = memory_of(size);

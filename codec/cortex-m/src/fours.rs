@@ -31,6 +31,7 @@ use equalinfo_codec::m1::image::{HEAD, row_weights};
 use equalinfo_codec::m1::{Kernels, Matrix, Requantizer};
 
 use super::rows::{self, Form, Job, Prepared, in_words, job};
+use super::split;
 
 /// The loops with sums and requantization in assembly.
 #[derive(Debug)]
@@ -116,58 +117,11 @@ impl Kernels for Fours {
 /// The width of rows that are computed in pairs.
 const PAIRED: usize = 64;
 
-/// The largest sum of the absolute values of a chunk's activations: times 127 it is below 2^15.
-const MOST: i32 = 258;
-
-/// Splits activations into chunks of five words: the initial value of the sum, then `A` and `B - 2^8 A` for both words
-/// of weights. A list of the parts cut off follows, each with its column, odd columns first.
+/// Activations in chunks, and the parts cut off.
 fn split<'a>(activations: &[i8], scratch: &'a mut [i32]) -> Option<(Form<'a>, i32)> {
-    let words = activations.len() / 8 * 5;
-    let (chunks, rest) = scratch.split_at_mut_checked(words)?;
-    let list = rest.as_chunks_mut::<2>().0;
-    let (mut odd, mut all, mut bias) = (0usize, 0usize, 0);
-    for (first, (words, chunk)) in
-        (0i32..).step_by(8).zip(chunks.as_chunks_mut::<5>().0.iter_mut().zip(activations.as_chunks::<8>().0))
-    {
-        // SAFETY: there are eight activations and five words.
-        let size = unsafe { equalinfo_chunk(chunk, words) };
-        let mut excess = size.wrapping_sub(MOST);
-        if excess <= 0 {
-            continue;
-        }
-        let mut chunk = *chunk;
-        while excess > 0 {
-            // The first activation that is large enough, or half as large, and so on. Odd columns are tried first, as
-            // they cost less.
-            let mut wanted = excess;
-            let column = loop {
-                let mut columns = (0..8).map(|i: usize| (2 * i + 1).wrapping_sub(i >> 2) & 7);
-                match columns.find(|&column| i32::from(chunk[column]).abs() >= wanted) {
-                    Some(column) => break column,
-                    None => wanted >>= 1,
-                }
-            };
-            let size = excess.min(i32::from(chunk[column]).abs());
-            let cut = if chunk[column] < 0 { size.wrapping_neg() } else { size };
-            chunk[column] = chunk[column].wrapping_sub(cut as i8);
-            excess = excess.wrapping_sub(size);
-            let column = first.wrapping_add(column as i32);
-            let place = if column % 2 == 0 { all } else { odd };
-            if column % 2 == 0 {
-                bias -= cut << 7;
-            } else {
-                odd = odd.wrapping_add(1);
-            }
-            // The entry of an odd column takes the place of one of an even column, which moves to the end.
-            *list.get_mut(all)? = *list.get(place)?;
-            *list.get_mut(place)? = [column, cut];
-            all = all.wrapping_add(1);
-        }
-        // SAFETY: as above.
-        unsafe { equalinfo_chunk(&chunk, words) };
-    }
-    let end = |entries: usize| words.wrapping_add(entries << 1);
-    Some((Form::Widened(scratch.get(..end(all))?, end(odd)), bias))
+    // SAFETY: there are eight activations and five words.
+    let parts = split::split(activations, scratch, |chunk, words| unsafe { equalinfo_chunk(chunk, words) })?;
+    Some((Form::Widened(scratch.get(..parts.all)?, parts.odd), parts.bias))
 }
 
 /// Rows times activations in chunks, requantized; with gates, only rows whose gate is positive. If the assembly cannot

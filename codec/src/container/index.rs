@@ -45,7 +45,7 @@ impl IndexEntry {
         [p0, p1, p2, p3, t0, t1, t2, t3, c0, c1, c2, c3]
     }
 
-    fn block(number: u32, bytes: &[u8; Self::LENGTH]) -> Option<BlockHeader> {
+    pub(super) fn block(number: u32, bytes: &[u8; Self::LENGTH]) -> Option<BlockHeader> {
         let &[p0, p1, p2, p3, t0, t1, t2, t3, c0, c1, c2, c3] = bytes;
         let text = u32::from_le_bytes([t0, t1, t2, t3]);
         Some(BlockHeader {

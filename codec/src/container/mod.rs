@@ -5,7 +5,8 @@
 //! stream, so that a decoder can refuse all others.
 //!
 //! A stream is written whole ([`encode_stream`]) or block by block ([`encode_block`], [`IndexBuilder`]). It is read
-//! front to back without seeking ([`Decoder`]), or opened from its end ([`Stream`]).
+//! front to back without seeking ([`Decoder`]), or opened from its end ([`Stream`], and
+//! [`StoredStream`] in flash that no address reaches).
 
 mod block;
 mod decoder;
@@ -16,6 +17,7 @@ mod name;
 mod random_access;
 #[cfg(feature = "embedded-io")]
 mod reader;
+mod stored;
 mod table;
 mod whole;
 
@@ -31,5 +33,6 @@ pub use name::ModelName;
 pub use random_access::Stream;
 #[cfg(feature = "embedded-io")]
 pub use reader::{ReadError, Reader};
+pub use stored::StoredStream;
 pub use table::{TABLE_LENGTH, parse_table, write_table};
 pub use whole::{decode_stream, encode_stream, stream_bound};

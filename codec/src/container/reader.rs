@@ -1,4 +1,4 @@
-//! [`Reader`]: the text of a stream as an `embedded-io` source.
+//! [`Reader`]: the text of a stream as an `embedded-io` or `embedded-io-async` source.
 //!
 //! Invariant: the end of the text is only reported once the stream has turned out to be complete and intact.
 
@@ -9,6 +9,10 @@ use core::fmt;
 use embedded_io::{Error, ErrorKind, ErrorType, Read};
 
 /// Reads the text of the stream that `source` delivers, through a buffer of `BUFFER` bytes.
+///
+/// With the feature `embedded-io-async` it reads a source that is `embedded_io_async::Read` as such. Nothing is lost
+/// when a read is cancelled, unless the source itself loses something; between two waits a piece of `BUFFER` bytes at
+/// most is decoded, which takes as long as the model takes for its text.
 ///
 /// ```
 /// use embedded_io::Read;
@@ -66,7 +70,7 @@ impl<E: Error> Error for ReadError<E> {
     }
 }
 
-impl<R: Read, C: Coder, const BUFFER: usize> Reader<R, C, BUFFER> {
+impl<R: ErrorType, C: Coder, const BUFFER: usize> Reader<R, C, BUFFER> {
     /// A reader of `source` with a decoder that has not decoded anything.
     pub fn new(source: R, decoder: Decoder<C>) -> Self {
         const { assert!(BUFFER > 0, "the buffer must hold at least one byte") };
@@ -77,31 +81,78 @@ impl<R: Read, C: Coder, const BUFFER: usize> Reader<R, C, BUFFER> {
     pub fn decoder(&self) -> &Decoder<C> {
         &self.decoder
     }
+
+    /// Returns the source. What has been read of it but not decoded is lost.
+    pub fn into_source(self) -> R {
+        self.source
+    }
 }
 
 impl<R: ErrorType, C, const BUFFER: usize> ErrorType for Reader<R, C, BUFFER> {
     type Error = ReadError<R::Error>;
 }
 
-impl<R: Read, C: Coder, const BUFFER: usize> Read for Reader<R, C, BUFFER> {
-    fn read(&mut self, output: &mut [u8]) -> Result<usize, Self::Error> {
+/// What [`Reader::advance`] came to.
+enum Step {
+    /// So many bytes of text, none at the end.
+    Text(usize),
+    /// The buffer has been decoded.
+    Empty,
+}
+
+impl<R: ErrorType, C: Coder, const BUFFER: usize> Reader<R, C, BUFFER> {
+    /// Decodes what is in the buffer.
+    fn advance(&mut self, output: &mut [u8]) -> Result<Step, ReadError<R::Error>> {
         if output.is_empty() {
-            return Ok(0);
+            return Ok(Step::Text(0));
         }
         loop {
             let input = self.buffer.get(self.start..self.end).unwrap_or_default();
             let progress = self.decoder.decode(input, output).map_err(ReadError::Stream)?;
             self.start += progress.consumed;
             if progress.written > 0 || self.decoder.is_done() {
-                return Ok(progress.written);
+                return Ok(Step::Text(progress.written));
             }
             if self.start == self.end {
-                self.start = 0;
-                self.end = self.source.read(&mut self.buffer).map_err(ReadError::Source)?.min(BUFFER);
-                if self.end == 0 {
-                    self.decoder.finish().map_err(ReadError::Stream)?;
-                    return Ok(0);
-                }
+                (self.start, self.end) = (0, 0);
+                return Ok(Step::Empty);
+            }
+        }
+    }
+
+    /// Takes note of what the source has put into the buffer; at its end the stream must have ended too.
+    fn filled(&mut self, count: usize) -> Result<(), ReadError<R::Error>> {
+        self.end = count.min(BUFFER);
+        if count == 0 { self.decoder.finish().map_err(ReadError::Stream) } else { Ok(()) }
+    }
+}
+
+impl<R: Read, C: Coder, const BUFFER: usize> Read for Reader<R, C, BUFFER> {
+    fn read(&mut self, output: &mut [u8]) -> Result<usize, Self::Error> {
+        loop {
+            if let Step::Text(count) = self.advance(output)? {
+                return Ok(count);
+            }
+            let count = self.source.read(&mut self.buffer).map_err(ReadError::Source)?;
+            self.filled(count)?;
+            if count == 0 {
+                return Ok(0);
+            }
+        }
+    }
+}
+
+#[cfg(feature = "embedded-io-async")]
+impl<R: embedded_io_async::Read, C: Coder, const BUFFER: usize> embedded_io_async::Read for Reader<R, C, BUFFER> {
+    async fn read(&mut self, output: &mut [u8]) -> Result<usize, Self::Error> {
+        loop {
+            if let Step::Text(count) = self.advance(output)? {
+                return Ok(count);
+            }
+            let count = self.source.read(&mut self.buffer).await.map_err(ReadError::Source)?;
+            self.filled(count)?;
+            if count == 0 {
+                return Ok(0);
             }
         }
     }

@@ -57,6 +57,31 @@ impl<'a> Lexicon<'a> {
         Ok(found - places.len())
     }
 
+    /// As [`Self::decode_payload`], for a payload of `length` bytes that `next` gives one by one, as from flash.
+    ///
+    /// # Errors
+    /// Those of [`Self::decode_payload`], and of `next`.
+    pub fn decode_payload_bytes<E: From<PayloadError>>(
+        &self,
+        length: usize,
+        mut next: impl FnMut() -> Result<u8, E>,
+        output: &mut [u8],
+    ) -> Result<usize, E> {
+        if !length.is_multiple_of(2) {
+            return Err(PayloadError::PartialWindow { expected: 2, found: length }.into());
+        }
+        let found = output.len();
+        let mut places = output.iter_mut();
+        for window in 0..length as u32 / 2 {
+            let code = [next()?, next()?];
+            for byte in self.payload(&code)? {
+                let byte = byte.map_err(|_| PayloadError::NotCanonical { window })?;
+                *places.next().ok_or(PayloadError::OutputTooSmall { found })? = byte;
+            }
+        }
+        Ok(found - places.len())
+    }
+
     /// Encodes a block, header included, to the start of `output`, which must have room for the text and
     /// [`BlockHeader::LENGTH`] bytes more. For a [`WindowCode`](super::LexiconKind::WindowCode) lexicon it is the block
     /// that [`encode_block`](crate::container::encode_block) writes with the model.

@@ -216,6 +216,34 @@ pub fn decode<M: ByteModel>(
     if decoder.is_done() { Ok(progress.written) } else { Err(PayloadError::OutputTooSmall { found: output.len() }) }
 }
 
+/// As [`decode`], for a payload of `length` bytes that `next` gives one by one, as from flash.
+///
+/// # Errors
+/// Those of [`decode`], and of `next`.
+pub fn decode_bytes<M: ByteModel, E: From<PayloadError>>(
+    model: &mut M,
+    layout: PayloadLayout,
+    length: usize,
+    mut next: impl FnMut() -> Result<u8, E>,
+    output: &mut [u8],
+) -> Result<usize, E> {
+    let mut decoder = PayloadDecoder::new(layout, length)?;
+    let (found, mut written) = (output.len(), 0);
+    for _ in 0..length {
+        let byte = [next()?];
+        let mut input = &byte[..];
+        while !input.is_empty() {
+            let progress = decoder.decode(model, input, output.get_mut(written..).unwrap_or_default())?;
+            if progress == Progress::default() {
+                return Err(PayloadError::OutputTooSmall { found }.into());
+            }
+            written += progress.written;
+            input = input.get(progress.consumed..).unwrap_or_default();
+        }
+    }
+    if decoder.is_done() { Ok(written) } else { Err(PayloadError::OutputTooSmall { found }.into()) }
+}
+
 /// Decodes a payload that arrives in pieces of any size, into buffers of any size.
 ///
 /// ```

@@ -2,6 +2,8 @@
 //!
 //! Invariant: reading ends at the end of the bytes, whatever they hold.
 
+use core::convert::Infallible;
+
 /// Reads numbers in the order in which they were written.
 ///
 /// A number `n` with parameter `k` is `n >> k` in unary, ones and a zero behind them, then the lowest `k` bits of `n`;
@@ -10,10 +12,7 @@
 #[derive(Clone, Debug)]
 pub struct Lengths<'a> {
     bytes: core::slice::Iter<'a, u8>,
-    /// What is left of the byte at hand, its next bit highest.
-    byte: u8,
-    left: u8,
-    parameter: u8,
+    bits: Bits,
 }
 
 impl<'a> Lengths<'a> {
@@ -22,22 +21,12 @@ impl<'a> Lengths<'a> {
 
     /// The numbers in `index` with a parameter of at most [`Self::LARGEST_PARAMETER`].
     pub fn new(index: &'a [u8], parameter: u8) -> Self {
-        Self { bytes: index.iter(), byte: 0, left: 0, parameter }
-    }
-
-    fn bit(&mut self) -> Option<bool> {
-        if self.left == 0 {
-            (self.byte, self.left) = (*self.bytes.next()?, 8);
-        }
-        let bit = self.byte >= 0x80;
-        self.byte <<= 1;
-        self.left -= 1;
-        Some(bit)
+        Self { bytes: index.iter(), bits: Bits::new(parameter) }
     }
 
     /// Whether nothing is left but zeros that fill the last byte.
     pub fn is_at_end(&self) -> bool {
-        self.bytes.as_slice().is_empty() && self.byte == 0
+        self.bytes.as_slice().is_empty() && self.bits.are_zeros()
     }
 }
 
@@ -46,14 +35,56 @@ impl Iterator for Lengths<'_> {
 
     /// The next number, less than 2^32; `None` at the end of the bytes.
     fn next(&mut self) -> Option<u32> {
+        let Ok(number) = self.bits.number(&mut || Ok::<_, Infallible>(self.bytes.next().copied()));
+        number
+    }
+}
+
+/// What is left of a byte, and the numbers that begin with it.
+#[derive(Clone, Debug)]
+pub(super) struct Bits {
+    /// The next bit is the highest.
+    byte: u8,
+    left: u8,
+    parameter: u8,
+}
+
+impl Bits {
+    pub fn new(parameter: u8) -> Self {
+        Self { byte: 0, left: 0, parameter }
+    }
+
+    /// Whether what is left of the byte is zeros.
+    pub fn are_zeros(&self) -> bool {
+        self.byte == 0
+    }
+
+    fn bit<E>(&mut self, next: &mut impl FnMut() -> Result<Option<u8>, E>) -> Result<Option<bool>, E> {
+        if self.left == 0 {
+            let Some(byte) = next()? else { return Ok(None) };
+            (self.byte, self.left) = (byte, 8);
+        }
+        let bit = self.byte >= 0x80;
+        self.byte <<= 1;
+        self.left -= 1;
+        Ok(Some(bit))
+    }
+
+    /// The next number, whose further bytes `next` gives; `None` at their end.
+    pub fn number<E>(&mut self, next: &mut impl FnMut() -> Result<Option<u8>, E>) -> Result<Option<u32>, E> {
         let mut number = 0u32;
-        while self.bit()? {
-            number = number.saturating_add(1);
+        loop {
+            match self.bit(next)? {
+                Some(true) => number = number.saturating_add(1),
+                Some(false) => break,
+                None => return Ok(None),
+            }
         }
         for _ in 0..self.parameter {
-            number = number.saturating_mul(2).saturating_add(self.bit()?.into());
+            let Some(bit) = self.bit(next)? else { return Ok(None) };
+            number = number.saturating_mul(2).saturating_add(bit.into());
         }
-        Some(number)
+        Ok(Some(number))
     }
 }
 

@@ -4,6 +4,7 @@
 //! `id` of another. Whatever a blob contains, a lookup reads its index at most once from the start and ends.
 //!
 //! * [`table`]: [`StringTable`], a zero-copy view of an `.eqt` blob.
+//! * [`stored`]: [`StoredStringTable`], which reads a blob by pieces, from serial flash for instance.
 //! * [`lengths`]: the lengths of all codes, in a few bits each.
 //!
 //! `equalinfo table build` makes a blob from files of texts. This one holds two texts coded without a model:
@@ -28,9 +29,12 @@
 //! ```
 
 mod error;
+mod header;
 pub mod lengths;
+pub mod stored;
 pub mod table;
 
 pub use error::{StringError, StringTableError};
 pub use lengths::Lengths;
+pub use stored::StoredStringTable;
 pub use table::{StringCoder, StringCoding, StringTable, WithIdentity};

@@ -1,8 +1,10 @@
 //! [`StringTable`]: a zero-copy view of an `.eqt` blob (`docs/string-table.md`).
 
+use core::convert::Infallible;
 use core::str;
 
 use super::error::{StringError, StringTableError};
+use super::header::Header;
 use super::lengths::Lengths;
 use crate::byte_model::ByteModel;
 use crate::checksum::image_checksum;
@@ -10,10 +12,6 @@ use crate::container::ModelIdentity;
 use crate::lexicon::Lexicon;
 use crate::m1::{Kernels, M1};
 use crate::raw::{self, PayloadError, PayloadLayout};
-
-const VERSION: u8 = b'1';
-/// Bytes of a blob ahead of the names of languages.
-const HEADER: usize = 26;
 
 /// How the texts of a table are coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,6 +36,17 @@ pub trait StringCoder {
     /// # Errors
     /// The payload is damaged, or its text does not fit.
     fn decode(&mut self, payload: &[u8], output: &mut [u8]) -> Result<usize, PayloadError>;
+
+    /// As [`Self::decode`], for a payload of `length` bytes that `next` gives one by one.
+    ///
+    /// # Errors
+    /// Those of [`Self::decode`], and of `next`.
+    fn decode_bytes<E: From<PayloadError>>(
+        &mut self,
+        length: usize,
+        next: impl FnMut() -> Result<u8, E>,
+        output: &mut [u8],
+    ) -> Result<usize, E>;
 }
 
 impl<K: Kernels> StringCoder for M1<'_, '_, K> {
@@ -50,6 +59,15 @@ impl<K: Kernels> StringCoder for M1<'_, '_, K> {
     fn decode(&mut self, payload: &[u8], output: &mut [u8]) -> Result<usize, PayloadError> {
         raw::decode(self, PayloadLayout::Message, payload, output)
     }
+
+    fn decode_bytes<E: From<PayloadError>>(
+        &mut self,
+        length: usize,
+        next: impl FnMut() -> Result<u8, E>,
+        output: &mut [u8],
+    ) -> Result<usize, E> {
+        raw::decode_bytes(self, PayloadLayout::Message, length, next, output)
+    }
 }
 
 impl StringCoder for Lexicon<'_> {
@@ -61,6 +79,15 @@ impl StringCoder for Lexicon<'_> {
 
     fn decode(&mut self, payload: &[u8], output: &mut [u8]) -> Result<usize, PayloadError> {
         self.decode_payload(payload, output)
+    }
+
+    fn decode_bytes<E: From<PayloadError>>(
+        &mut self,
+        length: usize,
+        next: impl FnMut() -> Result<u8, E>,
+        output: &mut [u8],
+    ) -> Result<usize, E> {
+        self.decode_payload_bytes(length, next, output)
     }
 }
 
@@ -83,17 +110,22 @@ impl<M: ByteModel> StringCoder for WithIdentity<M> {
     fn decode(&mut self, payload: &[u8], output: &mut [u8]) -> Result<usize, PayloadError> {
         raw::decode(&mut self.model, PayloadLayout::Message, payload, output)
     }
+
+    fn decode_bytes<E: From<PayloadError>>(
+        &mut self,
+        length: usize,
+        next: impl FnMut() -> Result<u8, E>,
+        output: &mut [u8],
+    ) -> Result<usize, E> {
+        raw::decode_bytes(&mut self.model, PayloadLayout::Message, length, next, output)
+    }
 }
 
-/// A string table over its blob, which stays where it is, for instance in flash, at any alignment.
+/// A string table over its blob, which stays where it is, for instance in flash, at any alignment. For flash that no
+/// address reaches there is [`StoredStringTable`](super::StoredStringTable).
 #[derive(Clone, Copy, Debug)]
 pub struct StringTable<'a> {
-    identity: ModelIdentity,
-    coding: StringCoding,
-    strings: u16,
-    languages: u8,
-    longest: u16,
-    parameter: u8,
+    header: Header,
     /// The length of each name in a byte, and the name.
     names: &'a [u8],
     /// The lengths of all codes, as [`Lengths`] reads them.
@@ -110,23 +142,16 @@ impl<'a> StringTable<'a> {
     /// The blob differs from `docs/string-table.md` in any way.
     pub fn load(blob: &'a [u8]) -> Result<Self, StringTableError> {
         let table = Self::load_trusting(blob)?;
-        let (head, rest) = blob.split_at_checked(8).unwrap_or_default();
-        let (expected, _) = rest.split_first_chunk().unwrap_or((&[0; 4], &[]));
-        let content = blob.get(12..length_of(head)).unwrap_or_default();
-        let (expected, found) = (u32::from_le_bytes(*expected), image_checksum(head, content));
+        let (head, _) = blob.split_at_checked(8).unwrap_or_default();
+        let content = blob.get(12..table.header.length).unwrap_or_default();
+        let (expected, found) = (table.header.checksum, image_checksum(head, content));
         if found != expected {
             return Err(StringTableError::Checksum { expected, found });
         }
-        let mut lengths = Lengths::new(table.index, table.parameter);
-        let mut covered = 0usize;
-        for _ in 0..table.count() {
-            let short = StringTableError::Index { expected: table.codes.len(), found: covered };
-            covered = covered.saturating_add(lengths.next().ok_or(short)? as usize);
-        }
-        if covered != table.codes.len() || !lengths.is_at_end() {
-            return Err(StringTableError::Index { expected: table.codes.len(), found: covered });
-        }
-        Ok(table)
+        let mut lengths = Lengths::new(table.index, table.header.parameter);
+        let expected = table.codes.len();
+        table.header.check_lengths(expected, || Ok::<_, StringTableError>(lengths.next()))?;
+        if lengths.is_at_end() { Ok(table) } else { Err(StringTableError::Index { expected, found: expected }) }
     }
 
     /// As [`Self::load`], but checks only the header: for a blob that is known to be as it was written. Lookups in any
@@ -135,67 +160,38 @@ impl<'a> StringTable<'a> {
     /// # Errors
     /// The header differs from `docs/string-table.md`, or the blob is cut short.
     pub fn load_trusting(blob: &'a [u8]) -> Result<Self, StringTableError> {
-        let short = StringTableError::Truncated { expected: HEADER, found: blob.len() };
-        let (magic, _) = blob.split_first_chunk::<4>().ok_or(short)?;
-        let [b'E', b'Q', b'T', version] = *magic else {
-            return Err(StringTableError::Magic { found: *magic });
-        };
-        if version != VERSION {
-            return Err(StringTableError::Version { expected: VERSION, found: version });
-        }
-        let (header, _) = blob.split_first_chunk::<HEADER>().ok_or(short)?;
-        #[rustfmt::skip]
-        let &[_, _, _, _, _, _, _, _, _, _, _, _,
-            m0, m1, m2, m3, x0, x1, s0, s1, languages, form, t0, t1, i0, i1] = header;
-        let length = length_of(header);
-        let blob = blob.get(..length).ok_or(StringTableError::Truncated { expected: length, found: blob.len() })?;
-        let coding = match form >> 4 {
-            0 => StringCoding::Messages,
-            1 => StringCoding::Codes,
-            _ => return Err(StringTableError::Header { field: "coding", found: form.into() }),
-        };
-        let context = u16::from_le_bytes([x0, x1]);
-        if context > ModelIdentity::LONGEST_CONTEXT {
-            return Err(StringTableError::Header { field: "context", found: context.into() });
-        }
-        let strings = u16::from_le_bytes([s0, s1]);
-        if languages == 0 {
-            return Err(StringTableError::Header { field: "number of languages", found: 0 });
-        }
-        let identity = ModelIdentity { id: u32::from_le_bytes([m0, m1, m2, m3]), context };
-        let rest = blob.get(HEADER..).ok_or(short)?;
-        let (names, rest) = split_names(rest, languages)
-            .ok_or(StringTableError::Truncated { expected: length, found: blob.len().saturating_sub(1) })?;
-        let index = usize::from(u16::from_le_bytes([i0, i1]));
-        let (index, codes) =
-            rest.split_at_checked(index).ok_or(StringTableError::Index { expected: index, found: rest.len() })?;
-        let longest = u16::from_le_bytes([t0, t1]);
-        Ok(Self { identity, coding, strings, languages, longest, parameter: form & 15, names, index, codes })
+        let header = Header::parse(blob, blob.len())?;
+        let rest = blob.get(Header::LENGTH..header.length).unwrap_or_default();
+        let (names, rest) = split_names(rest, header.languages).ok_or(header.bad_names())?;
+        let (index, codes) = rest
+            .split_at_checked(header.index)
+            .ok_or(StringTableError::Index { expected: header.index, found: rest.len() })?;
+        Ok(Self { header, names, index, codes })
     }
 
     /// What wrote it: a model run with this context, or a lexicon.
     pub const fn identity(&self) -> ModelIdentity {
-        self.identity
+        self.header.identity
     }
 
     /// How its texts are coded.
     pub const fn coding(&self) -> StringCoding {
-        self.coding
+        self.header.coding
     }
 
     /// The number of texts in each language; their ids are `0..strings`.
     pub const fn strings(&self) -> u16 {
-        self.strings
+        self.header.strings
     }
 
     /// The number of languages, at least 1.
     pub const fn languages(&self) -> u8 {
-        self.languages
+        self.header.languages
     }
 
     /// The length of the longest text in bytes: a buffer of this size has room for each.
     pub const fn longest(&self) -> usize {
-        self.longest as usize
+        self.header.longest as usize
     }
 
     /// The bytes of all codes, and of their index.
@@ -219,23 +215,12 @@ impl<'a> StringTable<'a> {
         self.names().position(|found| found == name).and_then(|position| u8::try_from(position).ok())
     }
 
-    fn count(&self) -> usize {
-        usize::from(self.strings) * usize::from(self.languages)
-    }
-
     /// The code of a text; `None` if there is none. It adds up the lengths of the codes ahead of it, in some 10
     /// instructions for every bit of them.
     pub fn payload(&self, language: u8, id: u16) -> Option<&'a [u8]> {
-        if language >= self.languages || id >= self.strings {
-            return None;
-        }
-        let ahead = usize::from(language) * usize::from(self.strings) + usize::from(id);
-        let mut lengths = Lengths::new(self.index, self.parameter);
-        let mut start = 0usize;
-        for _ in 0..ahead {
-            start = start.saturating_add(lengths.next()? as usize);
-        }
-        let end = start.saturating_add(lengths.next()? as usize);
+        let mut lengths = Lengths::new(self.index, self.header.parameter);
+        let Ok(place) = self.header.locate(language, id, || Ok::<_, Infallible>(lengths.next()));
+        let (start, end) = place?;
         self.codes.get(start..end)
     }
 
@@ -250,10 +235,7 @@ impl<'a> StringTable<'a> {
         id: u16,
         buffer: &'b mut [u8],
     ) -> Result<&'b [u8], StringError> {
-        let found = coder.identity();
-        if C::CODING != self.coding || found != self.identity {
-            return Err(StringError::WrongModel { expected: self.identity, found });
-        }
+        check_coder(&self.header, coder)?;
         let payload = self.payload(language, id).ok_or(StringError::NoString { language, id })?;
         let length = coder.decode(payload, buffer)?;
         Ok(buffer.get(..length).unwrap_or_default())
@@ -296,11 +278,13 @@ impl StringTable<'_> {
     }
 }
 
-/// The length field of a blob; more than any blob has if its header is cut short.
-fn length_of(header: &[u8]) -> usize {
-    match header.get(4..8) {
-        Some(&[l0, l1, l2, l3]) => u32::from_le_bytes([l0, l1, l2, l3]) as usize,
-        _ => usize::MAX,
+/// Checks that a coder is the one that a table was written with.
+pub(super) fn check_coder<C: StringCoder>(header: &Header, coder: &C) -> Result<(), StringError> {
+    let (expected, found) = (header.identity, coder.identity());
+    if C::CODING == header.coding && found == expected {
+        Ok(())
+    } else {
+        Err(StringError::WrongModel { expected, found })
     }
 }
 

@@ -2,7 +2,7 @@
 """The strings of tests/data/strings/ui.json by other compressors for small devices, each string alone, as it must be to
 be looked up: pip install tamp unishox2-py3 heatshrink2. Ours: equalinfo table build.
 
-  firmware-example/peers.py [FILE.json]
+  firmware-example/peers/strings.py [FILE.json]
 """
 
 import json
@@ -14,7 +14,7 @@ import heatshrink2
 import tamp
 import unishox2
 
-DEFAULT = pathlib.Path(__file__).resolve().parent.parent / "tests/data/strings/ui.json"
+DEFAULT = pathlib.Path(__file__).resolve().parent.parent.parent / "tests/data/strings/ui.json"
 
 
 def deflate(text):
