@@ -5,6 +5,8 @@ mod damage;
 mod devices;
 mod evaluation;
 mod failures;
+#[cfg(unix)]
+mod faults;
 mod identity;
 mod inspection;
 mod lexicons;
