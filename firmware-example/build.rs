@@ -6,11 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each board's feature and the file with its memory layout.
-const BOARDS: [(&str, &str); 5] = [
+const BOARDS: [(&str, &str); 6] = [
     ("MICROBIT", "microbit.x"),
     ("LM3S6965EVB", "lm3s6965evb.x"),
     ("MPS2_AN385", "mps2.x"),
     ("MPS2_AN386", "mps2.x"),
+    ("NETDUINOPLUS2", "netduinoplus2.x"),
     ("RISCV_VIRT", "riscv-virt.x"),
 ];
 

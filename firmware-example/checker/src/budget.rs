@@ -32,7 +32,7 @@ pub fn check(rows: &[Row]) -> Result<()> {
                 // On M4 and M0 the aims; elsewhere what has been reached, with room for another compiler.
                 // Beside the products of pico's one layer, what is done once a byte weighs more.
                 let most = match (row.board, row.decoder) {
-                    (Board::RiscvVirt, Decoder::Pico) => 5.0,
+                    (Board::RiscvVirt, Decoder::Pico) => 4.0,
                     (Board::RiscvVirt, _) => 3.5,
                     (Board::Mps2An386, Decoder::Pico) => 1.7,
                     (Board::Microbit | Board::Mps2An385AsM0, Decoder::Pico) => 4.8,
