@@ -9,7 +9,8 @@
 //   cross_entropy_statistics  the product; each warp reduces 64 columns of a row to {largest, sum of exp(l - largest)}
 //                             in 8 bytes
 //   cross_entropy_combine     combines these in order: lse, nats, and the coefficients of dl, 16 bytes per position
-//   cross_entropy_gradient    the product again; writes dl in bf16
+//   cross_entropy_gradient    the product again; writes dl in bf16, in rows of a multiple of 8 values
+//   cross_entropy_clear       zeros behind the last output, where there are such
 // then dx = dl W and dW += dl^T x are the products of gemm.cu. Thus 2 of 8 operations are repeated, which at width 1024
 // takes as long as storing and reading f32 logits would, and needs a third of the memory; chunks limit dl, which is
 // read twice, to 512 MiB at 65,536 outputs. cross_entropy_add_losses adds the nats of all positions to the caller's
@@ -17,7 +18,7 @@
 //
 // launch: statistics and gradient as gemm.cu's products. combine: a block of 256 threads per 32 positions; each warp
 //         takes every eighth part of the outputs.
-//         add_losses: one block of 256. `inputs` is a multiple of 8; the products of dl take rows of W up to the next
+//         clear: a thread per position. add_losses: one block of 256. `inputs` is a multiple of 8; the products of dl take rows of W up to the next
 //         multiple of 8 of `outputs`, whose dl is zero.
 #include "cross_entropy_epilogue.cuh"
 #include "gemm_tile.cuh"
@@ -55,9 +56,18 @@ REGISTER_KERNEL(cross_entropy_statistics);
 extern "C" __global__ void __launch_bounds__(TILE_THREADS, 2)
     cross_entropy_gradient(const bf16 *x, const bf16 *w, const u32 *targets, const Coefficients *coefficients, bf16 *dlogits,
                            int tokens, int inputs, int outputs) {
-    logits(x, w, tokens, inputs, outputs, StoreLogitGradients{targets, coefficients, dlogits, tokens, outputs});
+    logits(x, w, tokens, inputs, outputs, StoreLogitGradients{targets, coefficients, dlogits, tokens, padded(outputs)});
 }
 REGISTER_KERNEL(cross_entropy_gradient);
+
+// Zeros behind the last output of each row of dl, where `outputs` is not a multiple of eight.
+extern "C" __global__ void __launch_bounds__(256) cross_entropy_clear(bf16 *dlogits, int tokens, int outputs) {
+    const int position = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+    if (position >= tokens) return;
+    bf16 *row = dlogits + static_cast<i64>(position) * padded(outputs);
+    for (int output = outputs; output < padded(outputs); output++) row[output] = to_bf16(0.0f);
+}
+REGISTER_KERNEL(cross_entropy_clear);
 
 // `nats` may be null, and so may `behind`, the target's distance below the largest logit; losses[block] = {nats,
 // positions counted} of the block.

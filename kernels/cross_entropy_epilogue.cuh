@@ -70,8 +70,11 @@ private:
     }
 };
 
-// Writes dl in bf16, the operand of the two following products: rows of a multiple of eight values, zeros behind the
-// last column.
+// Values in a row of dl for so many outputs.
+DEVICE int padded(int outputs) { return (outputs + 7) / 8 * 8; }
+
+// Writes dl in bf16, the operand of the two following products: rows of `columns` values, a multiple of eight, of which
+// those behind the last output mean nothing.
 struct StoreLogitGradients {
     const u32 *targets;
     const Coefficients *coefficients;
@@ -80,7 +83,6 @@ struct StoreLogitGradients {
 
     template <int BLOCKS>
     __device__ __forceinline__ void operator()(const float (&d)[BLOCKS][4], int row, int column) const {
-        const int stride = (columns + 7) / 8 * 8;
 #pragma unroll
         for (int half = 0; half < 2; half++) {
             const int own = row + 8 * half + lane_index() / 4;
@@ -98,11 +100,9 @@ struct StoreLogitGradients {
                     float high = c.factor * fast_exp2(LOG2_E * d[first + i][2 * half + 1] - c.log2_sum);
                     if (at == target) low -= c.weight;
                     if (at + 1 == target) high -= c.weight;
-                    if (at >= static_cast<u32>(columns)) low = 0.0f;
-                    if (at + 1 >= static_cast<u32>(columns)) high = 0.0f;
                     words[i] = to_bf16x2(low, high);
                 }
-                store_row_bf16(words, dlogits + static_cast<i64>(own) * stride, column + 8 * first, stride, inside);
+                store_row_bf16(words, dlogits + static_cast<i64>(own) * columns, column + 8 * first, columns, inside);
             }
         }
     }

@@ -19,7 +19,7 @@ extern "C" __global__ void __launch_bounds__(hopper::THREADS, 1)
                                   const Coefficients *coefficients, bf16 *dlogits, int tokens, int inputs, int outputs) {
     hopper::products<Major::depth, Major::depth, false>(
         x, w, tokens, outputs, inputs, inputs,
-        [=](int) { return StoreLogitGradients{targets, coefficients, dlogits, tokens, outputs}; });
+        [=](int) { return StoreLogitGradients{targets, coefficients, dlogits, tokens, padded(outputs)}; });
 }
 REGISTER_KERNEL(cross_entropy_gradient_hopper);
 

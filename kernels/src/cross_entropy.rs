@@ -10,6 +10,7 @@ const fn kernel(name: &'static str) -> Kernel {
 }
 
 const COMBINE: Kernel = kernel("cross_entropy_combine");
+const CLEAR: Kernel = kernel("cross_entropy_clear");
 const ADD_LOSSES: Kernel = kernel("cross_entropy_add_losses");
 
 /// A product that exists in `cross_entropy.cu` and in `cross_entropy_hopper.cu`.
@@ -220,6 +221,12 @@ pub fn cross_entropy<D: Driver>(
             let arguments = arguments![targets, coefficients, dlogits, count, inputs, outputs];
             // SAFETY: as above; dlogits has room for a chunk.
             unsafe { logits(GRADIENT).launch(driver, arguments)? };
+            if !outputs.is_multiple_of(8) {
+                let (clear, arguments) =
+                    (Launch::linear(count.div_ceil(256) as u32, 256), arguments![dlogits, count, outputs]);
+                // SAFETY: as above.
+                unsafe { driver.launch(CLEAR, clear, arguments)? };
+            }
             let shape = plan.chunk_shape(count);
             gemm::linear_backward_input(driver, shape, dlogits, w, gradient.dx.skip::<bf16>(first * inputs))?;
             let token_parts = TokenParts::new(shape, plan.multiprocessors);
