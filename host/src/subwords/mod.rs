@@ -9,6 +9,7 @@ pub(crate) mod error;
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::ops::Range;
+use std::panic;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -42,6 +43,8 @@ const RARE: f64 = 5e-4;
 
 /// What tokenizers lose that lose anything of ordinary text: capitals, spaces, where lines end.
 const PROBE: &str = "The Quick  brown fox,\n\n  jumps (over 13 lazy dogs)! ";
+
+const READ: &str = "read a tokenizer.json";
 
 /// Names what was tried with the tokenizers library.
 fn library<E: std::fmt::Display>(action: &'static str) -> impl FnOnce(E) -> SubwordError {
@@ -91,9 +94,14 @@ impl Subwords {
     /// The text is none, has more than 65,536 tokens, or is of a tokenizer that loses bytes of a text: one that
     /// normalizes it, or leaves out spaces.
     pub fn from_json(json: &[u8], name: &str) -> Result<Self, SubwordError> {
+        // The library panics on some damaged files, which is no less an error.
+        let makes_no_sense = |_| Err(library(READ)("the file makes no sense"));
+        panic::catch_unwind(|| Self::read(json, name)).unwrap_or_else(makes_no_sense)
+    }
+
+    fn read(json: &[u8], name: &str) -> Result<Self, SubwordError> {
         // Examples are many and short: the threads are ours.
         set_parallelism(false);
-        const READ: &str = "read a tokenizer.json";
         let tokenizer = Tokenizer::from_bytes(json).map_err(library(READ))?;
         // Ids of added tokens may lie beyond the others, with a gap.
         let highest = tokenizer.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1);

@@ -38,7 +38,7 @@ fn content(sandbox: &Sandbox, name: &str) -> Vec<(String, Vec<u8>)> {
         entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8")).collect();
     names.sort();
     names.retain(|name| !name.starts_with('.') && !name.ends_with(".partial") && name != "metrics.jsonl");
-    names.retain(|name| name != "checkpoint.previous.safetensors");
+    names.retain(|name| name != "checkpoint.previous.safetensors" && !name.starts_with("events."));
     let read = |file: String| {
         let mut bytes = sandbox.read(&format!("{name}/{file}"));
         if let (true, Some(length)) = (file.ends_with(".safetensors"), bytes.first_chunk()) {

@@ -184,7 +184,10 @@ impl Plan {
         if tokens.is_none_or(|tokens| tokens > MOST_TOKENS) {
             return Some(format!("steps, batch and sequence: expected at most {MOST_TOKENS} tokens in all"));
         }
-        let check = |method: &TokenMethod| method.check().and(method.vocabulary_with(self.end_of_document)).err();
+        let check = |method: &TokenMethod| {
+            let vocabulary = || method.vocabulary_with(self.end_of_document);
+            method.check().and_then(|()| vocabulary()).err()
+        };
         if let Some(error) = self.methods.iter().find_map(check) {
             return Some(error.to_string());
         }
@@ -252,7 +255,7 @@ mod tests {
         let seq2seq = include_str!("../../plans/paper-seq2seq.toml");
         std::fs::write(&path, seq2seq.replace("batch = 128", "batch = 128\nend_of_document = true")).unwrap();
         let error = Plan::load(path.to_str().unwrap()).unwrap_err().to_string();
-        assert!(error.contains("Decompress") && error.contains("end of a document"), "{error}");
+        assert!(error.contains("Text alone") && error.contains("end of a document"), "{error}");
         assert!(Plan::load("no-such-plan").unwrap_err().to_string().contains("smoke"));
     }
 }

@@ -89,7 +89,7 @@ fn sizes_that_no_model_has_are_named_with_their_bounds() {
         ("/model/feed_forward", json!(huge), "feed-forward width 1000000000000: expected 1 to 131072"),
         ("/model/context", json!(1u64 << 60), "context 1152921504606846976: expected 1 to 65536"),
         ("/model/context", json!(0), "context 0: expected 1 to 65536"),
-        ("/model/vocabulary", json!(huge), "vocabulary 1000000000000: expected 1 to 65536"),
+        ("/model/vocabulary", json!(huge), "vocabulary 1000000000000: expected 1 to 65537"),
         ("/model/vocabulary", json!(255), "vocabulary of an M1 255: expected 256"),
         ("/model/ngrams", json!([{"order": 9, "rows": 4}]), "orders of n-gram tables [9]: expected rising numbers"),
         ("/model/ngrams", json!([{"order": 3, "rows": huge}]), "rows of an n-gram table 1000000000000: expected 1 to"),
