@@ -13,8 +13,8 @@
 //! that where time allows (`codec/c99/README.md`, "External flash").
 //!
 //! Slices are storage. So are, with the feature `embedded-storage`, everything that implements its `ReadStorage`
-//! ([`Readable`]) or `ReadNorFlash` ([`NorFlash`]), and with `embedded-io` everything that can be read and sought
-//! ([`Seekable`]), such as files on an SD card or, through `embedded-io-adapters`, on a computer.
+//! (`Readable`) or `ReadNorFlash` (`NorFlash`), and with `embedded-io` everything that can be read and sought
+//! (`Seekable`), such as files on an SD card or, through `embedded-io-adapters`, on a computer.
 
 mod cursor;
 #[cfg(feature = "embedded-storage")]
