@@ -31,10 +31,12 @@ impl From<Tokens> for Row {
 }
 
 /// The tokens of a text, and the one that ends its document.
+#[cfg(feature = "shards")]
 pub(super) type Ended = (Tokens, Option<u32>);
 
 /// Rows of at most `length` tokens of consecutive texts, each with the id that marks its end if it has one. Of a text
 /// `whole` tokens stay together, and rows have a part of it in proportion; an end stands for no text.
+#[cfg(feature = "shards")]
 pub(super) fn rows(texts: impl IntoIterator<Item = Ended>, length: usize, whole: usize) -> Vec<Row> {
     let (mut rows, mut row) = (Vec::new(), Row::default());
     let mut push = |ids: &mut dyn ExactSizeIterator<Item = u32>, text: u64| {
