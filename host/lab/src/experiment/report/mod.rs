@@ -1,4 +1,5 @@
-//! The report of an experiment: one self-contained page, the same as Markdown and CSV, and each of its figures and tables as a file for a paper.
+//! The report of an experiment: one self-contained page, the same as Markdown and CSV, and each of its figures and
+//! tables as a file for a paper.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

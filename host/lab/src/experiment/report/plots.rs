@@ -1,7 +1,11 @@
 //! The plots of a report, as SVG that takes the colours of the page.
 
+use std::ops::Range;
+
 use plotters::coord::Shift;
+use plotters::coord::combinators::LogCoord;
 use plotters::coord::ranged1d::{KeyPointHint, Ranged};
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
 use super::super::MethodResult;
@@ -30,7 +34,8 @@ const COLOURS: [RGBColor; 16] = [
     RGBColor(124, 179, 66),
 ];
 
-/// The colours of an experiment's methods: each has its own, which it shares with the same method in tokens of another width.
+/// The colours of an experiment's methods: each has its own, which it shares with the same method in tokens of another
+/// width.
 pub struct Palette(Vec<String>);
 
 impl Palette {
@@ -116,6 +121,39 @@ fn labels(area: &DrawingArea<SVGBackend<'_>, Shift>, names: &[(String, RGBColor,
     Ok(())
 }
 
+/// The height of a plot with so many [`labels`].
+fn labelled_height(names: usize) -> u32 {
+    (LABEL as u32 * names as u32 + 90).max(460)
+}
+
+/// Axes of a plot of bits/byte: what each shows, and its range; that of x is logarithmic. `name` writes a value of x.
+/// There is room for [`labels`].
+fn bits_chart<'a>(
+    area: &DrawingArea<SVGBackend<'a>, Shift>,
+    (x_name, x): (&str, Range<f64>),
+    name: &dyn Fn(&f64) -> String,
+    (y_name, y): (&str, Range<f64>),
+) -> Result<ChartContext<'a, SVGBackend<'a>, Cartesian2d<LogCoord<f64>, RangedCoordf64>>> {
+    let mut chart = ChartBuilder::on(area)
+        .margin(12)
+        .margin_right(LABELS as u32 + 12)
+        .x_label_area_size(44)
+        .y_label_area_size(52)
+        .build_cartesian_2d(x.log_scale(), y)
+        .map_err(plot_error)?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(BLACK.mix(0.15))
+        .x_desc(x_name)
+        .x_label_formatter(name)
+        .y_desc(y_name)
+        .label_style(("sans-serif", 13))
+        .draw()
+        .map_err(plot_error)?;
+    Ok(chart)
+}
+
 /// Bits/byte of M2 against operations: the paper's Figures 3 and 4. Sizes of M2 are joined by a line; a vertical bar is
 /// the deviation of several seeds.
 pub fn cost(all: &[Runs<'_>], palette: &Palette) -> Result<String> {
@@ -125,23 +163,9 @@ pub fn cost(all: &[Runs<'_>], palette: &Palette) -> Result<String> {
     let (low, high) = bounds(all.iter().map(|runs| bits(runs).mean));
     svg(
         |area| {
-            let mut chart = ChartBuilder::on(area)
-                .margin(12)
-                .margin_right(LABELS as u32 + 12)
-                .x_label_area_size(44)
-                .y_label_area_size(52)
-                .build_cartesian_2d((0.8 * least..1.25 * most).log_scale(), (low - 0.2).max(0.0)..high + 0.2)
-                .map_err(plot_error)?;
-            chart
-                .configure_mesh()
-                .light_line_style(TRANSPARENT)
-                .bold_line_style(BLACK.mix(0.15))
-                .x_desc("million operations a byte, M1 included")
-                .x_label_formatter(&|x| format!("{}", (x * 1000.0).round() / 1000.0))
-                .y_desc("bits/byte")
-                .label_style(("sans-serif", 13))
-                .draw()
-                .map_err(plot_error)?;
+            let x = ("million operations a byte, M1 included", 0.8 * least..1.25 * most);
+            let y = ("bits/byte", (low - 0.2).max(0.0)..high + 0.2);
+            let mut chart = bits_chart(area, x, &|x| format!("{}", (x * 1000.0).round() / 1000.0), y)?;
             let mut names = Vec::new();
             for (index, runs) in all.iter().enumerate() {
                 let method = &runs.first().method;
@@ -165,7 +189,7 @@ pub fn cost(all: &[Runs<'_>], palette: &Palette) -> Result<String> {
             }
             labels(area, &names)
         },
-        (LABEL as u32 * all.len() as u32 + 90).max(460),
+        labelled_height(all.len()),
     )
 }
 
@@ -180,23 +204,9 @@ pub fn curves(all: &[Runs<'_>], palette: &Palette) -> Result<Option<String>> {
     }
     let plot = svg(
         |area| {
-            let mut chart = ChartBuilder::on(area)
-                .margin(12)
-                .margin_right(LABELS as u32 + 12)
-                .x_label_area_size(44)
-                .y_label_area_size(52)
-                .build_cartesian_2d((0.9 * first..1.1 * last).log_scale(), (low - 0.1).max(0.0)..high + 0.1)
-                .map_err(plot_error)?;
-            chart
-                .configure_mesh()
-                .light_line_style(TRANSPARENT)
-                .bold_line_style(BLACK.mix(0.15))
-                .x_desc("million tokens trained on")
-                .x_label_formatter(&|x| format!("{}", (x / 1e4).round() / 100.0))
-                .y_desc("bits/byte of the validation rows")
-                .label_style(("sans-serif", 13))
-                .draw()
-                .map_err(plot_error)?;
+            let x = ("million tokens trained on", 0.9 * first..1.1 * last);
+            let y = ("bits/byte of the validation rows", (low - 0.1).max(0.0)..high + 0.1);
+            let mut chart = bits_chart(area, x, &|x| format!("{}", (x / 1e4).round() / 100.0), y)?;
             let mut names = Vec::new();
             for runs in &all {
                 let MethodResult { method, preset, .. } = runs.first();
@@ -212,7 +222,7 @@ pub fn curves(all: &[Runs<'_>], palette: &Palette) -> Result<Option<String>> {
             }
             labels(area, &names)
         },
-        (LABEL as u32 * all.len() as u32 + 90).max(460),
+        labelled_height(all.len()),
     )?;
     Ok(Some(plot))
 }
@@ -264,7 +274,7 @@ pub fn divergence<'a>(
             }
             labels(area, &names)
         },
-        (LABEL as u32 * rows.len() as u32 + 90).max(460),
+        labelled_height(rows.len()),
     )?;
     Ok(Some(plot))
 }
