@@ -1,4 +1,4 @@
-//! Matrix products of the CPU backend: in bf16 where the processor has instructions for it, by the `gemm` crate in f32 elsewhere or on request.
+//! Matrix products of the CPU backend: in bf16 where the processor is faster at it, by the `gemm` crate in f32 elsewhere or on request.
 
 #[cfg(target_arch = "x86_64")]
 use super::bf16;
@@ -55,10 +55,10 @@ impl Precision {
         }
     }
 
-    /// bf16 where the processor has AMX or AVX-512 BF16, else f32: without them bf16 is no faster.
+    /// bf16 where the processor has a unit for it that is faster than its f32 (AMX, or AVX-512 BF16 of AMD), else f32.
     pub fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
-        if bf16::Unit::is_available() {
+        if bf16::Unit::is_fast() {
             return Self::Bf16;
         }
         Self::F32

@@ -38,9 +38,9 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// Whether the processor has one.
-    pub fn is_available() -> bool {
-        amx::available() || vector::Vectors::find().is_some()
+    /// Whether the processor has one that outruns f32.
+    pub fn is_fast() -> bool {
+        amx::available() || vector::Vectors::are_fast()
     }
 
     /// The fastest of the processor, for the calling thread.

@@ -1,4 +1,7 @@
 //! Vectors of bf16 pairs, AVX-512 BF16: twice the products an instruction of f32, on processors without the tile unit.
+//!
+//! AMD's run such an instruction as fast as one of f32. Intel's take four times as long (Xeon of the Sapphire Rapids kind,
+//! its tile unit hidden: 1.2 against 5.3 thousand million a second), so f32 is the faster there.
 
 use std::arch::x86_64::*;
 
@@ -17,6 +20,13 @@ impl Vectors {
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512bf16");
         all.then_some(Self(()))
+    }
+
+    /// Whether they multiply faster than vectors of f32.
+    pub fn are_fast() -> bool {
+        let vendor = __cpuid(0);
+        let name = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes);
+        Self::find().is_some() && name.as_flattened() != b"GenuineIntel"
     }
 
     /// Two by two tiles of C, from tile `(i, j)` on.
