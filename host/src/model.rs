@@ -1,7 +1,7 @@
 //! [`Model`]: an M1 ready to run, loaded once and shared by all threads.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use equalinfo_codec::container::ModelIdentity;
 use equalinfo_codec::m1::Config;
@@ -26,7 +26,11 @@ const EXPECTED: &str = "a .m1q image, as 'equalinfo quantize' writes it";
 /// # Ok::<(), equalinfo::LoadError>(())
 /// ```
 #[derive(Clone)]
-pub struct Model(Engine);
+pub struct Model {
+    engine: Engine,
+    /// The last lexicon asked for.
+    lexicon: Arc<Mutex<Option<Lexicon>>>,
+}
 
 impl Model {
     /// A shipped model by its name, one of [`Self::shipped_names`].
@@ -35,7 +39,7 @@ impl Model {
     /// There is none of this name, or `EQUALINFO_SIMD` names instructions that this processor lacks.
     pub fn shipped(name: &str) -> Result<Self, LoadError> {
         let unknown = || LoadError::UnknownModel { name: name.to_owned(), known: Self::shipped_names().collect() };
-        Self::from_bytes(Image::embedded(name).ok_or_else(unknown)?.to_vec())
+        Self::from_image(Image::embedded(name).ok_or_else(unknown)?)
     }
 
     /// The names of the models in this build, smallest first.
@@ -48,13 +52,11 @@ impl Model {
     /// # Errors
     /// `EQUALINFO_SIMD` names instructions that this processor lacks.
     pub fn shipped_with_id(id: u32) -> Result<Option<Self>, LoadError> {
-        for name in Self::shipped_names() {
-            let image = Image::from_bytes(Image::embedded(name).unwrap_or_default().to_vec())?;
-            if ModelIdentity::short(image.model().id()) == id {
-                return Ok(Some(Self(Engine::new(Arc::new(image))?)));
-            }
-        }
-        Ok(None)
+        Self::shipped_names()
+            .filter_map(Image::embedded)
+            .find(|image| ModelIdentity::short(image.model().id()) == id)
+            .map(Self::from_image)
+            .transpose()
     }
 
     /// Reads a `.m1q` file.
@@ -70,7 +72,7 @@ impl Model {
     /// # Errors
     /// There is neither, or as [`Self::open`].
     pub fn named(name: &str) -> Result<Self, LoadError> {
-        if Image::embedded(name).is_some() {
+        if Self::shipped_names().any(|known| known == name) {
             Self::shipped(name)
         } else if Path::new(name).exists() {
             Self::open(name)
@@ -84,37 +86,41 @@ impl Model {
     /// # Errors
     /// The bytes are no such image, or as [`Self::shipped`].
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, LoadError> {
-        Ok(Self(Engine::new(Arc::new(Image::from_bytes(bytes)?))?))
+        Self::from_image(Image::from_bytes(bytes)?)
+    }
+
+    fn from_image(image: Image) -> Result<Self, LoadError> {
+        Ok(Self { engine: Engine::new(Arc::new(image))?, lexicon: Arc::default() })
     }
 
     /// The name in its image: the preset that it was trained with.
     pub fn name(&self) -> &str {
-        self.0.image().model().name()
+        self.engine.image().model().name()
     }
 
     /// The id that its streams carry: a digest of its content.
     pub fn id(&self) -> u64 {
-        self.0.image().model().id()
+        self.engine.image().model().id()
     }
 
     /// The longest context that it can run with, in bytes.
     pub fn context(&self) -> usize {
-        self.0.config().context
+        self.engine.config().context
     }
 
     /// Its dimensions.
     pub fn config(&self) -> Config {
-        self.0.config()
+        self.engine.config()
     }
 
     /// The bytes of its `.m1q` image.
     pub fn bytes(&self) -> &[u8] {
-        self.0.image().bytes()
+        self.engine.image().bytes()
     }
 
     /// What runs it.
     pub fn engine(&self) -> &Engine {
-        &self.0
+        &self.engine
     }
 
     /// The model with the memory of one text of which it sees up to `context` bytes: a [`ByteModel`](crate::ByteModel).
@@ -122,22 +128,28 @@ impl Model {
     /// # Errors
     /// The context is zero or longer than the model's.
     pub fn session(&self, context: usize) -> Result<Session, EngineError> {
-        self.0.session(context)
+        self.engine.session(context)
     }
 
     /// The lexicon of its window code with 16 bits, made by `threads` threads: the same windows of a long text in less
-    /// time. Takes as long as cutting 100 to 150 KB of text into windows.
+    /// time. Takes as long as cutting 100 to 150 KB of text into windows, the first time: the last one is kept.
     ///
     /// # Errors
     /// The context is zero or longer than the model's.
     pub fn lexicon(&self, context: usize, threads: usize) -> Result<Lexicon, LexiconBuildError> {
-        Ok(Lexicon::from_image(lexicon::build(&self.0, LexiconKind::WindowCode, context, threads)?)?)
+        // Whoever asks meanwhile waits for it instead of building another. A panic leaves none or a whole one.
+        let mut kept = self.lexicon.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lexicon) = kept.as_ref().filter(|lexicon| lexicon.context() == context) {
+            return Ok(lexicon.clone());
+        }
+        let lexicon = Lexicon::from_image(lexicon::build(&self.engine, LexiconKind::WindowCode, context, threads)?)?;
+        Ok(kept.insert(lexicon).clone())
     }
 }
 
 impl std::fmt::Debug for Model {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Model({}, {:016x}, {})", self.name(), self.id(), self.0.simd().name())
+        write!(f, "Model({}, {:016x}, {})", self.name(), self.id(), self.engine.simd().name())
     }
 }
 

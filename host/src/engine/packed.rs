@@ -33,6 +33,15 @@ pub struct Packing {
 }
 
 impl Packing {
+    /// Writes a row to its places, one group, of `GROUP` values, at a time: a model is packed whenever the tool starts.
+    fn scatter<const GROUP: usize>(self, values: &[i8], row: usize, lines: &mut [Line]) {
+        let mut place = self.place(values.len(), row, 0);
+        for group in values.as_chunks::<GROUP>().0 {
+            lines[place / 64].0[place % 64..][..GROUP].copy_from_slice(group);
+            place += self.lanes * GROUP;
+        }
+    }
+
     /// The offset in bytes of the weight at `row` and `column`.
     pub fn place(self, width: usize, row: usize, column: usize) -> usize {
         let (block, lane) = (row / self.lanes, row % self.lanes);
@@ -43,12 +52,6 @@ impl Packing {
 /// Zeroed lines that hold `bytes` bytes.
 pub fn lines(bytes: usize) -> Vec<Line> {
     vec![Line::ZERO; bytes.div_ceil(64)]
-}
-
-/// Writes one byte of packed storage.
-#[inline]
-pub fn set(lines: &mut [Line], place: usize, value: i8) {
-    lines[place / 64].0[place % 64] = value;
 }
 
 /// A matrix with its requantizers, one array per field.
@@ -69,13 +72,14 @@ impl PackedMatrix {
         let (width, rows) = (matrix.width, matrix.requantizers.len());
         let mut weights = lines(rows * width);
         let mut offsets = Vec::with_capacity(rows);
+        let mut values = vec![0; width];
         for (row, source) in matrix.weights.chunks_exact(width).take(rows).enumerate() {
-            let mut sum = 0;
-            for (column, weight) in row_weights(source).enumerate() {
-                set(&mut weights, packing.place(width, row, column), weight);
-                sum += i32::from(weight);
+            values.iter_mut().zip(row_weights(source)).for_each(|(value, weight)| *value = weight);
+            offsets.push(-128 * values.iter().map(|value| i32::from(*value)).sum::<i32>());
+            match packing.group {
+                2 => packing.scatter::<2>(&values, row, &mut weights),
+                _ => packing.scatter::<4>(&values, row, &mut weights),
             }
-            offsets.push(-128 * sum);
         }
         let requantizers = matrix.requantizers.iter().map(|bytes| Requantizer::from_image(*bytes));
         let (multipliers, shifts) =

@@ -104,7 +104,7 @@ mod tests {
     /// Texts that extend each other in every way, in any order, on any number of threads.
     #[test]
     fn texts_share_what_they_begin_with() {
-        let nano = Image::from_bytes(Image::embedded("nano").unwrap().to_vec()).unwrap();
+        let nano = Image::embedded("nano").unwrap();
         let engine = &Engine::new(Arc::new(nano)).unwrap();
         let mut texts: Vec<Vec<u8>> = vec![Vec::new()];
         for i in 0..1500usize {

@@ -13,11 +13,7 @@ use crate::engine::{Engine, Image, Simd};
 use crate::windows::{Cutter, Encoding};
 
 fn nano(simd: Simd) -> Engine {
-    Engine::with_simd(
-        Arc::new(Image::from_bytes(Image::embedded("nano").expect("shipped").to_vec()).expect("valid")),
-        simd,
-    )
-    .expect("this processor's")
+    Engine::with_simd(Arc::new(Image::embedded("nano").expect("shipped")), simd).expect("this processor's")
 }
 
 fn fastest() -> Engine {

@@ -555,7 +555,8 @@ fn continued(state: &State, options: &M1Options, checkpoint: &Path) -> Result<Se
     let learning_rate = compared.end(state, options.steps, options.decay_steps);
     compared.finish(checkpoint)?;
     let mut settings = Settings { workers: options.threads.unwrap_or(begun.workers), learning_rate, ..begun.clone() };
-    if options.decay_steps.is_some() && settings.rounded_steps > 0 {
+    // The default goes with the decay, a number that was given stays.
+    if begun.rounded_steps == begun.learning_rate.decay_steps {
         settings.rounded_steps = learning_rate.decay_steps;
     }
     Ok(settings)

@@ -62,6 +62,19 @@ fn m1_resumes_on_its_own_text_alone() {
 }
 
 #[test]
+fn rounded_steps_that_were_given_stay_when_the_end_moves() {
+    let sandbox = sandbox();
+    sandbox.write("text.txt", &ALICE[..60_000]);
+    let rounded = |more: &[&'static str]| {
+        let options = m1(&[&["--corpus", "text.txt"], more].concat());
+        sandbox.run(&options.into_iter().filter(|option| *option != "--no-quantize").collect::<Vec<_>>())
+    };
+    rounded(&["--steps", "8", "--decay-steps", "4", "--rounded-steps", "1"]).ok();
+    rounded(&["--resume", "--steps", "9", "--decay-steps", "6"]).ok();
+    rounded(&["--resume", "--rounded-steps", "6"]).fails(1, &["rounded steps 1, expected 6"]);
+}
+
+#[test]
 fn m2_keeps_to_its_tokens() {
     let sandbox = with_tokens();
     sandbox.run(&m2(&["--steps", "2"])).ok();
