@@ -9,7 +9,7 @@ use std::{fs, io};
 use equalinfo_codec::container::ModelIdentity;
 
 use crate::coding::CodingModel;
-use crate::error::LoadError;
+use crate::error::{LoadError, read_file};
 use crate::files::{FileError, NewFile};
 use crate::lexicon::Lexicon;
 use crate::model::Model;
@@ -200,7 +200,7 @@ impl Store {
     /// # Errors
     /// The file cannot be read or is neither, or the copy cannot be written.
     pub fn add(&self, file: &Path) -> Result<Entry, StoreError> {
-        let bytes = fs::read(file).map_err(system(file, "read"))?;
+        let bytes = read_file(file).map_err(system(file, "read"))?;
         let (kind, id) = identify(&bytes).ok_or_else(|| StoreError::Unknown { path: file.to_owned() })?;
         fs::create_dir_all(&self.directory).map_err(system(&self.directory, "make this directory"))?;
         let path = self.path(id, kind);
@@ -265,7 +265,7 @@ impl Store {
 
     fn entry(&self, id: u64, kind: Kind) -> Result<Option<Entry>, StoreError> {
         let path = self.path(id, kind);
-        let bytes = match fs::read(&path) {
+        let bytes = match read_file(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(system(&path, "read")(error)),

@@ -183,6 +183,10 @@ pub fn is_damaged(input: &Input, restored: &Restored) -> bool {
 fn without_extension(path: &Path, extension: &str) -> Result<PathBuf> {
     match path.extension() {
         Some(found) if found == extension => Ok(path.with_extension("")),
+        None if path.file_name().is_some_and(|name| name.to_str() == Some(&format!(".{extension}"))) => bail!(
+            "{}: nothing is before .{extension} that the text could be called; use -o FILE or -c to say where it goes",
+            path.display()
+        ),
         _ => bail!(
             "{}: expected a name that ends in .{extension}; use -o FILE or -c to say where the text goes",
             path.display()

@@ -28,8 +28,8 @@ pub struct DetokenizeArguments {
     #[arg(value_name = "DIRECTORY", value_hint = clap::ValueHint::DirPath)]
     pub data: PathBuf,
 
-    /// Decode these tokens instead of the directory's: their numbers in text, a line a sample, separated by anything;
-    /// - is stdin
+    /// Decode these tokens instead of the directory's: their numbers in text, a line a sample, separated by spaces,
+    /// commas, semicolons, colons, quotes or brackets; - is stdin
     #[arg(long, value_name = "FILE", conflicts_with = "rows")]
     pub ids: Option<PathBuf>,
 
@@ -79,7 +79,7 @@ pub fn run(arguments: &DetokenizeArguments) -> Result<()> {
     if let Some(input) = ids {
         let mut text = String::new();
         input.open()?.reader().read_to_string(&mut text).with_context(|| format!("{}: cannot read", input.name))?;
-        for (number, line) in (1..).zip(text.lines()) {
+        for (number, line) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
             let tokens = numbers(line, manifest.settings.vocabulary);
             texts.push(&tokens.with_context(|| format!("{}, line {number}", input.name))?)?;
             texts.close()?;
@@ -157,12 +157,17 @@ impl Texts {
     }
 }
 
-/// The numbers in a line, whatever stands between them.
+/// Whether a character stands between numbers; JSON lines of lists and objects are made of these and of words.
+fn separates(character: char) -> bool {
+    character.is_whitespace() || ",;:\"'`()[]{}".contains(character)
+}
+
+/// The numbers in a line. Words without a digit, such as the names of a JSON object, are passed over.
 fn numbers(line: &str, vocabulary: usize) -> Result<Vec<u32>> {
-    let words = line.split(|c: char| !c.is_ascii_digit()).filter(|word| !word.is_empty());
+    let words = line.split(separates).filter(|word| word.contains(char::is_numeric));
     words
         .map(|word| match word.parse::<u32>() {
-            Ok(token) if (token as usize) < vocabulary => Ok(token),
+            Ok(token) if (token as usize) < vocabulary && !word.starts_with('+') => Ok(token),
             _ => bail!("{word} is no token: there are {vocabulary}, from 0"),
         })
         .collect()

@@ -26,7 +26,7 @@ use equalinfo::corpus::{Corpus, CorpusOptions};
 use equalinfo::mix::{Class, Shares};
 use equalinfo::plan::{CpuWorker, Job};
 use equalinfo::windows::{Encoding, Segmentation};
-use equalinfo::{CodingModel, Level, Model, StreamFile};
+use equalinfo::{CodingModel, Level, Model, StreamFile, store};
 use equalinfo_lab::pieces::Pieces;
 
 /// When output is coloured.
@@ -141,7 +141,15 @@ pub fn run(arguments: &InspectArguments) -> Result<Outcome> {
             let text = stream.range(0..u64::MAX).map_err(explained).with_context(|| name.clone())?;
             let header = *stream.header();
             let class = arguments.class.class.or(header.method.class());
-            shares(arguments, &name, !matches!(header.method, StreamMethod::Tables(_)), class, &text, &mut output)?;
+            let (model, context) = match header.method {
+                StreamMethod::Tables(_) => (None, None),
+                // Lexicons and static frequencies are no byte models: those streams are seen by one.
+                _ => match store::shipped_or_installed(header.model.id)? {
+                    Some(CodingModel::Model(model)) => (Some(model), Some(header.model.context.into())),
+                    _ => (Some(arguments.model.load_m1()?), None),
+                },
+            };
+            shares(arguments, &name, model.as_ref(), context, class, &text, &mut output)?;
         } else if arguments.windows || arguments.flow {
             stream_windows(arguments, &mut stream, &mut output).with_context(|| name.clone())?;
         } else if arguments.json {
@@ -151,7 +159,8 @@ pub fn run(arguments: &InspectArguments) -> Result<Outcome> {
         }
     } else if arguments.bits {
         let text = std::fs::read(&path).with_context(|| format!("{name}: cannot read"))?;
-        shares(arguments, &name, true, arguments.class.class, &text, &mut output)?;
+        let model = arguments.model.load_m1()?;
+        shares(arguments, &name, Some(&model), arguments.context, arguments.class.class, &text, &mut output)?;
     } else {
         text_windows(arguments, &name, &path, &mut output)?;
     }
@@ -324,21 +333,20 @@ fn stream_windows(arguments: &InspectArguments, file: &mut StreamFile<File>, out
     view.finish(output)
 }
 
-/// What became of the bits of a text.
+/// What became of the bits of a text, by tables behind a model that sees `asked` bytes, its longest context unless given.
 fn shares(
     arguments: &InspectArguments,
     name: &str,
-    by_model: bool,
+    model: Option<&Model>,
+    asked: Option<usize>,
     class: Option<Class>,
     text: &[u8],
     output: &mut impl Write,
 ) -> Result<()> {
     ensure!(!text.is_empty(), "{name}: has no text");
-    let model = if by_model { Some(arguments.model.load_m1()?) } else { None };
     let class = class.unwrap_or(Level::DEFAULT.class());
-    let longest = model.as_ref().map_or(LONGEST_CONTEXT, Model::context);
-    let context = context(arguments.context, longest)?;
-    let shares = Shares::of(model.as_ref(), context, class, text)?;
+    let context = context(asked, model.map_or(LONGEST_CONTEXT, Model::context))?;
+    let shares = Shares::of(model, context, class, text)?;
     let all = 8.0 * text.len() as f64;
     if arguments.json {
         let described = json!({
@@ -349,8 +357,7 @@ fn shares(
         return Ok(());
     }
     let mut table = Table::new(&["", "bits", "bits/byte", "share"]);
-    let saved_by =
-        model.as_ref().map_or_else(|| "saved by a model".to_owned(), |model| format!("saved by {}", model.name()));
+    let saved_by = model.map_or_else(|| "saved by a model".to_owned(), |model| format!("saved by {}", model.name()));
     for (what, bits) in [
         ("text", all),
         (saved_by.as_str(), shares.model),

@@ -51,7 +51,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 const EXIT_CODES: &str = "\
 Exit codes:
   0    success
-  1    an error; nothing was written under the output's name. Other inputs were done all the same
+  1    an error; nothing was written under the output's name. Other inputs were done all the same, unless outputs
+       would have been inputs too
   2    a mistake in the command line
   3    damaged input: every intact block was delivered, the lost ones are named on stderr
   130  interrupted by Ctrl-C (143: terminated, 129: hung up); partial outputs were removed, training was saved

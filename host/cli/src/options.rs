@@ -74,7 +74,7 @@ impl LevelArguments {
     fn help(name: &str) -> Option<&'static str> {
         match name {
             "level 1" => Some("Fastest: small tables that learn from the text, and no model"),
-            "level 6" => Some("Default: a model and large tables; -2 to -5, -7 and -8 lie between"),
+            "level 6" => Some("Default: a model and large tables; -2 to -5 and -7 lie between, -8 is -9"),
             "level 9" => Some("Smallest: the largest model and the largest blocks"),
             _ => None,
         }

@@ -1,6 +1,6 @@
 //! `table`: the texts of a user interface in one blob, which devices look up by number.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use equalinfo::strings::export::{Names, c_header, rust_module};
 use equalinfo::strings::{self, StringCoding, StringTable, StringTableBuilder};
 use equalinfo::{CodingModel, Model, store};
 use equalinfo_train::m1::{self, M1Options};
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 
 use super::files::{self, Destination, Input, Output, refuse_conflicts};
@@ -143,40 +143,54 @@ struct Language {
 }
 
 /// What a JSON file of texts may be.
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "expected an array of strings, or an object of names and strings")]
 enum Json {
     Texts(Vec<String>),
-    Named(Pairs),
+    /// Names and texts in the order of the file.
+    Named(Vec<(String, String)>),
 }
 
-/// An object in the order of the file.
-struct Pairs(Vec<(String, String)>);
-
-impl<'de> Deserialize<'de> for Pairs {
+// Not derived: an error then says at which text it is.
+impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct InOrder;
 
         impl<'de> Visitor<'de> for InOrder {
-            type Value = Pairs;
+            type Value = Json;
 
             fn expecting(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
-                formatter.write_str("an object of names and strings")
+                formatter.write_str("an array of strings, or an object of names and strings")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
-                let mut pairs = Vec::<(String, String)>::new();
-                let mut seen = std::collections::HashSet::new();
-                while let Some((name, text)) = map.next_entry::<String, String>()? {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Json, A::Error> {
+                let mut texts = Vec::new();
+                loop {
+                    let text = sequence.next_element().map_err(|error| at(format_args!("text {}", texts.len()), error));
+                    match text? {
+                        Some(text) => texts.push(text),
+                        None => return Ok(Json::Texts(texts)),
+                    }
+                }
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
+                let mut pairs = Vec::new();
+                let mut seen = HashSet::new();
+                while let Some(name) = map.next_key::<String>()? {
                     if !seen.insert(name.clone()) {
                         return Err(de::Error::custom(format!("the name '{name}' stands there twice")));
                     }
+                    let text = map.next_value().map_err(|error| at(format_args!("text '{name}'"), error))?;
                     pairs.push((name, text));
                 }
-                Ok(Pairs(pairs))
+                Ok(Json::Named(pairs))
             }
         }
-        deserializer.deserialize_map(InOrder)
+
+        fn at<E: de::Error>(place: std::fmt::Arguments, error: E) -> E {
+            E::custom(format!("{place}: {error}"))
+        }
+
+        deserializer.deserialize_any(InOrder)
     }
 }
 
@@ -193,7 +207,7 @@ impl Language {
         let json: Json = serde_json::from_str(content).with_context(|| format!("{shown}: not a file of texts"))?;
         let (keys, texts) = match json {
             Json::Texts(texts) => (Vec::new(), texts),
-            Json::Named(Pairs(pairs)) => pairs.into_iter().unzip(),
+            Json::Named(pairs) => pairs.into_iter().unzip(),
         };
         Ok(Self { name, texts, keys })
     }
@@ -237,25 +251,28 @@ fn languages(files: &[PathBuf]) -> Result<Vec<Language>> {
 
 fn build(arguments: &BuildArguments) -> Result<()> {
     arguments.model.only_cpu()?;
-    let outputs = [Some(&arguments.output), arguments.rust.as_ref(), arguments.c.as_ref(), arguments.adapt.as_ref()];
-    let outputs: Vec<Destination> =
-        outputs.into_iter().flatten().map(|path| Destination::from_argument(path)).collect();
+    let paths = [Some(&arguments.output), arguments.rust.as_ref(), arguments.c.as_ref(), arguments.adapt.as_ref()];
+    let destinations = paths.map(|path| path.map(|path| Destination::from_argument(path)));
     let read = [arguments.model.path(), arguments.lexicon.lexicon.as_deref()];
     let inputs = arguments.files.iter().map(PathBuf::as_path).chain(read.into_iter().flatten());
     let inputs: Vec<Input> = inputs.map(Input::from_argument).collect();
-    refuse_conflicts(&inputs, &outputs)?;
+    refuse_conflicts(&inputs, destinations.iter().flatten())?;
 
     let languages = languages(&arguments.files)?;
     let mut model = match arguments.lexicon.load()? {
         Some(lexicon) => CodingModel::from(lexicon),
         None => arguments.model.load_m1()?.into(),
     };
-    if let Some(path) = &arguments.adapt {
-        // Before the work, which takes a minute: what is in the way is told at once.
-        let mut output = Output::create(&Destination::from_argument(path), arguments.force, true)?;
-        let adapted = adapt(arguments, &languages)?;
-        output.write_all(adapted.bytes()).with_context(|| format!("{}: cannot write", path.display()))?;
-        output.finish(None)?;
+    // Before the work, which may take a minute: what is in the way is told at once. None gets its name before all are
+    // written.
+    let create = |index: usize, binary| {
+        let destination = destinations[index].as_ref();
+        destination.map(|destination| Output::create(destination, arguments.force, binary)).transpose()
+    };
+    let outputs = [create(0, true)?, create(1, false)?, create(2, false)?, create(3, true)?];
+    let adapted = arguments.adapt.as_ref().map(|_| adapt(arguments, &languages)).transpose()?;
+    let adapted_bytes = adapted.as_ref().map(|adapted| adapted.bytes().to_vec());
+    if let Some(adapted) = adapted {
         model = adapted.into();
     }
     let context = context(arguments.context, model.context())?;
@@ -267,14 +284,24 @@ fn build(arguments: &BuildArguments) -> Result<()> {
     let table = StringTable::load(&blob)?;
     check(&table, &model, &languages)?;
 
-    files::write(&arguments.output, arguments.force, true, &blob)?;
     let name = arguments.output.file_stem().unwrap_or_default().to_string_lossy();
     let names = Names { table: &name, texts: &languages[0].keys, shown: &languages[0].texts };
-    if let Some(path) = &arguments.rust {
-        files::write(path, arguments.force, false, rust_module(&table, &blob, names)?.as_bytes())?;
+    let rust = arguments.rust.as_ref().map(|_| rust_module(&table, &blob, names)).transpose()?;
+    let c = arguments.c.as_ref().map(|_| c_header(&table, &blob, names)).transpose()?;
+    let contents = [
+        Some(blob.as_slice()),
+        rust.as_deref().map(str::as_bytes),
+        c.as_deref().map(str::as_bytes),
+        adapted_bytes.as_deref(),
+    ];
+    let mut written = Vec::new();
+    for (mut output, content) in outputs.into_iter().flatten().zip(contents.into_iter().flatten()) {
+        let result = output.write_all(content).and_then(|()| output.flush()).context("cannot write");
+        output.named(result)?;
+        written.push(output);
     }
-    if let Some(path) = &arguments.c {
-        files::write(path, arguments.force, false, c_header(&table, &blob, names)?.as_bytes())?;
+    for output in written {
+        output.finish(None)?;
     }
     if !arguments.verbosity.quiet {
         let text: usize = languages.iter().flat_map(|language| &language.texts).map(String::len).sum();

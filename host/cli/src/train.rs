@@ -328,10 +328,12 @@ impl M1Arguments {
             options.messages = Some(Corpus::new(&self.messages, lines)?);
         }
         if options.adapts() && options.name.is_none() {
-            // An adapted model is called like its corpus.
-            let file =
-                self.corpus.first().and_then(|path| Path::new(path).file_name()).map(|name| name.to_string_lossy());
-            options.name = file.and_then(|name| name.split('.').next().map(str::to_owned));
+            // An adapted model is called like its corpus, as far as a model can be.
+            let file = self.corpus.first().and_then(|path| Path::new(path).file_name());
+            let stem = file.map(|name| name.to_string_lossy().split('.').next().unwrap_or_default().to_owned());
+            let plain = |letter: &char| letter.is_ascii_graphic() && *letter != '\\';
+            let name: String = stem.unwrap_or_default().chars().filter(plain).take(m1::LONGEST_NAME).collect();
+            options.name = (!name.is_empty()).then_some(name);
         }
         Ok(options)
     }

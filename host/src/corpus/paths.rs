@@ -90,13 +90,14 @@ pub fn expand(input: &str, files: &mut Vec<PathBuf>) -> Result<(), CorpusError> 
     Ok(())
 }
 
+/// Appends the corpus files of a directory and those below it. Pipes and devices are none: they might never end.
 fn walk(directory: &Path, files: &mut Vec<PathBuf>) -> Result<(), CorpusError> {
     let list = || CorpusError::system(directory, "list the directory");
     for entry in fs::read_dir(directory).map_err(list())? {
         let path = entry.map_err(list())?.path();
         if path.is_dir() {
             walk(&path, files)?;
-        } else if known_format(&path).is_some() {
+        } else if known_format(&path).is_some() && path.is_file() {
             files.push(path);
         }
     }

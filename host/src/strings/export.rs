@@ -29,10 +29,22 @@ pub struct NameError {
     pub reason: &'static str,
 }
 
-/// The names as identifiers, all different.
+/// Constants of each header, behind the table's name.
+const OWN: [&str; 6] = ["LONGEST", "STRINGS", "LANGUAGES", "LENGTH", "MODEL", "CONTEXT"];
+
+/// Words that cannot be the name of an array in C or C++.
+const WORDS: &str = "alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl concept const \
+    consteval constexpr constinit continue decltype default delete do double dynamic_cast else enum explicit export \
+    extern false float for friend goto if inline int long main mutable namespace new noexcept not not_eq nullptr \
+    operator or or_eq private protected public register reinterpret_cast requires restrict return short signed sizeof \
+    static static_assert static_cast struct switch template this thread_local throw true try typedef typeid typename \
+    typeof typeof_unqual uint8_t union unsigned using virtual void volatile wchar_t while xor xor_eq";
+
+/// The names as identifiers, all different; those that are `taken` get `TEXT_` in front.
 fn identifiers(
     names: impl Iterator<Item = String>,
     as_identifier: impl Fn(&str) -> String,
+    taken: impl Fn(&str) -> bool,
 ) -> Result<Vec<String>, NameError> {
     let mut seen = HashSet::new();
     let mut all = Vec::new();
@@ -46,6 +58,9 @@ fn identifiers(
         if identifier.starts_with(|c: char| c.is_ascii_digit()) || identifier == "Self" {
             identifier.insert(0, '_');
         }
+        if taken(&identifier) {
+            identifier.insert_str(0, "TEXT_");
+        }
         if !seen.insert(identifier.clone()) {
             return Err(NameError { name, reason: "another name makes the same one" });
         }
@@ -54,15 +69,32 @@ fn identifiers(
     Ok(all)
 }
 
+/// The table's name in front of its constants in C; in small letters, it is the array's.
+fn table_prefix(table: &str) -> String {
+    let upper = table.to_shouty_snake_case();
+    let lower = upper.to_lowercase();
+    if upper.is_empty() {
+        "TABLE".to_owned()
+    } else if upper.starts_with(char::is_numeric) || WORDS.split_whitespace().any(|word| word == lower) {
+        format!("TABLE_{upper}")
+    } else {
+        upper
+    }
+}
+
 /// A text in a comment, on one line.
 fn comment(text: &str) -> String {
-    text.escape_debug().to_string().replace("*/", "* /")
+    text.escape_debug().to_string().replace("*/", "* /").replace("/*", "/ *")
 }
 
 /// Languages as identifiers; none if the only one has no name.
 fn languages(table: &StringTable, as_identifier: impl Fn(&str) -> String) -> Result<Vec<String>, NameError> {
     let names: Vec<String> = table.names().map(str::to_owned).collect();
-    if names.iter().all(String::is_empty) { Ok(Vec::new()) } else { identifiers(names.into_iter(), as_identifier) }
+    if names.iter().all(String::is_empty) {
+        Ok(Vec::new())
+    } else {
+        identifiers(names.into_iter(), as_identifier, |_| false)
+    }
 }
 
 /// A C header with the blob as a constant, the ids of texts and languages, and the size of a buffer for each text.
@@ -70,7 +102,7 @@ fn languages(table: &StringTable, as_identifier: impl Fn(&str) -> String) -> Res
 /// # Errors
 /// A name is not usable as a constant.
 pub fn c_header(table: &StringTable, blob: &[u8], names: Names) -> Result<String, NameError> {
-    let upper = names.table.to_shouty_snake_case();
+    let upper = table_prefix(names.table);
     let lower = upper.to_lowercase();
     let identity = table.identity();
     let mut text = format!(
@@ -98,12 +130,17 @@ pub fn c_header(table: &StringTable, blob: &[u8], names: Names) -> Result<String
         }
         text
     };
+    let languages = languages(table, |name| name.to_shouty_snake_case())?;
+    let mut taken: HashSet<String> = OWN.iter().map(|name| format!("{upper}_{name}")).collect();
+    taken.extend(languages.iter().map(|name| format!("{upper}_LANGUAGE_{name}")));
+    taken.extend(["EQUALINFO_IMPLEMENTATION", "EQUALINFO_SECTION"].map(str::to_owned));
+    taken.insert(format!("EQUALINFO_{upper}_H"));
+    let is_taken = |name: &str| taken.contains(&format!("{upper}_{name}"));
+    let texts = identifiers(names.texts.iter().cloned(), |name| name.to_shouty_snake_case(), is_taken)?;
     // Writing to a string never fails.
-    let texts = identifiers(names.texts.iter().cloned(), |name| name.to_shouty_snake_case())?;
     if !texts.is_empty() {
         let _ = writeln!(text, "enum {{\n{}}};\n", constants(&upper, &texts, names.shown));
     }
-    let languages = languages(table, |name| name.to_shouty_snake_case())?;
     if !languages.is_empty() {
         let _ = writeln!(text, "enum {{\n{}}};\n", constants(&format!("{upper}_LANGUAGE"), &languages, &[]));
     }
@@ -147,7 +184,7 @@ pub fn rust_module(table: &StringTable, blob: &[u8], names: Names) -> Result<Str
             "}}\n\nimpl {name} {{\n    /// Its number in the table.\n    pub const fn id(self) -> {number} {{\n        self as {number}\n    }}\n}}\n"
         );
     };
-    let texts = identifiers(names.texts.iter().cloned(), |name| name.to_upper_camel_case())?;
+    let texts = identifiers(names.texts.iter().cloned(), |name| name.to_upper_camel_case(), |_| false)?;
     enumeration("The texts.", "Text", "u16", &texts, names.shown);
     enumeration("The languages.", "Language", "u8", &languages(table, |name| name.to_upper_camel_case())?, &[]);
     let _ = write!(
@@ -202,5 +239,38 @@ mod tests {
             assert_eq!(c_header(&table, &blob, names).unwrap_err().name, second);
             assert_eq!(rust_module(&table, &blob, names).unwrap_err().name, second);
         }
+    }
+
+    #[test]
+    fn names_that_a_header_has_already_are_told_apart() {
+        let texts = ["a /* b", "/*/", "c", "d"].map(str::to_owned);
+        let blob = StringTableBuilder::new(CodingModel::None)
+            .language("en", &texts)
+            .and_then(|builder| builder.language("de", &texts))
+            .and_then(|builder| builder.build())
+            .unwrap();
+        let table = StringTable::load(&blob).unwrap();
+        let keys = ["length", "model\u{e9}", "language_en", "language_fr"].map(str::to_owned);
+        let header = c_header(&table, &blob, Names { table: "9 x", texts: &keys, shown: &texts }).unwrap();
+        for line in [
+            "#define TABLE_9_X_LONGEST 6",
+            "  TABLE_9_X_TEXT_LENGTH = 0, /* a / * b */",
+            "  TABLE_9_X_LANGUAGE_FR = 3, /* d */",
+            "  TABLE_9_X_TEXT_LANGUAGE_EN = 2, /* c */",
+            "  TABLE_9_X_LANGUAGE_EN = 0,",
+            "extern const uint8_t table_9_x[TABLE_9_X_LENGTH];",
+        ] {
+            assert!(header.lines().any(|found| found == line), "{line}\n{header}");
+        }
+        assert!(header.contains("_MODEL") && header.contains(" = 1, /* / * / */"), "{header}");
+        for (table_name, expected) in [("int", "table_int"), ("\u{2026}", "table"), ("equalinfo", "equalinfo")] {
+            let keys = ["a", "b", "section", "equalinfo h"].map(str::to_owned);
+            let header = c_header(&table, &blob, Names { table: table_name, texts: &keys, shown: &[] }).unwrap();
+            assert!(header.contains(&format!("extern const uint8_t {expected}[")), "{header}");
+            assert_eq!(header.contains("  EQUALINFO_TEXT_SECTION = 2,"), table_name == "equalinfo", "{header}");
+        }
+        let keys = ["length", "text length"].map(str::to_owned);
+        let error = c_header(&table, &blob, Names { table: "ui", texts: &keys, shown: &[] }).unwrap_err();
+        assert_eq!(error.name, "text length");
     }
 }

@@ -31,6 +31,14 @@ pub enum SubwordError {
         /// What its tokens decode to.
         found: String,
     },
+    /// A piece is longer than words are, and the tokenizers library would need as much of the stack.
+    #[error("a piece of {found} bytes: expected at most {most}")]
+    Piece {
+        /// Its length.
+        found: usize,
+        /// The longest that there may be.
+        most: usize,
+    },
     /// The vocabulary is too large.
     #[error("{found} tokens: expected at most 65,536, which shards can hold")]
     TooLarge {

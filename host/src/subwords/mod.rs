@@ -41,8 +41,16 @@ const LONGEST_WORD: usize = 64;
 /// Characters that are rarer than this share of the text get no piece: SentencePiece's coverage of 0.9995.
 const RARE: f64 = 5e-4;
 
-/// What tokenizers lose that lose anything of ordinary text: capitals, spaces, where lines end.
-const PROBE: &str = "The Quick  brown fox,\n\n  jumps (over 13 lazy dogs)! ";
+/// The longest piece of a Unigram that is read, in bytes: the library keeps pieces in a tree, a byte a level, and takes
+/// it down by recursion.
+const LONGEST_PIECE: usize = 512;
+
+/// What tokenizers lose that lose anything of ordinary text: capitals, spaces, where lines end, other scripts. One of
+/// them begins with a space, as some add it and some take it away.
+const PROBES: [&str; 2] = [
+    "The Quick  brown fox,\n\n  jumps (over 13 lazy dogs)! ",
+    " \u{e9}t\u{e9}, \u{416}\u{443}\u{43a}, \u{6f22}\u{5b57}, \u{1f600}",
+];
 
 const READ: &str = "read a tokenizer.json";
 
@@ -91,8 +99,9 @@ impl Subwords {
     /// The vocabulary of a `tokenizer.json`, and the name that it goes by.
     ///
     /// # Errors
-    /// The text is none, has more than 65,536 tokens, or is of a tokenizer that loses bytes of a text: one that
-    /// normalizes it, or leaves out spaces.
+    /// The text is none, has more than 65,536 tokens or a piece of more than 512 bytes, or is of a tokenizer that loses
+    /// bytes of a text: one that normalizes it, leaves out spaces, also at its beginning, or has no tokens for some
+    /// characters.
     pub fn from_json(json: &[u8], name: &str) -> Result<Self, SubwordError> {
         // The library panics on some damaged files, which is no less an error.
         let makes_no_sense = |_| Err(library(READ)("the file makes no sense"));
@@ -102,6 +111,12 @@ impl Subwords {
     fn read(json: &[u8], name: &str) -> Result<Self, SubwordError> {
         // Examples are many and short: the threads are ours.
         set_parallelism(false);
+        let mut fields: serde_json::Value = serde_json::from_slice(json).map_err(library(READ))?;
+        let pieces = fields.pointer("/model/vocab").and_then(|pieces| pieces.as_array());
+        let lengths = pieces.into_iter().flatten().filter_map(|piece| Some(piece.get(0)?.as_str()?.len()));
+        if let Some(found) = lengths.max().filter(|&found| found > LONGEST_PIECE) {
+            return Err(SubwordError::Piece { found, most: LONGEST_PIECE });
+        }
         let tokenizer = Tokenizer::from_bytes(json).map_err(library(READ))?;
         // Ids of added tokens may lie beyond the others, with a gap.
         let highest = tokenizer.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1);
@@ -109,7 +124,6 @@ impl Subwords {
         if size > 1 << 16 {
             return Err(SubwordError::TooLarge { found: size });
         }
-        let mut fields: serde_json::Value = serde_json::from_slice(json).map_err(library(READ))?;
         if let Some(normalizer) = fields.get("normalizer").filter(|normalizer| !normalizer.is_null()) {
             let found = normalizer.get("type").and_then(|name| name.as_str()).unwrap_or("of no type");
             return Err(SubwordError::Normalizer { found: found.to_owned() });
@@ -126,10 +140,12 @@ impl Subwords {
         let special = added.filter(|(id, token)| is_special(*id, &token.content)).map(|(id, _)| id).collect();
         let (tokenizer, encoder) = (Arc::new(tokenizer), Arc::new(encoder));
         let subwords = Self { tokenizer, encoder, special, size, name: name.to_owned(), id };
-        let ids: Vec<u32> = subwords.encode(PROBE.as_bytes())?.into_iter().map(|(id, _)| id.into()).collect();
-        let found = subwords.decode(&ids)?;
-        if found != PROBE {
-            return Err(SubwordError::Lossy { text: PROBE.to_owned(), found });
+        for probe in PROBES {
+            let ids: Vec<u32> = subwords.encode(probe.as_bytes())?.into_iter().map(|(id, _)| id.into()).collect();
+            let found = subwords.decode(&ids)?;
+            if found != probe {
+                return Err(SubwordError::Lossy { text: probe.to_owned(), found });
+            }
         }
         Ok(subwords)
     }
@@ -356,6 +372,14 @@ mod tests {
         }
         let error = with("pre_tokenizer", serde_json::json!({"type": "WhitespaceSplit"})).err().unwrap();
         assert!(matches!(error, SubwordError::Lossy { .. }), "{error}");
+        let strip = serde_json::json!({"type": "Strip", "content": " ", "start": 1, "stop": 0});
+        let decoders = serde_json::json!([{"type": "ByteFallback"}, {"type": "Fuse"}, strip]);
+        let error = with("decoder", serde_json::json!({"type": "Sequence", "decoders": decoders})).err().unwrap();
+        assert!(matches!(&error, SubwordError::Lossy { text, found } if *text == format!(" {found}")), "{error}");
+        let mut model = serde_json::from_str::<serde_json::Value>(&json).unwrap()["model"].take();
+        model["byte_fallback"] = false.into();
+        let error = with("model", model).err().unwrap();
+        assert!(matches!(&error, SubwordError::Lossy { found, .. } if found.contains("<unk>")), "{error}");
         let added = serde_json::json!([{"id": 1000, "content": "said", "single_word": false, "lstrip": false,
             "rstrip": false, "normalized": false, "special": true}]);
         let subwords = with("added_tokens", added).unwrap();
@@ -385,6 +409,21 @@ mod tests {
         assert_eq!(subwords.decode(&found).unwrap(), text);
         let places = subwords.encode(text.as_bytes()).unwrap().into_iter().map(|(_, place)| place);
         assert_eq!(places.flatten().collect::<Vec<_>>(), (0..text.len()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_piece_as_long_as_a_book_is_refused() {
+        let json = train(std::iter::once(Ok::<_, Infallible>(alice())), 1000).unwrap();
+        let with_piece = |length: usize| {
+            let mut fields: serde_json::Value = serde_json::from_str(&json).unwrap();
+            fields["model"]["vocab"].as_array_mut().unwrap().push(serde_json::json!(["x".repeat(length), -20.0]));
+            Subwords::from_json(fields.to_string().as_bytes(), "long")
+        };
+        assert_eq!(with_piece(LONGEST_PIECE).unwrap().size(), 1008);
+        for length in [LONGEST_PIECE + 1, 1_000_000] {
+            let error = with_piece(length).err().unwrap();
+            assert!(matches!(error, SubwordError::Piece { found, .. } if found == length), "{error}");
+        }
     }
 
     #[test]

@@ -63,7 +63,19 @@ impl Directory {
 
     /// Makes the directory that was asked for, else `runs/NAME`, and keeps others from writing it as long as the lock
     /// lives. Of several ranks the first one writes.
-    pub(super) fn make(asked: Option<&Path>, name: &str, ranks: &Ranks) -> Result<(Self, Option<DirectoryLock>)> {
+    ///
+    /// # Errors
+    /// The name is longer than `longest` or would lead elsewhere, or somebody writes into the directory.
+    pub(super) fn make(
+        asked: Option<&Path>,
+        name: &str,
+        longest: usize,
+        ranks: &Ranks,
+    ) -> Result<(Self, Option<DirectoryLock>)> {
+        let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'\\');
+        if !(1..=longest).contains(&name.len()) || name.starts_with('.') || !name.bytes().all(is_plain) {
+            return Err(TrainError::Name { found: name.to_owned(), longest });
+        }
         let path = asked.map_or_else(|| Path::new("runs").join(name), Path::to_owned);
         let lock = ranks.is_first().then(|| DirectoryLock::take(&path)).transpose()?;
         Ok((Self(path), lock))
@@ -91,16 +103,23 @@ impl Directory {
         }
     }
 
-    /// The checkpoint to continue from. A directory with a checkpoint is never overwritten by accident.
-    pub(super) fn resumed(&self, resume: bool, kind: Kind) -> Result<Option<Latest>> {
+    /// The model of a finished run.
+    pub(super) fn image(&self, name: &str) -> PathBuf {
+        self.0.join(format!("{name}.m1q"))
+    }
+
+    /// The checkpoint to continue from. A run that was not to be resumed, or a model, is never overwritten by accident.
+    pub(super) fn resumed(&self, resume: bool, kind: Kind, name: &str) -> Result<Option<Latest>> {
         if resume {
             let checkpoint = self.checkpoint();
             return self.latest(kind)?.map(Some).ok_or(TrainError::NothingToResume { checkpoint });
         }
         match [self.checkpoint(), self.previous()].into_iter().find(|checkpoint| checkpoint.exists()) {
-            Some(checkpoint) => Err(TrainError::RunExists { checkpoint }),
-            None => Ok(None),
+            Some(checkpoint) => return Err(TrainError::RunExists { checkpoint }),
+            None => {}
         }
+        let path = self.image(name);
+        if path.exists() { Err(TrainError::FileExists { path }) } else { Ok(None) }
     }
 
     /// Puts a newest checkpoint aside that does not read back, so that it does not take the place of the one before it.

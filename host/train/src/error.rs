@@ -76,6 +76,23 @@ pub enum TrainError {
         /// Its checkpoint.
         checkpoint: PathBuf,
     },
+    /// A file that the run would write is there already.
+    #[error("{} exists: choose another output directory or name", path.display())]
+    FileExists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A name that no model or file can have.
+    #[error(
+        "name {found:?}: expected 1 to {longest} printable ASCII characters without spaces and slashes, the first of \
+         them no dot"
+    )]
+    Name {
+        /// The name.
+        found: String,
+        /// How long it may be.
+        longest: usize,
+    },
     /// There is no run in the output directory to resume.
     #[error("there is no checkpoint {} to resume", checkpoint.display())]
     NothingToResume {

@@ -224,7 +224,7 @@ impl M1Options {
 /// Orders of n-gram tables unless others are named.
 pub const ORDERS: [usize; 3] = [2, 3, 4];
 /// Characters of a name that an image has room for.
-const LONGEST_NAME: usize = 16;
+pub const LONGEST_NAME: usize = 16;
 /// Steps that adapt a trained model to a domain.
 const ADAPTATION_STEPS: u64 = 600;
 /// Peak learning rate of an adaptation, relative to the preset's.
@@ -294,8 +294,8 @@ impl Run {
         ranks.agree("device", &place.is_gpu())?;
         let initial = options.init.as_deref().map(|init| starting_point(init, options)).transpose()?;
         let name = model_name(options);
-        let (directory, lock) = Directory::make(options.output.as_deref(), &name, &ranks)?;
-        let (resumed, recovery) = match directory.resumed(options.resume, Kind::M1)? {
+        let (directory, lock) = Directory::make(options.output.as_deref(), &name, LONGEST_NAME, &ranks)?;
+        let (resumed, recovery) = match directory.resumed(options.resume, Kind::M1, &name)? {
             Some(Latest { checkpoint, recovery }) => (Some(checkpoint), recovery),
             None => (None, None),
         };
@@ -376,7 +376,7 @@ impl Run {
         if !complete || !*quantize {
             return Ok(Trained { complete, integer: None });
         }
-        let path = directory.0.join(format!("{name}.m1q"));
+        let path = directory.image(&name);
         let tuning = FineTuning { steps: 0, learning_rate: 0.0 };
         let model = integer_model::export(run, &name, tuning, dev, observer)?;
         if is_first {
@@ -389,10 +389,7 @@ impl Run {
 
 /// What the user calls the model, else the preset's name.
 fn model_name(options: &M1Options) -> String {
-    let preset = options.preset().name().to_owned();
-    let name = options.name.as_ref().unwrap_or(&preset);
-    let graphic: String = name.chars().filter(char::is_ascii_graphic).take(LONGEST_NAME).collect();
-    if graphic.is_empty() { preset } else { graphic }
+    options.name.clone().unwrap_or_else(|| options.preset().name().to_owned())
 }
 
 /// Weights to start from.

@@ -111,3 +111,17 @@ fn corpora_as_they_are_are_read_and_what_is_left_out_is_counted() {
         sandbox.run(command).fails(1, &["no text"]);
     }
 }
+
+#[test]
+#[cfg(unix)]
+fn pipes_and_devices_in_a_directory_are_no_corpus() {
+    let sandbox = sandbox();
+    sandbox.write("alone.txt", &ALICE[..2000]);
+    sandbox.shell("mkdir d d/inner empty && cp alone.txt d/inner/a.txt && ln -s ../alone.txt d/link.txt").ok();
+    sandbox.shell("mkfifo d/pipe.txt d/inner/pipe.jsonl empty/pipe.txt && ln -s /dev/zero d/zero.txt").ok();
+    sandbox.shell("timeout 60 $equalinfo tokenize d --method bytes --sequence 64 -o t").ok();
+    let eval =
+        |input: &str| sandbox.shell(&format!("timeout 60 $equalinfo eval --json --method bytes {input}")).ok().stdout;
+    assert_eq!(eval("d"), eval("alone.txt alone.txt"));
+    sandbox.shell("timeout 60 $equalinfo eval --method bytes empty").fails(1, &["empty"]);
+}

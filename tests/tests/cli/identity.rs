@@ -75,6 +75,21 @@ fn rounded_steps_that_were_given_stay_when_the_end_moves() {
 }
 
 #[test]
+fn no_model_is_overwritten_and_no_name_leads_elsewhere() {
+    let sandbox = sandbox();
+    sandbox.write("text.txt", &ALICE[..60_000]);
+    sandbox.write("r/mine.m1q", b"precious");
+    let named = |name| sandbox.run(&m1(&["--corpus", "text.txt", "--steps", "1", "--name", name]));
+    named("mine").fails(1, &["mine.m1q", "exists"]);
+    assert_eq!(sandbox.read("r/mine.m1q"), b"precious");
+    for name in ["../mine", "..", "", "a name", "a-name-much-too-long"] {
+        named(name).fails(1, &["name", "1 to 16 printable"]);
+    }
+    let sandbox = with_tokens();
+    sandbox.run(&m2(&["--steps", "1", "--name", "../mine"])).fails(1, &["../mine", "1 to 100 printable"]);
+}
+
+#[test]
 fn m2_keeps_to_its_tokens() {
     let sandbox = with_tokens();
     sandbox.run(&m2(&["--steps", "2"])).ok();

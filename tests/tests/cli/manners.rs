@@ -141,3 +141,12 @@ fn completions_and_manual_cover_every_command() {
         assert!(help.text().contains(&format!("\n  {code}")), "exit code {code} is documented");
     }
 }
+
+#[test]
+fn a_name_that_is_only_a_suffix_leaves_none_for_the_text() {
+    let sandbox = sandbox();
+    sandbox.write(".eqi", b"");
+    sandbox.run(&["decompress", ".eqi"]).fails(1, &[".eqi: nothing is before .eqi", "-o FILE"]);
+    sandbox.write("other", b"");
+    sandbox.run(&["decompress", "other"]).fails(1, &["other: expected a name that ends in .eqi"]);
+}

@@ -39,3 +39,22 @@ fn counted_frequencies_make_static_ac_fit() {
         .run_with(&["compress", "--method", "static-ac", "--model", "broken.counts"], ALICE)
         .fails(1, &["broken.counts", "256 counts"]);
 }
+
+#[test]
+#[cfg(unix)]
+fn a_device_without_an_end_is_no_model() {
+    let sandbox = sandbox();
+    sandbox.write("text", &ALICE[..1000]);
+    for line in [
+        "compress --model /dev/zero text -o out",
+        "compress --lexicon /dev/zero text -o out",
+        "compress --method static-ac --model /dev/zero text -o out",
+        "models add /dev/zero",
+    ] {
+        let run = sandbox.shell(&format!("timeout 120 $equalinfo {line}"));
+        run.fails(1, &["/dev/zero", "longer than 536870912 bytes"]);
+    }
+    // A pipe is read like a file.
+    sandbox.shell("mkfifo p && (cat tiny.m1q > p &) && timeout 60 $equalinfo export --model p -o copy.m1q").ok();
+    assert_eq!(sandbox.read("copy.m1q"), sandbox.read("tiny.m1q"));
+}

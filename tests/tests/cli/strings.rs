@@ -53,12 +53,16 @@ fn files_that_do_not_go_together_are_refused() {
     sandbox.write("less.json", br#"{ "battery.low": "x", "wait": "y" }"#);
     sandbox.write("list.json", br#"["x", "y", "z"]"#);
     sandbox.write("twice.json", br#"{ "a": "x", "a": "y" }"#);
+    sandbox.write("number.json", br#"{ "a": "x", "b": 1 }"#);
+    sandbox.write("null.json", br#"["a", null]"#);
     sandbox.write("same.json", br#"{ "a b": "x", "a.b": "y" }"#);
     for (files, said) in [
         (&["en.json", "more.json"][..], "'more'"),
         (&["en.json", "less.json"], "'empty'"),
         (&["en.json", "list.json"], "names"),
-        (&["twice.json"], "twice"),
+        (&["twice.json"], "the name 'a' stands there twice"),
+        (&["number.json"], "text 'b': invalid type: integer `1`"),
+        (&["null.json"], "text 1: invalid type: null"),
         (&["same.json", "--c", "same.h"], "a.b"),
         (&["en.json", "--rust", "ui.eqt"], "written twice"),
         (&["en.json", "--c", "en.json", "-f"], "input"),
@@ -66,6 +70,25 @@ fn files_that_do_not_go_together_are_refused() {
         let run = sandbox.run(&with_tiny(&[&["table", "build", "-o", "ui.eqt"], files].concat()));
         assert!(run.code == Some(1) && run.stderr.contains(said), "{files:?}: {}", run.stderr);
     }
+}
+
+#[test]
+fn outputs_appear_together_or_not_at_all() {
+    let sandbox = sandbox();
+    sandbox.write("en.json", ENGLISH.as_bytes());
+    sandbox.write("odd.json", br#"{ "a_b": "x", "a-b": "y" }"#);
+    sandbox.write("there.h", b"mine");
+    for (options, said) in [
+        (&["odd.json", "--c", "out.h"][..], "'a-b' cannot be a constant"),
+        (&["odd.json", "--rust", "out.rs"], "'a-b' cannot be a constant"),
+        (&["en.json", "--rust", "missing/out.rs"], "out.rs"),
+        (&["en.json", "--rust", "out.rs", "--c", "there.h"], "already exists"),
+    ] {
+        let run = sandbox.run(&with_tiny(&[&["table", "build", "-o", "out.eqt"], options].concat()));
+        assert!(run.code == Some(1) && run.stderr.contains(said), "{options:?}: {}", run.stderr);
+        assert!(["out.eqt", "out.rs", "out.h"].iter().all(|name| !sandbox.has(name)), "{options:?}");
+    }
+    assert_eq!(sandbox.read("there.h"), b"mine");
 }
 
 #[test]

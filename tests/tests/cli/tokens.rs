@@ -505,3 +505,45 @@ fn an_experiment_goes_on_after_a_kill() {
     sandbox.write("tiny.m1q", &equalinfo_tests::tiny_model(2));
     sandbox.run(&arguments("whole")).fails(1, &["another experiment", "m1 tiny-1", "expected tiny-2"]);
 }
+
+#[test]
+fn only_whole_numbers_are_tokens() {
+    let sandbox = with_text();
+    sandbox.run(&["tokenize", "text.txt", "--method", "bytes", "--sequence", "64", "-o", "b"]).ok();
+    let detokenize = |ids: &[u8]| {
+        sandbox.write("ids.txt", ids);
+        sandbox.run(&["detokenize", "b", "--ids", "ids.txt"])
+    };
+    for (piece, ids) in [
+        ("-101", "72 105\n72 -101 108"),
+        ("1.5", "72\n1.5\n"),
+        ("1e2", "72\n[72, 1e2]"),
+        ("72-101", "72\n72-101"),
+        ("x72", "\nx72"),
+        ("+72", "\n+72"),
+        ("72|105", "\n72|105"),
+    ] {
+        detokenize(ids.as_bytes()).fails(1, &["ids.txt, line 2", &format!("{piece} is no token")]);
+    }
+    for ids in [
+        "72 105",
+        "72,105",
+        "72;\t105",
+        "[72,105]",
+        "{\"ids\": [72, 105]}",
+        "('72', '105')",
+        "\u{feff}0072 105\r",
+        "tensor([72, 105])",
+    ] {
+        assert_eq!(detokenize(ids.as_bytes()).ok().stdout, b"Hi\n", "{ids}");
+    }
+}
+
+#[test]
+fn a_setting_that_is_absent_is_not_told_from_none() {
+    let sandbox = with_text();
+    sandbox.run(&["tokenize", "text.txt", "--method", "bytes", "--sequence", "64", "-o", "t"]).ok();
+    let run = sandbox.run(&["tokenize", "text.txt", "--model", "tiny.m1q", "--sequence", "64", "-o", "t"]);
+    let run = run.fails(1, &["other settings", "method bytes, expected"]);
+    assert!(!run.stderr.contains("none, expected none"), "{}", run.stderr);
+}

@@ -31,6 +31,9 @@ use equalinfo::tokens::shards::{self, Manifest, Meaning, Source};
 pub use measure::{Figures, MeasureOptions, measure};
 pub use prove::{Encoded, Proof, Prover};
 
+/// Characters of a run's name.
+const LONGEST_NAME: usize = 100;
+
 /// Sizes of M2, named by their weights without the embedding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Preset {
@@ -219,8 +222,8 @@ impl Run {
         let ranks = Arc::new(ranks);
         let preset = options.preset.unwrap_or_default();
         let name = options.name.clone().unwrap_or_else(|| preset.name().to_owned());
-        let (directory, lock) = Directory::make(options.output.as_deref(), &name, &ranks)?;
-        let (resumed, recovery) = match directory.resumed(options.resume, Kind::M2)? {
+        let (directory, lock) = Directory::make(options.output.as_deref(), &name, LONGEST_NAME, &ranks)?;
+        let (resumed, recovery) = match directory.resumed(options.resume, Kind::M2, &name)? {
             Some(Latest { checkpoint, recovery }) => (Some(checkpoint), recovery),
             None => (None, None),
         };
