@@ -65,7 +65,8 @@ impl Input {
         }
     }
 
-    /// Opens it for reading at any place; stdin is copied into a temporary file without a name.
+    /// Opens a stream for reading at any place; stdin and pipes are copied into a temporary file without a name, but no
+    /// further than their first bytes where those are of no stream: a device may have no end.
     ///
     /// # Errors
     /// As [`Self::open`], or there is no room for the copy.
@@ -74,7 +75,7 @@ impl Input {
             Source::File(file, metadata) if metadata.is_file() => Ok(file),
             source => {
                 let mut copy = tempfile::tempfile().context("cannot create a temporary file")?;
-                io::copy(&mut source.reader(), &mut copy)
+                copy_stream(&mut source.reader(), &mut copy)
                     .with_context(|| format!("{}: cannot copy to a temporary file", self.name))?;
                 Ok(copy)
             }
@@ -95,6 +96,21 @@ impl Input {
         ensure!(is_unchanged(read, &now), "{}: not removed, as it has changed since it was opened", self.name);
         fs::remove_file(path).with_context(|| format!("{}: cannot remove", self.name))
     }
+}
+
+fn copy_stream(reader: &mut dyn Read, copy: &mut File) -> io::Result<()> {
+    let mut magic = Vec::new();
+    reader.take(4).read_to_end(&mut magic)?;
+    copy.write_all(&magic)?;
+    if is_stream(&magic) {
+        io::copy(reader, copy)?;
+    }
+    Ok(())
+}
+
+/// Whether these bytes begin a stream of any version.
+pub fn is_stream(start: &[u8]) -> bool {
+    start.starts_with(b"\x93EQ")
 }
 
 fn is_unchanged(read: &Metadata, now: &Metadata) -> bool {

@@ -11,7 +11,7 @@ use equalinfo_codec::container::{BlockKind, DEFAULT_BLOCK_SIZE, Method as Stream
 use serde_json::json;
 
 use super::decompress::{explained, models};
-use super::files::{Input, open_file};
+use super::files::{Input, is_stream, open_file};
 use super::messages::counted;
 use super::models::model_name;
 use super::options::{
@@ -124,7 +124,7 @@ pub fn run(arguments: &InspectArguments) -> Result<Outcome> {
     // Both kinds of input are read more than once.
     let path = path.map_or_else(spool::stdin, Ok)?;
     let file = open_file(&path)?;
-    if is_stream(&file).with_context(|| format!("{name}: cannot read"))? {
+    if begins_stream(&file).with_context(|| format!("{name}: cannot read"))? {
         let given = [
             ("--method", arguments.method.is_some()),
             ("--window-bits", arguments.window_bits.is_some()),
@@ -169,11 +169,11 @@ pub fn run(arguments: &InspectArguments) -> Result<Outcome> {
 }
 
 /// Whether a file begins as a stream does. Leaves it at its start.
-fn is_stream(mut file: &File) -> std::io::Result<bool> {
+fn begins_stream(mut file: &File) -> std::io::Result<bool> {
     let mut magic = Vec::new();
     file.take(4).read_to_end(&mut magic)?;
     file.seek(SeekFrom::Start(0))?;
-    Ok(magic.starts_with(b"\x93EQ"))
+    Ok(is_stream(&magic))
 }
 
 /// How a stream is coded, in words: the method with its tables or windows.

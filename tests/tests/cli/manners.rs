@@ -142,6 +142,16 @@ fn completions_and_manual_cover_every_command() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_device_without_an_end_is_no_stream() {
+    let sandbox = sandbox();
+    for command in [&["list"][..], &["cat", "--range", "0..10"], &["cat"], &["test"]] {
+        let words = ["/dev/zero", "not an .eqi stream"];
+        sandbox.run(&[command, &["/dev/zero"]].concat()).fails(1, &words);
+    }
+}
+
 #[test]
 fn a_name_that_is_only_a_suffix_leaves_none_for_the_text() {
     let sandbox = sandbox();
