@@ -114,9 +114,10 @@ impl Directory {
             let checkpoint = self.checkpoint();
             return self.latest(kind)?.map(Some).ok_or(TrainError::NothingToResume { checkpoint });
         }
-        match [self.checkpoint(), self.previous()].into_iter().find(|checkpoint| checkpoint.exists()) {
-            Some(checkpoint) => return Err(TrainError::RunExists { checkpoint }),
-            None => {}
+        if let Some(checkpoint) =
+            [self.checkpoint(), self.previous()].into_iter().find(|checkpoint| checkpoint.exists())
+        {
+            return Err(TrainError::RunExists { checkpoint });
         }
         let path = self.image(name);
         if path.exists() { Err(TrainError::FileExists { path }) } else { Ok(None) }
