@@ -78,6 +78,7 @@ fn rounded_steps_that_were_given_stay_when_the_end_moves() {
 fn no_model_is_overwritten_and_no_name_leads_elsewhere() {
     let sandbox = sandbox();
     sandbox.write("text.txt", &ALICE[..60_000]);
+    std::fs::create_dir(sandbox.path("r")).expect("create");
     sandbox.write("r/mine.m1q", b"precious");
     let named = |name| sandbox.run(&m1(&["--corpus", "text.txt", "--steps", "1", "--name", name]));
     named("mine").fails(1, &["mine.m1q", "exists"]);
