@@ -72,8 +72,8 @@ impl Model {
     /// # Errors
     /// There is neither, or as [`Self::open`].
     pub fn named(name: &str) -> Result<Self, LoadError> {
-        if Self::shipped_names().any(|known| known == name) {
-            Self::shipped(name)
+        if let Some(image) = Image::embedded(name) {
+            Self::from_image(image)
         } else if Path::new(name).exists() {
             Self::open(name)
         } else {

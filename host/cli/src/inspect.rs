@@ -144,10 +144,12 @@ pub fn run(arguments: &InspectArguments) -> Result<Outcome> {
             let (model, context) = match header.method {
                 StreamMethod::Tables(_) => (None, None),
                 // Lexicons and static frequencies are no byte models: those streams are seen by one.
-                _ => match store::shipped_or_installed(header.model.id)? {
-                    Some(CodingModel::Model(model)) => (Some(model), Some(header.model.context.into())),
-                    _ => (Some(arguments.model.load_m1()?), None),
-                },
+                _ => {
+                    match named.map_or_else(|| store::shipped_or_installed(header.model.id), |model| Ok(Some(model)))? {
+                        Some(CodingModel::Model(model)) => (Some(model), Some(header.model.context.into())),
+                        _ => (Some(arguments.model.load_m1()?), None),
+                    }
+                }
             };
             shares(arguments, &name, model.as_ref(), context, class, &text, &mut output)?;
         } else if arguments.windows || arguments.flow {
@@ -333,7 +335,7 @@ fn stream_windows(arguments: &InspectArguments, file: &mut StreamFile<File>, out
     view.finish(output)
 }
 
-/// What became of the bits of a text, by tables behind a model that sees `asked` bytes, its longest context unless given.
+/// What became of the bits of a text, by tables behind a model that sees `asked` bytes, else its longest context.
 fn shares(
     arguments: &InspectArguments,
     name: &str,

@@ -265,15 +265,15 @@ fn build(arguments: &BuildArguments) -> Result<()> {
     };
     // Before the work, which may take a minute: what is in the way is told at once. None gets its name before all are
     // written.
-    let create = |index: usize, binary| {
-        let destination = destinations[index].as_ref();
-        destination.map(|destination| Output::create(destination, arguments.force, binary)).transpose()
-    };
-    let outputs = [create(0, true)?, create(1, false)?, create(2, false)?, create(3, true)?];
+    let are_binary = [true, false, false, true];
+    let mut outputs = Vec::new();
+    for (destination, is_binary) in destinations.iter().zip(are_binary) {
+        let Some(destination) = destination else { continue };
+        outputs.push(Output::create(destination, arguments.force, is_binary)?);
+    }
     let adapted = arguments.adapt.as_ref().map(|_| adapt(arguments, &languages)).transpose()?;
-    let adapted_bytes = adapted.as_ref().map(|adapted| adapted.bytes().to_vec());
-    if let Some(adapted) = adapted {
-        model = adapted.into();
+    if let Some(adapted) = &adapted {
+        model = adapted.clone().into();
     }
     let context = context(arguments.context, model.context())?;
     let mut builder = StringTableBuilder::with_context(&model, context);
@@ -292,15 +292,13 @@ fn build(arguments: &BuildArguments) -> Result<()> {
         Some(blob.as_slice()),
         rust.as_deref().map(str::as_bytes),
         c.as_deref().map(str::as_bytes),
-        adapted_bytes.as_deref(),
+        adapted.as_ref().map(Model::bytes),
     ];
-    let mut written = Vec::new();
-    for (mut output, content) in outputs.into_iter().flatten().zip(contents.into_iter().flatten()) {
+    for (output, content) in outputs.iter_mut().zip(contents.into_iter().flatten()) {
         let result = output.write_all(content).and_then(|()| output.flush()).context("cannot write");
         output.named(result)?;
-        written.push(output);
     }
-    for output in written {
+    for output in outputs {
         output.finish(None)?;
     }
     if !arguments.verbosity.quiet {

@@ -33,7 +33,7 @@ impl Image {
         Cell::try_new(bytes.into(), |bytes| Model::load(bytes)).map(Self)
     }
 
-    /// A built-in image; `None` for any other name. Tests have looked through it, so a program does not whenever it starts.
+    /// A built-in image; `None` for any other name. Tests have looked through it, so a program need not at each start.
     pub fn embedded(name: &str) -> Option<Self> {
         let (_, bytes) = EMBEDDED.iter().find(|(known, _)| *known == name)?;
         Cell::try_new(Cow::Borrowed(*bytes), |bytes| Model::load_trusting(bytes)).map(Self).ok()

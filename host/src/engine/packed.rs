@@ -33,12 +33,13 @@ pub struct Packing {
 }
 
 impl Packing {
-    /// Writes a row to its places, one group, of `GROUP` values, at a time: a model is packed whenever the tool starts.
-    fn scatter<const GROUP: usize>(self, values: &[i8], row: usize, lines: &mut [Line]) {
-        let mut place = self.place(values.len(), row, 0);
-        for group in values.as_chunks::<GROUP>().0 {
-            lines[place / 64].0[place % 64..][..GROUP].copy_from_slice(group);
-            place += self.lanes * GROUP;
+    /// Writes a row to its places, a group at a time. Inlined so that the packing is a constant where it is known.
+    #[inline(always)]
+    fn scatter(self, values: &[i8], row: usize, lines: &mut [Line]) {
+        let first = self.place(values.len(), row, 0);
+        for (i, group) in values.chunks_exact(self.group).enumerate() {
+            let place = first + i * self.lanes * self.group;
+            lines[place / 64].0[place % 64..][..self.group].copy_from_slice(group);
         }
     }
 
@@ -76,9 +77,11 @@ impl PackedMatrix {
         for (row, source) in matrix.weights.chunks_exact(width).take(rows).enumerate() {
             values.iter_mut().zip(row_weights(source)).for_each(|(value, weight)| *value = weight);
             offsets.push(-128 * values.iter().map(|value| i32::from(*value)).sum::<i32>());
+            // A model is packed whenever the tool starts; a group of known length is copied in one instruction.
             match packing.group {
-                2 => packing.scatter::<2>(&values, row, &mut weights),
-                _ => packing.scatter::<4>(&values, row, &mut weights),
+                2 => Packing { group: 2, ..packing }.scatter(&values, row, &mut weights),
+                4 => Packing { group: 4, ..packing }.scatter(&values, row, &mut weights),
+                _ => packing.scatter(&values, row, &mut weights),
             }
         }
         let requantizers = matrix.requantizers.iter().map(|bytes| Requantizer::from_image(*bytes));
@@ -148,12 +151,8 @@ impl HeadCache {
     /// Caches one position. Inlined so that the packing is a constant.
     #[inline(always)]
     pub fn store(&mut self, packing: Packing, position: usize, key: &[i8; 64], value: &[i8; 64]) {
-        let Packing { lanes, group } = packing;
-        let first = packing.place(64, position, 0);
-        for (i, part) in key.chunks_exact(group).enumerate() {
-            let place = first + i * lanes * group;
-            self.keys[place / 64].0[place % 64..][..group].copy_from_slice(part);
-        }
+        let group = packing.group;
+        packing.scatter(key, position, &mut self.keys);
         self.key_offsets[position] = -128 * key.iter().map(|&k| i32::from(k)).sum::<i32>();
         // A position has one byte in each group.
         let (groups, phase) = (position / group * group, position % group);

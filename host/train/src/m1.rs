@@ -553,7 +553,7 @@ fn continued(state: &State, options: &M1Options, checkpoint: &Path) -> Result<Se
     compared.finish(checkpoint)?;
     let mut settings = Settings { workers: options.threads.unwrap_or(begun.workers), learning_rate, ..begun.clone() };
     // The default goes with the decay, a number that was given stays.
-    if begun.rounded_steps == begun.learning_rate.decay_steps {
+    if begun.rounded_steps > 0 && begun.rounded_steps == begun.learning_rate.decay_steps {
         settings.rounded_steps = learning_rate.decay_steps;
     }
     Ok(settings)

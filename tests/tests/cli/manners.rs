@@ -153,6 +153,15 @@ fn a_device_without_an_end_is_no_stream() {
 }
 
 #[test]
+fn bits_of_a_stream_are_those_of_its_own_model() {
+    let sandbox = sandbox();
+    sandbox.write("text", b"It was the best of times, it was the worst of times.");
+    sandbox.run(&["compress", "-q", "--model", "pico", "--method", "ac", "text"]).ok();
+    let shown = sandbox.run(&["inspect", "--bits", "text.eqi"]).ok();
+    assert!(shown.text().contains("saved by pico"), "{}", shown.text());
+}
+
+#[test]
 fn a_name_that_is_only_a_suffix_leaves_none_for_the_text() {
     let sandbox = sandbox();
     sandbox.write(".eqi", b"");

@@ -76,7 +76,7 @@ pub enum ShardError {
         path: PathBuf,
     },
     /// The directory holds tokens of other settings.
-    #[error("{}: holds tokens of other settings: {}", path.display(), told(differences))]
+    #[error("{}: holds tokens of other settings: {}", path.display(), listed(differences))]
     OtherSettings {
         /// The directory.
         path: PathBuf,
@@ -84,7 +84,7 @@ pub enum ShardError {
         differences: Vec<Difference>,
     },
     /// Directories that are to be read together hold tokens of different settings.
-    #[error("{}: holds other tokens than {}: {}", path.display(), expected_as.display(), told(differences))]
+    #[error("{}: holds other tokens than {}: {}", path.display(), expected_as.display(), listed(differences))]
     Apart {
         /// The directory.
         path: PathBuf,
@@ -164,12 +164,6 @@ pub enum ShardError {
         /// What was asked for.
         number: usize,
     },
-}
-
-/// The differences that can be told: not a setting that one side lacks and the other one calls `none`.
-fn told(differences: &[Difference]) -> String {
-    let told: Vec<Difference> = differences.iter().filter(|it| it.found != it.expected).cloned().collect();
-    listed(if told.is_empty() { differences } else { &told })
 }
 
 impl ShardError {

@@ -169,9 +169,12 @@ pub fn differences<T: Serialize>(found: &T, expected: &T, ignored: &[&str]) -> V
         .collect()
 }
 
-/// Differences, one after the other.
+/// Differences, one after the other, but for those that cannot be told unless there are no others: settings that one
+/// side lacks and the other calls `none`.
 pub fn listed(differences: &[Difference]) -> String {
-    differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    let (told, alike): (Vec<_>, Vec<_>) = differences.iter().partition(|it| it.found != it.expected);
+    let shown = if told.is_empty() { alike } else { told };
+    shown.into_iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// What ids mean: a model of tokens and the tokens that it is shown must have it in common.

@@ -1,7 +1,7 @@
 //! Vectors of bf16 pairs, AVX-512 BF16: twice the products an instruction of f32, on processors without the tile unit.
 //!
-//! AMD's run such an instruction as fast as one of f32. Intel's take four times as long (Xeon of the Sapphire Rapids kind,
-//! its tile unit hidden: 1.2 against 5.3 thousand million a second), so f32 is the faster there.
+//! AMD's run such an instruction as fast as one of f32. Intel's take four times as long (Xeon of the Sapphire Rapids
+//! kind, its tile unit hidden: 1.2 against 5.3 thousand million a second), so f32 is the faster there.
 
 use std::arch::x86_64::*;
 
