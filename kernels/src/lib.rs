@@ -23,6 +23,7 @@ mod driver;
 pub mod embedding;
 pub mod gemm;
 pub mod integer_m1;
+pub mod muon;
 pub mod norm;
 pub mod optimizer;
 pub mod reglu;

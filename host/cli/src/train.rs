@@ -45,9 +45,10 @@ const PRESETS: [Choice<m1::Preset>; 4] = [
 ];
 
 /// What moves the parameters.
-pub const OPTIMIZERS: [Choice<OptimizerKind>; 2] = [
+pub const OPTIMIZERS: [Choice<OptimizerKind>; 3] = [
     ("adamw", "Decoupled weight decay on matrices", OptimizerKind::Adamw),
     ("adafactor", "Factored second moments and relative steps, as T5X trains", OptimizerKind::Adafactor),
+    ("muon", "Orthogonalised momentum for the layers' matrices, AdamW for the rest", OptimizerKind::Muon),
 ];
 
 /// How the learning rate moves.
@@ -187,7 +188,7 @@ pub struct M1Arguments {
     #[arg(long, value_name = "0..1", value_parser = share::<f32>)]
     pub layout_share: Option<f32>,
 
-    /// Decoupled weight decay of AdamW (default: 0.05)
+    /// Decoupled weight decay of AdamW and Muon (default: 0.05)
     #[arg(long, value_name = "X", value_parser = not_negative::<f32>)]
     pub weight_decay: Option<f32>,
 

@@ -15,6 +15,7 @@ pub use equalinfo_kernels::attention::HEAD;
 pub use equalinfo_kernels::cross_entropy::IGNORED as IGNORE;
 pub use equalinfo_kernels::cross_entropy::Objective;
 pub use equalinfo_kernels::gemm::LinearShape;
+pub use equalinfo_kernels::muon::Muon;
 pub use equalinfo_kernels::optimizer::AdamW;
 
 /// A matrix or vector inside a device buffer.
@@ -362,6 +363,14 @@ pub trait Device {
         gradients: At<Self::Buffer>,
         parameters: AtMut<Self::Buffer>,
         moments: [AtMut<Self::Buffer>; 2],
+    );
+    /// Moves a matrix and its momentum.
+    fn muon(
+        &mut self,
+        update: Muon,
+        gradients: At<Self::Buffer>,
+        parameters: AtMut<Self::Buffer>,
+        momentum: AtMut<Self::Buffer>,
     );
     /// Moves a tensor and its moments.
     fn adafactor(

@@ -98,21 +98,22 @@ impl ModelConfig {
         let (d, ff) = (self.width(), self.feed_forward);
         let mut tensors = Vec::new();
         let mut offset = 0;
-        let mut add = |name: String, rows: usize, columns: usize, kind: TensorKind| {
-            tensors.push(Tensor { name, offset, rows, columns, kind });
-            offset += rows * columns;
+        let mut add = |name: String, (blocks, rows): (usize, usize), columns: usize, kind: TensorKind| {
+            tensors.push(Tensor { name, offset, rows: blocks * rows, columns, kind, blocks });
+            offset += blocks * rows * columns;
         };
-        add("embedding".into(), self.vocabulary + 1, d, TensorKind::Embedding);
+        add("embedding".into(), (1, self.vocabulary + 1), d, TensorKind::Embedding);
         for layer in 0..self.layers {
-            add(format!("layers.{layer}.qkv"), 3 * d, d, TensorKind::Matrix);
-            add(format!("layers.{layer}.bias"), self.heads, BUCKETS, TensorKind::Bias);
-            add(format!("layers.{layer}.out"), d, d, TensorKind::Matrix);
-            add(format!("layers.{layer}.gate_linear"), 2 * ff, d, TensorKind::Matrix);
-            add(format!("layers.{layer}.down"), d, ff, TensorKind::Matrix);
+            add(format!("layers.{layer}.qkv"), (3, d), d, TensorKind::Matrix);
+            add(format!("layers.{layer}.bias"), (1, self.heads), BUCKETS, TensorKind::Bias);
+            add(format!("layers.{layer}.out"), (1, d), d, TensorKind::Matrix);
+            add(format!("layers.{layer}.gate_linear"), (2, ff), d, TensorKind::Matrix);
+            add(format!("layers.{layer}.down"), (1, d), ff, TensorKind::Matrix);
         }
         if !self.ngrams.is_empty() {
             // One tensor for all tables, so that what follows the embedding and is not a whole layer is this.
-            add("ngrams".into(), self.ngrams.iter().map(|table| table.rows).sum(), d, TensorKind::Table);
+            let rows = self.ngrams.iter().map(|table| table.rows).sum();
+            add("ngrams".into(), (1, rows), d, TensorKind::Table);
         }
         tensors
     }
@@ -177,6 +178,8 @@ pub struct Tensor {
     pub columns: usize,
     /// What it is.
     pub kind: TensorKind,
+    /// Matrices of as many rows that lie in it one after the other: queries, keys and values; gate and linear half.
+    pub blocks: usize,
 }
 
 impl Tensor {

@@ -101,7 +101,7 @@ pub struct M1Options {
     pub quantize: bool,
     /// Share of the sliding contexts whose text is laid out in another way: CR LF line ends, wrapped and indented lines.
     pub layout_share: Option<f32>,
-    /// Decoupled weight decay of AdamW; `None`: 0.05.
+    /// Decoupled weight decay of AdamW and Muon; `None`: 0.05.
     pub weight_decay: Option<f32>,
     /// Largest norm of the gradient; `None`: 1.
     pub clip: Option<f32>,
@@ -467,8 +467,8 @@ fn settings(options: &M1Options) -> Settings {
     let sequence = options.sequence.unwrap_or(defaults.sequence);
     let peak = options.learning_rate.unwrap_or(match (optimizer, adaptation) {
         (OptimizerKind::Adafactor, _) => ADAFACTOR_RATE,
-        (OptimizerKind::Adamw, true) => ADAPTATION_RATE * defaults.learning_rate,
-        (OptimizerKind::Adamw, false) => defaults.learning_rate,
+        (OptimizerKind::Adamw | OptimizerKind::Muon, true) => ADAPTATION_RATE * defaults.learning_rate,
+        (OptimizerKind::Adamw | OptimizerKind::Muon, false) => defaults.learning_rate,
     });
     let windows = options.window_share.unwrap_or(if adaptation { 0.1 } else { 0.25 });
     let has_messages = options.messages.is_some();

@@ -1,12 +1,13 @@
-//! AdamW and Adafactor over the parameter buffer, learning-rate schedules, gradient clipping; alone or as one of the ranks of a run.
+//! AdamW, Adafactor and Muon over the parameter buffer, learning-rate schedules, gradient clipping; alone or as one of the ranks of a run.
 //!
 //! With several ranks, AdamW's moments are sharded as in ZeRO's first stage (Rajbhandari et al. 2020): the parameter buffer is cut into a piece a rank,
 //! which sums the gradients of its piece, moves its parameters with the moments that it alone keeps, and gives them to the others.
-//! Adafactor's moments are a value a row and a value a column, so every rank keeps them all, sums all gradients and moves everything alike.
+//! Adafactor's moments are a value a row and a value a column, and Muon needs whole matrices, so with either every rank keeps all moments, sums all gradients and
+//! moves everything alike.
 
 use std::ops::Range;
 
-use super::device::{AdafactorShape, AdamW, At, AtMut, Device, Part};
+use super::device::{AdafactorShape, AdamW, At, AtMut, Device, Muon, Part};
 use super::graph::{ModelConfig, Tensor, TensorKind};
 
 /// Which update moves the parameters.
@@ -17,6 +18,9 @@ pub enum OptimizerKind {
     Adamw,
     /// Factored second moments and relative steps, as T5X trains (Shazeer and Stern 2018).
     Adafactor,
+    /// Matrices of the layers move along their orthogonalised momentum (Jordan et al. 2024), by steps as large as AdamW's
+    /// (Liu et al. 2025), all else by AdamW.
+    Muon,
 }
 
 /// How the learning rate moves.
@@ -68,6 +72,9 @@ impl LearningRate {
     }
 }
 
+/// Weight of the past in Muon's momentum, its authors' choice.
+const MUON_MOMENTUM: f32 = 0.95;
+
 /// A rank's piece of the parameter buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sharding {
@@ -106,9 +113,9 @@ pub struct Optimizer<D: Device> {
     sharding: Sharding,
     /// Step count so far.
     pub step: u64,
-    /// AdamW: first moments of this rank's piece. Adafactor: row moments, then column moments of each tensor (or full moments where it isn't factored).
+    /// AdamW, Muon: first moments of this rank's piece. Adafactor: row moments, then column moments of each tensor (or full moments where it isn't factored).
     pub first: D::Buffer,
-    /// AdamW: second moments of this rank's piece.
+    /// AdamW, Muon: second moments of this rank's piece; zero for what Muon orthogonalises.
     pub second: D::Buffer,
 }
 
@@ -129,14 +136,14 @@ impl<D: Device> Optimizer<D> {
     pub fn rank_state_lengths(kind: OptimizerKind, config: &ModelConfig, sharding: Sharding) -> [usize; 2] {
         match kind {
             OptimizerKind::Adamw => [sharding.piece; 2],
-            OptimizerKind::Adafactor => Self::state_lengths(kind, config),
+            OptimizerKind::Adafactor | OptimizerKind::Muon => Self::state_lengths(kind, config),
         }
     }
 
     /// Lengths of the moments of all ranks together.
     pub fn state_lengths(kind: OptimizerKind, config: &ModelConfig) -> [usize; 2] {
         match kind {
-            OptimizerKind::Adamw => [config.parameters(); 2],
+            OptimizerKind::Adamw | OptimizerKind::Muon => [config.parameters(); 2],
             OptimizerKind::Adafactor => [config.tensors().iter().map(adafactor_state).sum(), 0],
         }
     }
@@ -168,7 +175,16 @@ impl<D: Device> Optimizer<D> {
         let mut state = 0;
         for tensor in &self.tensors {
             match self.kind {
-                OptimizerKind::Adamw => {
+                OptimizerKind::Muon if tensor.kind == TensorKind::Matrix => {
+                    let (rows, columns) = (tensor.rows / tensor.blocks, tensor.columns);
+                    let (momentum, weight_decay) = (MUON_MOMENTUM, self.weight_decay);
+                    let update = Muon { rows, columns, learning_rate, momentum, weight_decay };
+                    for start in tensor.range().step_by(update.length()) {
+                        let target = AtMut(&mut *parameters, start);
+                        device.muon(update, At(gradients, start), target, AtMut(&mut self.first, start));
+                    }
+                }
+                OptimizerKind::Adamw | OptimizerKind::Muon => {
                     let weight_decay = if tensor.kind == TensorKind::Matrix { self.weight_decay } else { 0.0 };
                     let update =
                         AdamW { learning_rate, beta1: 0.9, beta2: 0.98, epsilon: 1e-9, weight_decay, step: self.step };

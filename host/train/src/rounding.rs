@@ -29,7 +29,7 @@ impl TrainingRun {
     /// Brings the model to a basis that rounds well, see [`super::basis`].
     fn change_basis(&mut self, hidden: &[Vec<f32>]) -> Result<()> {
         // Adafactor's factored moments belong to rows and columns, and its updates keep to them.
-        if self.settings.optimizer == OptimizerKind::Adamw {
+        if self.settings.optimizer != OptimizerKind::Adafactor {
             let mut state = self.backend.state(Gather::All)?;
             basis::equalize(&self.model, hidden, &mut state);
             basis::rotate(&self.model, self.settings.seed, &mut state);

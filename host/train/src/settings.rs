@@ -46,7 +46,7 @@ pub struct Settings {
     pub optimizer: OptimizerKind,
     /// The rate of every step, and how many there are.
     pub learning_rate: LearningRate,
-    /// Decoupled weight decay of AdamW.
+    /// Decoupled weight decay of AdamW and Muon.
     pub weight_decay: f32,
     /// Largest norm of the gradient.
     pub clip: f32,

@@ -331,8 +331,8 @@ fn train(directory: &Directory, optimizer: OptimizerKind, model: &ModelConfig, s
 
 #[test]
 fn an_interrupted_run_resumes_to_the_same_bits() {
-    let (adamw, adafactor) = (OptimizerKind::Adamw, OptimizerKind::Adafactor);
-    for (optimizer, model) in [(adamw, &TINY), (adamw, &tabled()), (adafactor, &tabled())] {
+    let (adamw, adafactor, muon) = (OptimizerKind::Adamw, OptimizerKind::Adafactor, OptimizerKind::Muon);
+    for (optimizer, model) in [(adamw, &TINY), (adamw, &tabled()), (adafactor, &tabled()), (muon, &tabled())] {
         let whole = tempfile::tempdir().unwrap();
         let parts = tempfile::tempdir().unwrap();
         let (whole, parts) = (Directory(whole.path().to_owned()), Directory(parts.path().to_owned()));
@@ -371,9 +371,9 @@ fn train_by_ranks(
 
 #[test]
 fn ranks_train_the_model_that_threads_train() {
-    for optimizer in [OptimizerKind::Adamw, OptimizerKind::Adafactor] {
+    for optimizer in [OptimizerKind::Adamw, OptimizerKind::Adafactor, OptimizerKind::Muon] {
         // Where nothing is clipped, no bit depends on the order in which the norm is summed.
-        let rounded_steps = if optimizer == OptimizerKind::Adamw { 10 } else { 0 };
+        let rounded_steps = if optimizer == OptimizerKind::Adafactor { 0 } else { 10 };
         let settings =
             Settings { optimizer, rounded_steps, batch: 6, clip: f32::MAX, window_text: 10_000, ..settings(20) };
         let directories: [_; 4] = std::array::from_fn(|_| tempfile::tempdir().unwrap());

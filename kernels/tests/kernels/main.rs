@@ -9,6 +9,7 @@ mod differences;
 mod embedding;
 mod gemm;
 mod integer_m1;
+mod muon;
 mod norm;
 mod optimizer;
 mod path;

@@ -4,7 +4,7 @@ use equalinfo_kernels::{Memory, View};
 use crate::common::*;
 
 /// A tensor on the device. The norm is 8 and the factor 0.5.
-struct Tensor {
+pub struct Tensor {
     gradients: TestBuffer,
     parameters: TestBuffer,
     product: TestBuffer,
@@ -12,7 +12,7 @@ struct Tensor {
 }
 
 impl Tensor {
-    fn new(driver: &TestDriver, gradients: &[f32], parameters: &[f32]) -> Self {
+    pub fn new(driver: &TestDriver, gradients: &[f32], parameters: &[f32]) -> Self {
         Self {
             gradients: upload(driver, gradients),
             parameters: upload(driver, parameters),
@@ -21,7 +21,7 @@ impl Tensor {
         }
     }
 
-    fn views(&self) -> Parameters<'_, TestBuffer> {
+    pub fn views(&self) -> Parameters<'_, TestBuffer> {
         Parameters {
             gradients: View::new(&self.gradients),
             parameters: View::new(&self.parameters),
@@ -30,11 +30,16 @@ impl Tensor {
         }
     }
 
-    fn check(&self, driver: &TestDriver, expected: &[f64]) {
+    /// The parameters as they are now, whose copy is checked to be the same, rounded.
+    pub fn parameters(&self, driver: &TestDriver) -> Vec<f32> {
         let parameters = download::<f32>(driver, &self.parameters);
-        assert_close("parameters", &parameters, expected, 2e-6, 1e-7);
         let rounded: Vec<u16> = parameters.iter().map(|&p| to_bf16(p)).collect();
         assert_eq!(download::<u16>(driver, &self.product), rounded, "the copy is the rounded master");
+        parameters
+    }
+
+    pub fn check(&self, driver: &TestDriver, expected: &[f64]) {
+        assert_close("parameters", &self.parameters(driver), expected, 2e-6, 1e-7);
     }
 }
 

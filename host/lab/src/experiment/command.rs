@@ -277,6 +277,7 @@ fn optimizer_name(optimizer: OptimizerKind) -> &'static str {
     match optimizer {
         OptimizerKind::Adamw => "adamw",
         OptimizerKind::Adafactor => "adafactor",
+        OptimizerKind::Muon => "muon",
     }
 }
 

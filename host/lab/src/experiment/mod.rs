@@ -222,7 +222,7 @@ impl ExperimentOptions {
             batch: Some(self.plan.batch),
             optimizer: Some(self.plan.optimizer),
             schedule: Some(match self.plan.optimizer {
-                OptimizerKind::Adamw => Schedule::Cosine,
+                OptimizerKind::Adamw | OptimizerKind::Muon => Schedule::Cosine,
                 OptimizerKind::Adafactor => Schedule::Rsqrt,
             }),
             seed: Some(seed),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Backend, Gather, Result, Rounding, TrainingState, check, gathered, own_moments};
 use crate::cpu::Cpu;
-use crate::cpu::matmul::Precision;
+
 use crate::device::{Device, Loss, Report, TokenLosses};
 use crate::fake_quantize;
 use crate::graph::{Batch, Calibration, ModelConfig};
@@ -29,7 +29,7 @@ impl CpuBackend {
     /// Threads as the settings say, with parameters as given, as one of some ranks.
     pub fn new(model: &ModelConfig, settings: &Settings, mut parameters: Vec<f32>, ranks: Arc<Ranks>) -> Self {
         let Settings { precision, workers, micro_batch, optimizer, weight_decay, recompute, .. } = *settings;
-        let device = Cpu::new(Precision::F32).with_ranks(ranks.clone());
+        let device = Cpu::new(precision).with_ranks(ranks.clone());
         parameters.resize(Sharding::new(parameters.len(), device.ranks()).padded(), 0.0);
         Self {
             model: model.clone(),

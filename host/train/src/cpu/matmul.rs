@@ -1,4 +1,4 @@
-//! Matrix products of the CPU backend: in bf16 where the processor is faster at it, by the `gemm` crate in f32 elsewhere or on request.
+//! Matrix products of the CPU backend: in bf16 where the processor is faster at it, by the `gemm-f32` crate in f32 elsewhere or on request.
 
 #[cfg(target_arch = "x86_64")]
 use super::bf16;
@@ -105,28 +105,29 @@ impl Multiplier {
         a.check(m, k);
         b.check(k, n);
         assert!(c.len() >= (m - 1) * c_stride + n);
+        // The product's transpose, B^T A^T, as the crate writes whole columns.
         // SAFETY: every operand's extent was checked against its slice, and C is borrowed uniquely.
         unsafe {
-            gemm::gemm(
-                m,
+            gemm_f32::gemm::f32::get_gemm_fn()(
                 n,
+                m,
                 k,
                 c.as_mut_ptr(),
-                1,
                 c_stride as isize,
+                1,
                 accumulate,
-                a.data.as_ptr(),
-                a.column_stride as isize,
-                a.row_stride as isize,
                 b.data.as_ptr(),
-                b.column_stride as isize,
                 b.row_stride as isize,
-                1.0f32,
-                1.0f32,
+                b.column_stride as isize,
+                a.data.as_ptr(),
+                a.row_stride as isize,
+                a.column_stride as isize,
+                1.0,
+                1.0,
                 false,
                 false,
                 false,
-                gemm::Parallelism::None,
+                gemm_common::Parallelism::None,
             );
         }
     }

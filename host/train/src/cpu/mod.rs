@@ -9,6 +9,7 @@ pub mod bf16;
 mod elementwise;
 mod loss;
 pub mod matmul;
+mod muon;
 #[cfg(test)]
 mod tests;
 mod updates;
@@ -276,6 +277,14 @@ impl Device for Cpu {
         let (gradients, parameters) =
             (&gradients.0[gradients.1..][..length], &mut parameters.0[parameters.1..][..length]);
         updates::adamw(update, self.gradient_scale, gradients, parameters, first, second);
+    }
+
+    fn muon(&mut self, update: Muon, gradients: At<Vec<f32>>, parameters: AtMut<Vec<f32>>, momentum: AtMut<Vec<f32>>) {
+        let length = update.length();
+        let momentum = &mut momentum.0[momentum.1..][..length];
+        let (gradients, parameters) =
+            (&gradients.0[gradients.1..][..length], &mut parameters.0[parameters.1..][..length]);
+        muon::update(&mut self.multiplier, update, self.gradient_scale, gradients, parameters, momentum);
     }
 
     fn adafactor(

@@ -4,14 +4,14 @@ use equalinfo_kernels::attention::{self, AttentionOutput};
 use equalinfo_kernels::cross_entropy::{self, CrossEntropyPlan};
 use equalinfo_kernels::embedding::{self, DeviceOrder, Order};
 use equalinfo_kernels::gemm::{self, TokenParts};
-use equalinfo_kernels::{Driver, Memory, View, norm, optimizer, reglu, rounding};
+use equalinfo_kernels::{Driver, Memory, View, muon, norm, optimizer, reglu, rounding};
 
 use half::bf16;
 
 use super::{Gpu, GpuBuffer, GpuIndices, PlacedOrder, REPORT_BYTES, SUM_BYTES};
 use crate::device::{
     Adafactor, AdafactorShape, AdamW, At, AtMut, AttentionInput, AttentionShape, CrossEntropyGradient, Device,
-    LinearShape, Loss, Objective, Part, Report, TokenLosses,
+    LinearShape, Loss, Muon, Objective, Part, Report, TokenLosses,
 };
 
 fn attention_shape(shape: AttentionShape) -> attention::AttentionShape {
@@ -438,6 +438,20 @@ impl<D: Driver> Device for Gpu<D> {
         self.run(|driver| {
             let moments = moments.each_ref().map(|moment| moment.0.f32(moment.1));
             optimizer::adamw(driver, length, update, Self::updated(report, gradients, &parameters), moments)
+        });
+    }
+
+    fn muon(
+        &mut self,
+        update: Muon,
+        gradients: At<Buffer<D>>,
+        parameters: AtMut<Buffer<D>>,
+        momentum: AtMut<Buffer<D>>,
+    ) {
+        let Some(report) = &self.report else { return };
+        self.run_with(update.workspace_bytes(), |driver, workspace| {
+            let tensor = Self::updated(report, gradients, &parameters);
+            muon::muon(driver, update, tensor, momentum.0.f32(momentum.1), workspace)
         });
     }
 

@@ -56,7 +56,9 @@ fn near(what: &str, [a, b]: [f64; 2], tolerance: f64) {
 
 #[test]
 fn both_learn_alike() {
-    for (optimizer, rate) in [(OptimizerKind::Adamw, 3e-3), (OptimizerKind::Adafactor, 1e-2)] {
+    for (optimizer, rate) in
+        [(OptimizerKind::Adamw, 3e-3), (OptimizerKind::Adafactor, 1e-2), (OptimizerKind::Muon, 3e-3)]
+    {
         let [mut cpu, mut gpu] = backends(&f32_settings(optimizer));
         for step in 0..4 {
             let [a, b] = [&mut cpu, &mut gpu].map(|backend| {
@@ -186,7 +188,9 @@ fn steps_of_ranks(count: usize, optimizer: OptimizerKind, rate: f32) -> (Vec<f64
 
 #[test]
 fn ranks_learn_what_one_learns() {
-    for (optimizer, rate) in [(OptimizerKind::Adamw, 3e-3), (OptimizerKind::Adafactor, 1e-2)] {
+    for (optimizer, rate) in
+        [(OptimizerKind::Adamw, 3e-3), (OptimizerKind::Adafactor, 1e-2), (OptimizerKind::Muon, 3e-3)]
+    {
         let (norms, state, nats) = steps_of_ranks(1, optimizer, rate);
         for count in [2, 3] {
             let (other_norms, other_state, other_nats) = steps_of_ranks(count, optimizer, rate);

@@ -90,7 +90,7 @@ pub struct M2Options {
     pub learning_rate: Option<f32>,
     /// Steps until the learning rate is at its peak; those that it is held for, with [`Schedule::Rsqrt`].
     pub warmup: Option<u64>,
-    /// Decoupled weight decay of AdamW; `None`: 0.05.
+    /// Decoupled weight decay of AdamW and Muon; `None`: 0.05.
     pub weight_decay: Option<f32>,
     /// Largest norm of the gradient; `None`: 1.
     pub clip: Option<f32>,
@@ -358,7 +358,9 @@ fn settings(options: &M2Options, sequence: usize) -> Settings {
     let optimizer = options.optimizer.unwrap_or(OptimizerKind::Adafactor);
     let (peak, warm_up) = match optimizer {
         OptimizerKind::Adafactor => (ADAFACTOR_RATE, ADAFACTOR_WARM_UP),
-        OptimizerKind::Adamw => (options.preset.unwrap_or_default().adamw_rate(), (steps / 20).min(2000)),
+        OptimizerKind::Adamw | OptimizerKind::Muon => {
+            (options.preset.unwrap_or_default().adamw_rate(), (steps / 20).min(2000))
+        }
     };
     Settings {
         batch: options.batch.unwrap_or(256),
