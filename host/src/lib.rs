@@ -14,6 +14,8 @@ mod error;
 #[cfg(feature = "files")]
 pub mod files;
 pub mod frequencies;
+#[cfg(any(feature = "parquet", feature = "subwords"))]
+mod guard;
 mod level;
 pub mod lexicon;
 pub mod message;

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 pub use equalinfo_codec::raw::Check;
 use equalinfo_codec::raw::{self, PayloadDecoder, PayloadLayout};
 use equalinfo_codec::raw::{EncodeError, PayloadError};
-use equalinfo_codec::{WindowBits, WindowCode};
+use equalinfo_codec::{ByteModel, WindowBits, WindowCode};
 
 use crate::coding::{CodingError, CodingModel};
 
@@ -77,6 +77,7 @@ pub struct MessageCoder {
     bits: Option<WindowBits>,
     context: usize,
     check: Check,
+    threads: usize,
 }
 
 impl MessageCoder {
@@ -85,7 +86,7 @@ impl MessageCoder {
     pub fn new(model: impl Into<CodingModel>) -> Self {
         let model = model.into();
         let context = model.context();
-        Self { model, bits: None, context, check: Check::None }
+        Self { model, bits: None, context, check: Check::None, threads: 1 }
     }
 
     /// Windows of this width that decode alone.
@@ -101,6 +102,12 @@ impl MessageCoder {
     /// What follows each message, so that damage and another model are noticed: both sides must ask for the same.
     pub fn check(self, check: Check) -> Self {
         Self { check, ..self }
+    }
+
+    /// Threads that run a model ahead of the coder, in texts of more than some kilobytes. The message does not depend on
+    /// their number, which is 1 unless it is said.
+    pub fn threads(self, threads: usize) -> Self {
+        Self { threads, ..self }
     }
 
     /// What it codes with.
@@ -129,16 +136,25 @@ impl MessageCoder {
             Some(bits) => bits.bytes() * text.len(),
         };
         let mut payload = vec![0; largest];
-        let length = match &self.model {
-            _ if self.has_check()? => {
-                let (mut session, identity) = (self.model.session(self.context)?, self.model.identity(self.context));
-                raw::encode_checked(&mut session, identity, self.check, text, &mut payload)?
+        let has_check = self.has_check()?;
+        let mut code = |mut model: &mut dyn ByteModel| {
+            if has_check {
+                raw::encode_checked(&mut model, self.model.identity(self.context), self.check, text, &mut payload)
+            } else {
+                raw::encode(&mut model, self.layout(), text, &mut payload)
             }
+        };
+        let length = match &self.model {
             CodingModel::Lexicon(lexicon) => {
                 self.check_lexicon()?;
                 lexicon.view().encode_payload(text, &mut payload)?
             }
-            model => raw::encode(&mut model.session(self.context)?, self.layout(), text, &mut payload)?,
+            // All of the text is known, and read once from the first byte on.
+            CodingModel::Model(model) if self.bits.is_none() => {
+                let ahead = model.engine().ahead(self.threads, text, self.context, |ahead| code(ahead));
+                ahead.map_err(CodingError::from)??
+            }
+            model => code(&mut model.session(self.context)?)?,
         };
         payload.truncate(length);
         Ok(payload)
@@ -251,6 +267,16 @@ mod tests {
                 let message = coder.encode(text).unwrap();
                 assert_eq!(coder.decode(&message).unwrap(), text, "{coder:?}");
             }
+        }
+        // On any number of threads, and by a model that is asked byte by byte.
+        let alice = &include_bytes!("../../tests/data/alice29.txt")[..20_000];
+        for coder in [&coders[0], &coders[5], &MessageCoder::new(&model).context(3)] {
+            let message = coder.encode(alice).unwrap();
+            assert!(coder.clone().threads(3).encode(alice).unwrap() == message && message.len() < 10_000);
+            let mut slowly = vec![0; 20_000];
+            let mut session = model.session(coder.context).unwrap();
+            let length = raw::encode(&mut session, PayloadLayout::Message, alice, &mut slowly).unwrap();
+            assert!(slowly[..length] == message[..length]);
         }
         // Text that is far longer than its message.
         let long = b"the ".repeat(2000);

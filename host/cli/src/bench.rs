@@ -1,6 +1,7 @@
 //! `bench`: size, time and memory of levels, methods and other compressors on the same files, each as a process of its
 //! own, as its user would start it.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -11,9 +12,11 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use serde::Serialize;
 
-use super::options::count;
+use super::compress::CompressArguments;
+use super::options::{count, refuse};
 use super::table::{Table, grouped, number};
-use super::{jobs, say, standard};
+use super::{Cli, jobs, standard};
+use crate::{mistake, say};
 
 /// Options of `bench`.
 #[derive(Debug, Clone, Args)]
@@ -27,7 +30,7 @@ pub struct BenchArguments {
     #[arg(long = "with", value_name = "OPTIONS", allow_hyphen_values = true)]
     pub rows: Vec<String>,
 
-    /// Also measure gzip, bzip2, xz, zstd, brotli and bzip3, as far as they are installed
+    /// Also measure gzip, bzip2, xz, zstd, brotli, bzip3, 7z's PPMd and zpaq, as far as they are installed
     #[arg(long)]
     pub peers: bool,
 
@@ -44,12 +47,15 @@ pub struct BenchArguments {
     pub json: bool,
 }
 
-/// A compressor that reads a file and writes to stdout, in both directions.
+/// A compressor as a process, in both directions: from stdin to stdout. An archiver gets the names of its files in the
+/// place of the words `{in}` and `{out}`, runs in their folder, and writes to stdout where `{out}` is not among them.
 struct Compressor {
     name: String,
     program: PathBuf,
     compress: Vec<String>,
     decompress: Vec<String>,
+    /// That of an archiver's files.
+    extension: Option<&'static str>,
 }
 
 /// What a row measured, over all files.
@@ -66,16 +72,47 @@ struct Row {
     decompress_memory: Option<u64>,
 }
 
-/// Other compressors: a name, and the options that choose a level, `{T}` being the threads; all take `-c` and `-d`.
-const PEERS: [(&str, &str); 8] = [
-    ("gzip", "-9"),
-    ("bzip2", "-9"),
-    ("xz", "-9 -T{T}"),
-    ("zstd", "-3 -T{T}"),
-    ("zstd", "-19 -T{T}"),
-    ("zstd", "--ultra -22 -T{T}"),
-    ("brotli", "-q 11 -w 24"),
-    ("bzip3", "-b 64"),
+/// Another compressor.
+struct Peer {
+    name: &'static str,
+    /// Its programs, of which the first that is there is taken.
+    programs: &'static [&'static str],
+    /// Words of a [`Compressor`], `{T}` being the threads.
+    compress: &'static str,
+    decompress: &'static str,
+    extension: Option<&'static str>,
+}
+
+impl Peer {
+    /// One that takes `-c` and `-d`, at this level.
+    const fn stream(name: &'static str, programs: &'static [&'static str], compress: &'static str) -> Self {
+        Self { name, programs, compress, decompress: "-d -c", extension: None }
+    }
+}
+
+const PEERS: [Peer; 10] = [
+    Peer::stream("gzip -9", &["gzip"], "-9 -c"),
+    Peer::stream("bzip2 -9", &["bzip2"], "-9 -c"),
+    Peer::stream("xz -9e -T{T}", &["xz"], "-9e -T{T} -c"),
+    Peer::stream("zstd -3 -T{T}", &["zstd"], "-3 -T{T} -c"),
+    Peer::stream("zstd -19 -T{T}", &["zstd"], "-19 -T{T} -c"),
+    Peer::stream("zstd --ultra -22 -T{T}", &["zstd"], "--ultra -22 -T{T} -c"),
+    Peer::stream("brotli -q 11 -w 24", &["brotli"], "-q 11 -w 24 -c"),
+    Peer::stream("bzip3 -b 511", &["bzip3"], "-b 511 -c"),
+    Peer {
+        name: "7z ppmd, order 32, 1 GiB",
+        programs: &["7z", "7zz"],
+        compress: "a -bd -mmt={T} -m0=ppmd:o=32:mem=1g {out} {in}",
+        decompress: "e -bd -so {in}",
+        extension: Some("7z"),
+    },
+    Peer {
+        name: "zpaq -m5 -t{T}",
+        programs: &["zpaq"],
+        compress: "add {out} {in} -m5 -t{T}",
+        decompress: "extract {in} text -to {out} -t{T}",
+        extension: Some("zpaq"),
+    },
 ];
 
 /// Measures and prints.
@@ -118,57 +155,96 @@ fn compressors(arguments: &BenchArguments) -> Result<Vec<Compressor>> {
     let threads = ["-T".to_owned(), arguments.threads.to_string()];
     let levels = ["-1", "-3", "-6", "-9"].map(str::to_owned);
     let rows = if arguments.rows.is_empty() { &levels[..] } else { &arguments.rows };
+    rows.iter().try_for_each(|options| check(options))?;
     let ours = rows.iter().map(|options| Compressor {
         name: format!("equalinfo {options}"),
         program: tool.clone(),
         compress: [words("compress -q -c"), threads.to_vec(), words(options)].concat(),
-        decompress: [words("decompress -q -c"), threads.to_vec(), models_of(options)].concat(),
+        decompress: [words("decompress -q -c"), threads.to_vec(), told(options)].concat(),
+        extension: None,
     });
     let mut compressors: Vec<Compressor> = ours.collect();
     if !arguments.peers {
         return Ok(compressors);
     }
-    for (name, options) in PEERS {
-        let options = options.replace("{T}", &arguments.threads.to_string());
-        let program = PathBuf::from(name);
-        if Command::new(&program).arg("--version").stdin(Stdio::null()).output().is_err() {
-            say!("{name}: not installed");
+    for Peer { name, programs, compress, decompress, extension } in PEERS {
+        let on_threads = |text: &str| text.replace("{T}", &arguments.threads.to_string());
+        let is_there = |program: &&&str| Command::new(program).arg("--version").stdin(Stdio::null()).output().is_ok();
+        let Some(program) = programs.iter().find(is_there) else {
+            say!("{}: not installed", programs[0]);
             continue;
-        }
+        };
         compressors.push(Compressor {
-            name: format!("{name} {options}"),
-            program,
-            compress: [words(&options), words("-c")].concat(),
-            decompress: words("-d -c"),
+            name: on_threads(name),
+            program: program.into(),
+            compress: words(&on_threads(compress)),
+            decompress: words(&on_threads(decompress)),
+            extension,
         });
     }
     Ok(compressors)
 }
 
-/// The options that name a model or lexicon, which the decoder must be told too.
-fn models_of(options: &str) -> Vec<String> {
+/// Checks that compress takes these options, and still compresses a file to stdout.
+fn check(options: &str) -> Result<()> {
+    let typed = words("equalinfo compress").into_iter().chain(words(options));
+    let arguments = match Cli::parse_arguments(typed.map(OsString::from)) {
+        Ok(Cli { command: super::Command::Compress(arguments) }) => arguments,
+        Ok(_) => mistake!("--with '{options}': expected options of compress"),
+        Err(answer) => {
+            let answer = answer.to_string();
+            let why = answer.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            mistake!("--with '{options}': expected options of compress; {why}")
+        }
+    };
+    let CompressArguments { files, outputs, lines, verbosity, .. } = &arguments;
+    if let Some(file) = files.first() {
+        mistake!(
+            "--with '{options}': expected options alone; the files to compress, such as {}, come after them",
+            file.display()
+        );
+    }
+    let given = [
+        ("-o", outputs.output.is_some()),
+        ("--rm", outputs.rm),
+        ("-r", outputs.recursive),
+        ("--lines", *lines),
+        ("-v", verbosity.verbose),
+    ];
+    refuse(&given, "what is measured reads a file and writes to stdout").with_context(|| format!("--with '{options}'"))
+}
+
+/// What the decoder must be told too: the model or lexicon, and of messages, which say nothing of themselves, the rest.
+fn told(options: &str) -> Vec<String> {
     let words = words(options);
-    let mut named = Vec::new();
+    let is_raw = words.iter().any(|word| word == "--raw");
+    let mut told: Vec<String> = is_raw.then(|| "--raw".to_owned()).into_iter().collect();
     for (index, word) in words.iter().enumerate() {
-        if word == "--model" || word == "--lexicon" {
-            named.extend(words[index..].iter().take(2).cloned());
-        } else if word.starts_with("--model=") || word.starts_with("--lexicon=") {
-            named.push(word.clone());
+        let name = word.split_once('=').map_or(word.as_str(), |(name, _)| name);
+        if ["--model", "--lexicon"].contains(&name) || is_raw && ["--context", "--window-bits"].contains(&name) {
+            told.extend(words[index..].iter().take(if name == word { 2 } else { 1 }).cloned());
         }
     }
-    named
+    told
 }
 
 impl Compressor {
     /// Both directions of a file, added to a row.
     fn measure(&self, path: &Path, folder: &Path, repeat: usize, row: &mut Row) -> Result<()> {
         let (packed, unpacked) = (folder.join("packed"), folder.join("unpacked"));
+        let (text, packed) = match self.extension {
+            Some(extension) => (folder.join("text"), packed.with_extension(extension)),
+            None => (path.to_owned(), packed),
+        };
+        if text != path {
+            fs::copy(path, &text).with_context(|| format!("{}: cannot copy", path.display()))?;
+        }
         let fastest = |arguments: &[String], from: &Path, to: &Path| -> Result<Measured> {
             let mut all = (0..repeat).map(|_| self.process(arguments, from, to));
             let first = all.next().context("no run")??;
             all.try_fold(first, |best, next| Ok(best.fastest(next?)))
         };
-        let compressed = fastest(&self.compress, path, &packed)?;
+        let compressed = fastest(&self.compress, &text, &packed)?;
         let decompressed = fastest(&self.decompress, &packed, &unpacked)?;
         ensure!(same(path, &unpacked)?, "{}: {} does not come back", self.name, path.display());
         row.bytes += size(path)?;
@@ -182,11 +258,29 @@ impl Compressor {
 
     fn process(&self, arguments: &[String], from: &Path, to: &Path) -> Result<Measured> {
         let what = || format!("{} on {}", self.name, from.display());
-        let output = File::create(to).with_context(|| format!("{}: cannot create", to.display()))?;
+        // Archivers add to what is there, or refuse it.
+        match fs::remove_file(to) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+        .with_context(|| format!("{}: cannot remove", to.display()))?;
+        let output = if arguments.iter().any(|word| word == "{out}") {
+            Stdio::null()
+        } else {
+            File::create(to).with_context(|| format!("{}: cannot create", to.display()))?.into()
+        };
+        let named = arguments.iter().map(|word| match word.as_str() {
+            "{in}" => from.file_name().unwrap_or_default(),
+            "{out}" => to.file_name().unwrap_or_default(),
+            word => OsStr::new(word),
+        });
+        let mut command = Command::new(&self.program);
+        if let (Some(_), Some(folder)) = (self.extension, to.parent()) {
+            command.current_dir(folder);
+        }
         let input = File::open(from).with_context(|| format!("{}: cannot read", from.display()))?;
         let started = Instant::now();
-        let child =
-            Command::new(&self.program).args(arguments).stdin(input).stdout(output).stderr(Stdio::piped()).spawn();
+        let child = command.args(named).stdin(input).stdout(output).stderr(Stdio::piped()).spawn();
         let mut child = child.with_context(|| format!("{}: cannot start", self.program.display()))?;
         let memory = wait(&mut child).with_context(what)?;
         let time = started.elapsed();

@@ -5,13 +5,14 @@ use std::io::Write;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::Args;
 
 use super::decompress::{explained, is_damaged, models, restore};
 use super::files::{Destination, Input, refuse_conflicts};
 use super::options::{LexiconArguments, LimitArguments, ModelArguments, ThreadArguments, range};
 use super::{Outcome, jobs, standard};
+use crate::must;
 use equalinfo::stream::Restored;
 use equalinfo::{CodingModel, Decompressor, StreamError, StreamFile};
 
@@ -60,7 +61,7 @@ impl CatArguments {
 /// The named model cannot be used, or stdout cannot be written; errors in single inputs are told and counted.
 pub fn run(arguments: &CatArguments) -> Result<Outcome> {
     arguments.model.only_cpu()?;
-    ensure!(!(arguments.is_part() && arguments.limits.is_set()), "--max-output and --memory go with whole streams");
+    must!(!(arguments.is_part() && arguments.limits.is_set()), "--max-output and --memory go with whole streams");
     let mut stdout = standard::output();
     let mut worst = Outcome::Complete;
     let named = arguments.lexicon.load_or_named(&arguments.model)?;

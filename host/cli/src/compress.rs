@@ -17,6 +17,7 @@ use super::options::{
 };
 use super::table::grouped;
 use super::{Outcome, progress, say, standard};
+use crate::{mistake, must};
 use equalinfo::accelerator::Accelerator;
 use equalinfo::cuda::DeviceChoice;
 use equalinfo::message::LONGEST_MESSAGE;
@@ -162,7 +163,7 @@ fn compressor(arguments: &CompressArguments) -> Result<Compressor> {
     };
     let method = arguments.method.unwrap_or(default);
     if arguments.raw && method != Coding::EqualInfo {
-        bail!("--raw writes windows: use it with --method equal-info, or omit --method");
+        mistake!("--raw writes windows: use it with --method equal-info, or omit --method");
     }
     if method != Coding::EqualInfo {
         let given = [("--window-bits", arguments.window_bits.is_some()), ("--code", arguments.code.is_some())];
@@ -181,7 +182,7 @@ fn compressor(arguments: &CompressArguments) -> Result<Compressor> {
     let bits = arguments.window_bits.unwrap_or(WindowBits::B64);
     let code = arguments.code.unwrap_or(Code::on(device));
     if code == Code::Paper {
-        bail!(
+        mistake!(
             "--code paper has no decoder, as several texts share a code; use default or delay here, and 'equalinfo eval' or 'inspect' to measure it"
         );
     }
@@ -205,7 +206,7 @@ fn compressor(arguments: &CompressArguments) -> Result<Compressor> {
     let context = context(arguments.context, model.context())?;
     let flexible = encoding == Encoding::Flexible;
     let has_windows = matches!(method, StreamMethod::EqualInfo { .. });
-    ensure!(
+    must!(
         !(has_windows && flexible) || device != DeviceChoice::Cuda,
         "--code flexible encodes on the CPU: use --device cpu, or another code"
     );
@@ -220,12 +221,12 @@ const LEXICON_CODES: &str = "a lexicon codes windows of 16 bits alone";
 fn by_lexicon(arguments: &CompressArguments, lexicon: &Lexicon) -> Result<Compressor> {
     only_16_bits(arguments.window_bits)?;
     let code = arguments.code.unwrap_or(Code::Flexible);
-    ensure!(
+    must!(
         matches!(arguments.method, None | Some(Coding::EqualInfo)) && matches!(code, Code::Default | Code::Flexible),
         "--lexicon belongs to --method equal-info with the default code"
     );
     let context = lexicon.context();
-    ensure!(
+    must!(
         arguments.context.is_none_or(|asked| asked == context),
         "--context: this lexicon has texts of up to {context} bytes; build another one for another context"
     );
@@ -236,7 +237,7 @@ fn by_lexicon(arguments: &CompressArguments, lexicon: &Lexicon) -> Result<Compre
 /// What codes messages: as short as possible, unless the user wants windows of one width.
 fn messages(arguments: &CompressArguments, compressor: &Compressor) -> Result<MessageCoder> {
     let context = usize::from(compressor.header()?.model.context);
-    let coder = MessageCoder::new(compressor.model()).context(context);
+    let coder = MessageCoder::new(compressor.model()).context(context).threads(arguments.threads.count());
     Ok(arguments.window_bits.into_iter().fold(coder, MessageCoder::window_bits))
 }
 

@@ -7,7 +7,7 @@ use equalinfo::tokens::{TokenMethod, TokenModel, Tokenizer};
 use equalinfo::{ByteFrequencies, CodingModel, Model, store};
 use equalinfo_codec::container::ModelIdentity;
 
-use super::options::{LexiconArguments, ModelArguments, SubwordArguments};
+use super::options::{LexiconArguments, ModelArguments, SubwordArguments, refuse};
 
 /// The options of commands that decode tokens.
 #[derive(Debug, Clone, Args)]
@@ -29,6 +29,7 @@ impl DecodingArguments {
     /// Its model, lexicon or subwords are not there, or others are named.
     pub fn tokenizer(&self, settings: &Settings) -> Result<Tokenizer> {
         self.model.only_cpu()?;
+        self.refuse_others(settings)?;
         let model = self.token_model(settings)?;
         if let Some(id) = &settings.model_id {
             let found = format!("{:016x}", model.id().unwrap_or_default());
@@ -39,6 +40,21 @@ impl DecodingArguments {
             );
         }
         Ok(Tokenizer::new(settings.method.clone(), model, settings.context)?)
+    }
+
+    /// Refuses what these tokens are not made with.
+    fn refuse_others(&self, settings: &Settings) -> Result<()> {
+        let (model, lexicon, subwords) = match &settings.method {
+            TokenMethod::Lexicon { .. } => (false, true, false),
+            TokenMethod::Unigram { .. } | TokenMethod::Bpe { .. } => (false, false, true),
+            method => (method.needs_m1(), false, false),
+        };
+        let given = [
+            ("--model", self.model.model.is_some() && !model),
+            ("--lexicon", self.lexicon.lexicon.is_some() && !lexicon),
+            ("--tokenizer", self.tokenizer.tokenizer.is_some() && !subwords),
+        ];
+        refuse(&given, &format!("these tokens are {}", settings.meaning()))
     }
 
     fn token_model(&self, settings: &Settings) -> Result<TokenModel> {

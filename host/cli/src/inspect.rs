@@ -21,6 +21,7 @@ use super::options::{
 use super::segmentation::{Style, WindowView};
 use super::table::{Table, grouped};
 use super::{Outcome, spool, standard};
+use crate::must;
 use equalinfo::coding::LONGEST_CONTEXT;
 use equalinfo::corpus::{Corpus, CorpusOptions};
 use equalinfo::mix::{Class, Shares};
@@ -61,7 +62,7 @@ pub struct InspectArguments {
     pub class: ClassArguments,
 
     /// Show this many windows
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count::<u64>)]
     pub limit: Option<u64>,
 
     /// How a text falls into windows (the only method: equal-info)
@@ -76,9 +77,9 @@ pub struct InspectArguments {
     #[arg(long, value_name = "CODE")]
     pub code: Option<Code>,
 
-    /// Width of a token
-    #[arg(long, value_name = "N", value_parser = super::options::token_bits, default_value = "16")]
-    pub token_bits: u32,
+    /// Width of a token (default: 16)
+    #[arg(long, value_name = "N", value_parser = super::options::token_bits)]
+    pub token_bits: Option<u32>,
 
     /// Bytes of context, for a text
     #[arg(long, value_name = "N", value_parser = count::<usize>)]
@@ -99,6 +100,24 @@ pub struct InspectArguments {
 }
 
 impl InspectArguments {
+    /// Refuses what is not shown.
+    fn refuse_unused(&self, windows: bool) -> Result<()> {
+        refuse(&[("--class", self.class.class.is_some() && !self.bits)], "tables are shown with --bits")?;
+        let of_windows = [
+            ("--limit", self.limit.is_some()),
+            ("--token-bits", self.token_bits.is_some()),
+            ("--method", self.method.is_some()),
+            ("--window-bits", self.window_bits.is_some()),
+            ("--code", self.code.is_some()),
+        ];
+        let of_windows = of_windows.map(|(name, given)| (name, given && !windows));
+        refuse(
+            &of_windows,
+            if self.bits { "--bits shows no windows" } else { "windows are shown with --windows or --flow" },
+        )?;
+        refuse(&[("--lexicon", self.bits && self.lexicon.lexicon.is_some())], "--bits asks a model")
+    }
+
     fn style(&self) -> Style {
         let colored = match self.color {
             Color::Always => true,
@@ -132,6 +151,7 @@ pub fn run(arguments: &InspectArguments) -> Result<Outcome> {
             ("--context", arguments.context.is_some()),
         ];
         refuse(&given, "a stream says itself how it is coded").with_context(|| name.clone())?;
+        arguments.refuse_unused(arguments.windows || arguments.flow)?;
         let stream = StreamFile::open(file).with_context(|| {
             format!("{name}: damaged or incomplete; 'equalinfo decompress' delivers what is intact")
         })?;
@@ -160,10 +180,12 @@ pub fn run(arguments: &InspectArguments) -> Result<Outcome> {
             output.write_all(describe(&name, &stream).as_bytes()).context("(stdout): cannot write")?;
         }
     } else if arguments.bits {
+        arguments.refuse_unused(false)?;
         let text = std::fs::read(&path).with_context(|| format!("{name}: cannot read"))?;
         let model = arguments.model.load_m1()?;
         shares(arguments, &name, Some(&model), arguments.context, arguments.class.class, &text, &mut output)?;
     } else {
+        arguments.refuse_unused(true)?;
         text_windows(arguments, &name, &path, &mut output)?;
     }
     output.flush().context("(stdout): cannot write")?;
@@ -316,7 +338,7 @@ fn stream_windows(arguments: &InspectArguments, file: &mut StreamFile<File>, out
         bail!("has no windows: it was not written with --method equal-info");
     };
     ensure!(widths.iter().flatten().all(|&other| other == bits), "has streams with windows of several widths");
-    let mut view = WindowView::new(arguments.style(), bits, arguments.token_bits, arguments.limit);
+    let mut view = WindowView::new(arguments.style(), bits, arguments.token_bits.unwrap_or(16), arguments.limit);
     for block in file.entries().collect::<Vec<_>>() {
         let payload = file.payload(&block)?;
         view.start_block(block.first_window, block.text_offset);
@@ -377,7 +399,7 @@ fn shares(
 
 /// The windows that a text falls into.
 fn text_windows(arguments: &InspectArguments, name: &str, path: &Path, output: &mut impl Write) -> Result<()> {
-    ensure!(
+    must!(
         arguments.method.is_none_or(|method| method == Method::EqualInfo),
         "{name}: a text is shown as windows of --method equal-info; the other methods have none"
     );
@@ -386,7 +408,7 @@ fn text_windows(arguments: &InspectArguments, name: &str, path: &Path, output: &
     let model = match arguments.lexicon.load()? {
         Some(lexicon) => {
             only_16_bits(Some(bits))?;
-            ensure!(matches!(code, Code::Default | Code::Flexible), "--code: a lexicon has the default code");
+            must!(matches!(code, Code::Default | Code::Flexible), "--code: a lexicon has the default code");
             CodingModel::from(lexicon)
         }
         None => arguments.model.load_m1()?.into(),
@@ -394,7 +416,7 @@ fn text_windows(arguments: &InspectArguments, name: &str, path: &Path, output: &
     let context = context(arguments.context, model.context())?;
     let mut worker = CpuWorker::new(&model, context, Job::Cut(Segmentation::new(bits, code.into(), context)))?;
     let wanted = arguments.limit.map_or(usize::MAX, |windows| (windows as usize).saturating_mul(bits.bytes()));
-    let mut view = WindowView::new(arguments.style(), bits, arguments.token_bits, arguments.limit);
+    let mut view = WindowView::new(arguments.style(), bits, arguments.token_bits.unwrap_or(16), arguments.limit);
     let corpus = Corpus::new(&[path.to_string_lossy()], CorpusOptions::default())?;
     // As compress would cut it.
     debug_assert_eq!(equalinfo_lab::pieces::PIECE, DEFAULT_BLOCK_SIZE as usize);

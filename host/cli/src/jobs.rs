@@ -7,12 +7,14 @@
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 
 use super::files::{Destination, Input, Output, is_broken_pipe, refuse_conflicts};
 use super::messages::{self, shown};
+use super::mistake::Mistake;
 use super::{Outcome, say, standard};
+use crate::mistake;
 
 /// Where the results go and what becomes of the files they came from.
 #[derive(Debug, Clone, Args)]
@@ -94,7 +96,7 @@ impl OutputArguments {
             return Ok(Input::from_arguments(files));
         }
         if files.is_empty() {
-            bail!("-r expects the names of directories or files");
+            mistake!("-r expects the names of directories or files");
         }
         let mut inputs = Vec::new();
         for path in files {
@@ -122,7 +124,7 @@ impl OutputArguments {
             (Some(output), _) => {
                 let destination = Destination::from_argument(output);
                 if inputs > 1 && destination != Destination::Stdout {
-                    bail!(
+                    mistake!(
                         "-o {} with {inputs} inputs: several inputs need an output each; omit -o, or use -c to join them",
                         output.display()
                     )
@@ -188,14 +190,15 @@ fn walk(directory: &Path, takes: &dyn Fn(&Path) -> bool, inputs: &mut Vec<Input>
     Ok(())
 }
 
-/// Does the work for one of several inputs: an error is told, and is the end of everything only if stdout failed.
+/// Does the work for one of several inputs: an error is told, and is the end of everything only if stdout failed or the
+/// command line is to blame.
 ///
 /// # Errors
-/// Stdout cannot be written.
+/// Stdout cannot be written, or a [`Mistake`].
 pub fn one(name: &str, work: impl FnOnce() -> Result<Outcome>) -> Result<Outcome> {
     match work() {
         Ok(outcome) => Ok(outcome),
-        Err(error) if standard::output_failed() || is_broken_pipe(&error) => Err(error),
+        Err(error) if standard::output_failed() || is_broken_pipe(&error) || Mistake::is(&error) => Err(error),
         Err(error) => Ok(failed(name, &error)),
     }
 }

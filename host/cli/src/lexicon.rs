@@ -4,13 +4,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow};
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::files::{Destination, Output, refuse_output};
 use super::options::{ModelArguments, ThreadArguments, VerbosityArguments, count, open_corpus, size};
 use super::table::grouped;
-use crate::say;
+use crate::{must, say};
 use equalinfo::lexicon::LexiconKind;
 use equalinfo_lab::LabError;
 use equalinfo_lab::prepare::lexicon::{BuiltLexicon, LexiconOptions, build};
@@ -99,7 +99,7 @@ impl BuildArguments {
 pub fn run(command: &Lexicon) -> Result<()> {
     let Lexicon::Build(arguments) = command;
     arguments.model.only_cpu()?;
-    ensure!(
+    must!(
         arguments.corpus.is_empty() || arguments.kind == Kind::Optimal,
         "--corpus belongs to --kind optimal: the texts of the window code follow from the model alone"
     );

@@ -24,6 +24,7 @@ pub mod lexicon;
 mod list;
 pub mod m2;
 pub mod messages;
+pub mod mistake;
 mod models;
 pub mod options;
 mod process;
@@ -46,7 +47,7 @@ pub use process::main;
 use std::ffi::OsString;
 
 use anyhow::Result;
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -156,12 +157,19 @@ impl Cli {
         Self::from_arg_matches(&matches)
     }
 
-    /// The command line: of an option that is given twice, the last value counts.
+    /// The command line: of an option that is given twice, the last value counts, and what looks like a number below
+    /// zero is the value of the option before it, which says what it expects.
     pub fn definition() -> clap::Command {
-        fn last_counts(command: clap::Command) -> clap::Command {
-            command.args_override_self(true).mut_subcommands(last_counts)
+        fn everywhere(command: clap::Command) -> clap::Command {
+            let takes_numbers = |argument: clap::Arg| match argument.get_action() {
+                ArgAction::Set | ArgAction::Append if !argument.is_positional() => {
+                    argument.allow_negative_numbers(true)
+                }
+                _ => argument,
+            };
+            command.args_override_self(true).mut_args(takes_numbers).mut_subcommands(everywhere)
         }
-        last_counts(Self::command())
+        everywhere(Self::command())
     }
 
     /// Runs the command.

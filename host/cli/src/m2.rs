@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::Args;
 use equalinfo::cuda::DeviceChoice;
 use equalinfo::tokens::shards::Source;
@@ -19,6 +19,7 @@ use super::interrupt;
 use super::options::{Choice, DEVICES, ThreadArguments, VerbosityArguments, choice, count, not_negative, positive};
 use super::table::{Table, grouped, number};
 use super::train::{OPTIMIZERS, PRECISIONS, SCHEDULES};
+use crate::must;
 use crate::training::{Progress, in_words, ranks};
 
 /// Sizes of M2, named by their weights without the embedding.
@@ -283,7 +284,7 @@ pub fn eval(arguments: &EvalArguments) -> Result<()> {
     // Before the work, which takes long: what is in the way is told at once.
     let file = match arguments.prove.as_ref().and_then(Option::as_ref) {
         Some(path) => {
-            ensure!(path != Path::new("-"), "--prove: expected a file, which is read back");
+            must!(path != Path::new("-"), "--prove: expected a file, which is read back");
             refuse_output(path, [arguments.checkpoint.as_path()])?;
             Some((path, Output::create(&Destination::from_argument(path), arguments.force, true)?))
         }

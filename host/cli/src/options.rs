@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::sync::{Mutex, mpsc};
 use std::thread;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 use clap::builder::{NonEmptyStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, ValueEnum};
 use equalinfo_codec::container::MAXIMUM_BLOCK_SIZE;
@@ -15,8 +15,9 @@ use equalinfo_codec::mix::Class;
 use equalinfo_codec::{WindowBits, WindowCode};
 
 use super::messages::counted;
+pub use super::mistake::refuse;
 use super::spool;
-use crate::say;
+use crate::{mistake, must, say};
 use equalinfo::accelerator::Accelerator;
 use equalinfo::corpus::{Corpus, CorpusOptions, Shard};
 use equalinfo::cuda::{self, DeviceChoice};
@@ -226,7 +227,7 @@ impl ModelArguments {
             return Ok(None);
         }
         let CodingModel::Model(model) = model else {
-            bail!("--device cuda runs an M1; lexicons and byte frequencies need none");
+            mistake!("--device cuda runs an M1; lexicons and byte frequencies need none");
         };
         let place = cuda::choose(self.device, 0).context("--device cuda: a GPU was asked for")?;
         cuda::open(place, model, context).context("--device cuda")
@@ -237,7 +238,7 @@ impl ModelArguments {
     /// # Errors
     /// A GPU was asked for.
     pub fn only_cpu(&self) -> Result<()> {
-        ensure!(
+        must!(
             self.device != DeviceChoice::Cuda,
             "--device cuda: this runs on the CPU; compress, decompress and tokenize run on GPUs"
         );
@@ -308,7 +309,9 @@ impl LexiconArguments {
 pub fn context(asked: Option<usize>, largest: usize) -> Result<usize> {
     match asked {
         Some(asked) if (1..=largest).contains(&asked) => Ok(asked),
-        Some(asked) => bail!("--context {asked}: expected 1 to {largest}, the context that the model was trained with"),
+        Some(asked) => {
+            mistake!("--context {asked}: expected 1 to {largest}, the context that the model was trained with")
+        }
         None => Ok(largest),
     }
 }
@@ -317,8 +320,13 @@ pub fn context(asked: Option<usize>, largest: usize) -> Result<usize> {
 #[derive(Debug, Clone, Args)]
 pub struct ThreadArguments {
     /// Threads, at most 256; 0 is one per core, the default. The output does not depend on it
-    #[arg(short = 'T', long, value_name = "N")]
+    #[arg(short = 'T', long, value_name = "N", value_parser = threads)]
     threads: Option<u64>,
+}
+
+/// The parser of a number of threads.
+fn threads(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("expected a number of threads, or 0 for one per core; found '{text}'"))
 }
 
 /// Threads beyond which a machine has no use for more.
@@ -487,7 +495,7 @@ pub fn open_corpus<S: AsRef<str>>(inputs: &[S], options: CorpusOptions) -> Resul
 pub fn only_16_bits(bits: Option<WindowBits>) -> Result<()> {
     match bits {
         Some(bits) if bits != WindowBits::B16 => {
-            bail!("--window-bits {}: the windows of a lexicon have 16 bits", bits.bits())
+            mistake!("--window-bits {}: the windows of a lexicon have 16 bits", bits.bits())
         }
         _ => Ok(()),
     }
@@ -592,19 +600,6 @@ pub fn block_size(text: &str) -> Result<u64, String> {
     })
 }
 
-/// Refuses options that mean nothing here, rather than ignoring them.
-///
-/// # Errors
-/// One of them was given.
-pub fn refuse(given: &[(&str, bool)], why: &str) -> Result<()> {
-    let given: Vec<&str> = given.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
-    match &given[..] {
-        [] => Ok(()),
-        [one] => bail!("{one} has no meaning here: {why}"),
-        several => bail!("{} have no meaning here: {why}", several.join(" and ")),
-    }
-}
-
 /// A number of bytes: `65536`, `64K`, `10M`, `1G` (powers of 1024).
 ///
 /// # Errors
@@ -644,7 +639,7 @@ pub fn terminal_has_colors() -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{block_size, count, not_negative, positive, probability, refuse, share, size};
+    use super::{block_size, count, not_negative, positive, probability, share, size};
 
     #[test]
     fn numbers_that_cannot_be_meant_are_refused() {
@@ -678,15 +673,6 @@ mod tests {
         for wrong in ["0", "1", "4095", "257M"] {
             assert!(block_size(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn options_without_a_meaning_are_named() {
-        assert!(refuse(&[("--code", false)], "why").is_ok());
-        let error = refuse(&[("--code", true), ("--reset", true), ("--align", false)], "why")
-            .err()
-            .map(|error| error.to_string());
-        assert_eq!(error.as_deref(), Some("--code and --reset have no meaning here: why"));
     }
 
     #[test]

@@ -3,9 +3,11 @@
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
+use super::mistake::Mistake;
 use super::{Cli, Outcome, files, interrupt, messages, options, say, spool, standard};
 
 const FAILED: u8 = 1;
+const MISTAKEN: u8 = 2;
 const DAMAGED: u8 = 3;
 const BROKEN_PIPE: u8 = 141;
 
@@ -43,7 +45,7 @@ fn failed(error: &anyhow::Error) -> u8 {
         return BROKEN_PIPE;
     }
     messages::error(error);
-    FAILED
+    if Mistake::is(error) { MISTAKEN } else { FAILED }
 }
 
 /// Prints what the command line itself is answered: help and version, or what is wrong with it.

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::say;
-use anyhow::{Result, anyhow, ensure};
+use crate::{must, say};
+use anyhow::{Result, anyhow};
 use clap::{Args, ValueEnum};
 use equalinfo_codec::WindowBits;
 
@@ -168,11 +168,11 @@ impl TokenizeArguments {
         let model = match (&self.lexicon.lexicon, &self.tokenizer.tokenizer) {
             (Some(lexicon), _) => ModelFile::Lexicon(lexicon.clone()),
             (None, Some(subwords)) => {
-                ensure!(is_unigram, "--tokenizer belongs to --method unigram");
+                must!(is_unigram, "--tokenizer belongs to --method unigram");
                 ModelFile::Subwords(subwords.clone())
             }
             (None, None) => {
-                ensure!(!is_unigram, "--method unigram needs a vocabulary: name it with --tokenizer");
+                must!(!is_unigram, "--method unigram needs a vocabulary: name it with --tokenizer");
                 ModelFile::M1(self.model.model.clone())
             }
         };
@@ -202,7 +202,7 @@ impl TokenizeArguments {
             ("--align", self.align.is_some()),
         ];
         if self.lexicon.lexicon.is_some() {
-            ensure!(self.method == MethodName::EqualInfo, "--lexicon belongs to --method equal-info");
+            must!(self.method == MethodName::EqualInfo, "--lexicon belongs to --method equal-info");
             refuse(&windows, "a lexicon has the windows that it was built for")?;
         } else if self.method != MethodName::EqualInfo {
             refuse(&windows, "only --method equal-info has windows")?;

@@ -13,6 +13,7 @@ use equalinfo_train::ranks::{RankError, Ranks};
 use indicatif::ProgressBar;
 
 use super::messages::shown;
+use super::mistake::Mistake;
 use super::table::grouped;
 use super::{interrupt, progress};
 
@@ -129,6 +130,10 @@ pub fn ranks() -> Result<Ranks, RankError> {
 
 /// Names the options that an error of the trainer is about.
 pub fn in_words(error: TrainError) -> anyhow::Error {
+    let is_mistake = matches!(
+        error,
+        TrainError::ShortSequence { .. } | TrainError::Shares | TrainError::LongDecay | TrainError::LongWarmUp { .. }
+    );
     let options = match &error {
         TrainError::Batch(uneven) => format!("--batch {}", uneven.batch),
         TrainError::OtherOptions { .. } => {
@@ -139,6 +144,7 @@ pub fn in_words(error: TrainError) -> anyhow::Error {
         TrainError::ShortSequence { sequence, .. } => format!("--sequence {sequence}"),
         TrainError::Shares => "--window-share, --message-share".to_owned(),
         TrainError::LongDecay => "--decay-steps".to_owned(),
+        TrainError::LongWarmUp { .. } => "--warmup, --steps".to_owned(),
         TrainError::Grow(_) => "--init, --preset".to_owned(),
         TrainError::NothingToResume { .. } => "--resume".to_owned(),
         TrainError::RunExists { checkpoint } => {
@@ -148,7 +154,7 @@ pub fn in_words(error: TrainError) -> anyhow::Error {
         TrainError::Memory(_) => "--recompute, --batch".to_owned(),
         _ => return error.into(),
     };
-    anyhow::Error::new(error).context(options)
+    if is_mistake { Mistake::new(format!("{options}: {error}")) } else { anyhow::Error::new(error).context(options) }
 }
 
 impl Observer for Progress {

@@ -105,18 +105,23 @@ impl Program {
         }
     }
 
-    fn command(self) -> &'static str {
-        match self {
-            Self::Bzip3 => "bzip3",
-            Self::Ppmd => "7z",
-            Self::Zpaq => "zpaq",
-        }
+    /// What it is called as, if it can be run: packages differ in how they call 7z.
+    fn command(self) -> Option<&'static str> {
+        let names: &[&str] = match self {
+            Self::Bzip3 => &["bzip3"],
+            Self::Ppmd => &["7z", "7zz"],
+            Self::Zpaq => &["zpaq"],
+        };
+        let is_there = |name: &str| {
+            let mut command = Command::new(name);
+            command.arg("--help").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+        };
+        names.iter().copied().find(|name| is_there(name))
     }
 
     /// Whether it can be run.
     pub fn is_installed(self) -> bool {
-        let mut command = Command::new(self.command());
-        command.arg("--help").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+        self.command().is_some()
     }
 
     /// The compressed size of `text` in bytes; of an archive's, the archive's.
@@ -136,7 +141,7 @@ impl Program {
             Self::Ppmd => &["a", "-bd", "-m0=ppmd:o=32:mem=1g", "text.7z", "text"],
             Self::Zpaq => &["add", "text.zpaq", "text", "-m5", "-t1"],
         };
-        let mut command = Command::new(self.command());
+        let mut command = Command::new(self.command().ok_or(io::ErrorKind::NotFound)?);
         let run = command.args(options).current_dir(directory.path()).stdin(Stdio::null()).output()?;
         if !run.status.success() {
             return Err(io::Error::other(String::from_utf8_lossy(&run.stderr).into_owned()));

@@ -1,7 +1,6 @@
 //! `.parquet`: the text in one string column, read in batches of rows.
 
 use std::fs::File;
-use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 
 use parquet::basic::Type;
@@ -11,6 +10,7 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::error::CorpusError;
+use crate::guard;
 
 /// Rows decoded at a time: with documents of a few kilobytes, well under a megabyte.
 const BATCH: usize = 128;
@@ -123,11 +123,9 @@ impl Iterator for Rows {
     }
 }
 
-/// What the crate reads. It panics on some damaged files, which is no less an error; what it was reading is not used
-/// again.
+/// What the crate reads, if it does not panic.
 fn guarded<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
-    panic::catch_unwind(AssertUnwindSafe(read))
-        .unwrap_or_else(|_| Err(ParquetError::General("the file makes no sense".to_owned())))
+    guard::guarded(read).unwrap_or_else(|| Err(ParquetError::General("the file makes no sense".to_owned())))
 }
 
 fn damaged(path: &Path, found: &str, source: ParquetError) -> CorpusError {

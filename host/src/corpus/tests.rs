@@ -85,6 +85,32 @@ fn every_format_gives_the_same_documents() {
 }
 
 #[test]
+fn what_follows_gzip_is_more_of_it_or_zeros() {
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let path = directory.path().join("a.txt.gz");
+    let member = |text: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(text).expect("gzip");
+        encoder.finish().expect("gzip")
+    };
+    let read = |rest: &[&[u8]]| {
+        fs::write(&path, [&[&member(b"one, ")[..]], rest].concat().concat()).expect("write");
+        documents(&[&path], CorpusOptions::default())
+    };
+    let (zeros, two) = (vec![0; 300_000], member(b"two"));
+    for rest in [&[][..], &[&zeros[..]], &[&member(b"")[..]]] {
+        assert_eq!(read(rest).expect("readable"), [b"one, "]);
+    }
+    for rest in [&[&two[..]][..], &[&zeros[..], &two, &zeros[..7]]] {
+        assert_eq!(read(rest).expect("readable"), [b"one, two"]);
+    }
+    for rest in [&[&b"two"[..]][..], &[&zeros[..], b" "], &[&[0x1f, 0x8b][..]], &[&b"\x1ftwo"[..]], &[&two[..9]]] {
+        let error = read(rest).expect_err("no text");
+        assert!(error.to_string().contains("a.txt.gz"), "{error}");
+    }
+}
+
+#[test]
 fn parquet_is_read_however_it_is_compressed() {
     use ::parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
     let directory = tempfile::tempdir().expect("temporary directory");

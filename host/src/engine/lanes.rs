@@ -15,6 +15,9 @@ use super::loops::{Head, Loops, Scratch};
 use super::packed::{HeadCache, PackedLayer};
 use super::packed_model::{PackedModel, qkv_of};
 
+/// Symbols per run of a known text: enough to share each weight, few enough to stay in the first-level cache.
+const RUN: usize = 32;
+
 /// Streams that share the weights and run together.
 pub struct Lanes<K> {
     kernels: K,
@@ -164,10 +167,20 @@ impl<K: Loops> Lanes<K> {
         &self.streams[stream].frequencies
     }
 
+    /// Feeds `text` to a stream, without frequencies.
+    pub fn feed(&mut self, stream: usize, text: &[u8]) {
+        for chunk in text.chunks(RUN) {
+            self.items.clear();
+            if let Some(symbol) = self.streams[stream].pending.take() {
+                self.enter(stream, symbol);
+            }
+            chunk.iter().for_each(|&byte| self.enter(stream, byte.into()));
+            self.run();
+        }
+    }
+
     /// Feeds `text` to a stream and passes the frequencies ahead of each byte to `visit`, with the byte's position.
     pub fn trace(&mut self, stream: usize, text: &[u8], mut visit: impl FnMut(usize, &Frequencies)) {
-        /// Symbols per run: enough to share each weight, few enough to stay in the first-level cache.
-        const RUN: usize = 32;
         let Some((&last, body)) = text.split_last() else { return };
         visit(0, self.frequencies(stream));
         let mut position = 1;

@@ -6,8 +6,9 @@
 //!
 //! * [`Engine::session`]: one stream, a [`ByteModel`].
 //! * [`Engine::lockstep`]: many streams in lockstep, so that each weight is read once for all of them.
-//! * [`Engine::trace`]: the frequencies at every position of a known text.
+//! * [`Engine::trace`]: the frequencies at every position of a known text, [`Engine::ahead`]: on several threads.
 
+mod ahead;
 #[cfg(target_arch = "x86_64")]
 mod amx;
 #[cfg(target_arch = "x86_64")]
@@ -38,6 +39,7 @@ use std::sync::Arc;
 use equalinfo_codec::m1::{Config, ModelError};
 use equalinfo_codec::{ByteModel, Frequencies};
 
+pub use ahead::Ahead;
 pub use error::EngineError;
 pub use image::Image;
 pub use simd::{SIMD_VARIABLE, Simd};
@@ -117,6 +119,25 @@ impl Engine {
     ) -> Result<(), EngineError> {
         self.streams(1, context)?.trace(text, &mut visit);
         Ok(())
+    }
+
+    /// As [`Self::trace`], on up to `threads` threads beside this one, which calls `visit`.
+    pub(crate) fn trace_on(
+        &self,
+        threads: usize,
+        text: &[u8],
+        context: usize,
+        mut visit: impl FnMut(usize, &Frequencies),
+    ) -> Result<(), EngineError> {
+        if threads <= 1 {
+            return self.trace(text, context, visit);
+        }
+        self.ahead(threads, text, context, |ahead| {
+            for (position, &byte) in text.iter().enumerate() {
+                visit(position, ahead.frequencies());
+                ahead.push(byte);
+            }
+        })
     }
 
     fn streams(&self, count: usize, context: usize) -> Result<Box<dyn Streams>, EngineError> {

@@ -29,6 +29,9 @@ pub trait Streams: Send {
     /// The frequencies of the byte after those pushed to a stream so far.
     fn frequencies(&mut self, stream: usize) -> &Frequencies;
 
+    /// Feeds `text` to the first stream.
+    fn feed(&mut self, text: &[u8]);
+
     /// Feeds `text` to the first stream and passes the frequencies ahead of each byte to `visit`.
     fn trace(&mut self, text: &[u8], visit: &mut dyn FnMut(usize, &Frequencies));
 }
@@ -74,6 +77,10 @@ impl<K: Loops> Streams for Lanes<K> {
         Lanes::frequencies(self, stream)
     }
 
+    fn feed(&mut self, text: &[u8]) {
+        Lanes::feed(self, 0, text);
+    }
+
     fn trace(&mut self, text: &[u8], visit: &mut dyn FnMut(usize, &Frequencies)) {
         Lanes::trace(self, 0, text, visit);
     }
@@ -99,6 +106,11 @@ impl Streams for PortableStreams {
 
     fn frequencies(&mut self, stream: usize) -> &Frequencies {
         self.0[stream].frequencies()
+    }
+
+    fn feed(&mut self, text: &[u8]) {
+        let Some(model) = self.0.first_mut() else { return };
+        text.iter().for_each(|&byte| model.push(byte));
     }
 
     fn trace(&mut self, text: &[u8], visit: &mut dyn FnMut(usize, &Frequencies)) {

@@ -25,10 +25,11 @@ pub struct Coded {
 const DEAR: usize = 4;
 
 /// The shortest code of a text in a stream of method `mix`. `memory` is the tables', and may have any
-/// length before.
+/// length before. With two `threads` or more, so many run the model ahead of this one.
 pub fn encode(
     model: &Model,
     context: usize,
+    threads: usize,
     class: Class,
     memory: &mut Vec<u32>,
     text: &[u8],
@@ -37,7 +38,7 @@ pub fn encode(
         return Ok(Coded { kind: BlockKind::Tables, code: tables(class, memory, text)? });
     }
     // What the model is shown depends on the text alone, so it can run over all of it at once.
-    let (mixed, range) = together(model, context, class, memory, text, &mut ())?;
+    let (mixed, range) = together(model, (context, threads), class, memory, text, &mut ())?;
     let is_dear = range.as_ref().is_none_or(|code| code.len() * 8 > text.len() * DEAR);
     let mut best = Coded { kind: BlockKind::Coded, code: mixed };
     if let Some(code) = range.filter(|code| code.len() < best.code.len()) {
@@ -55,7 +56,7 @@ pub fn encode(
 /// Both together, and where the model saw the whole text, the code that it makes alone.
 fn together<O: Observer>(
     model: &Model,
-    context: usize,
+    (context, threads): (usize, usize),
     class: Class,
     memory: &mut Vec<u32>,
     text: &[u8],
@@ -67,7 +68,8 @@ fn together<O: Observer>(
         seen.push(text[position]);
         asked.push(is_asked.then_some(position));
     })?;
-    class.with_loops::<Vectors, _>(Together { model, context, memory, text, seen: &seen, asked: &asked, observer })
+    let (seen, asked) = (&seen, &asked);
+    class.with_loops::<Vectors, _>(Together { model, context, threads, memory, text, seen, asked, observer })
 }
 
 /// Shows every decision by which a text is coded: by tables with the model, or alone.
@@ -95,7 +97,7 @@ pub fn observe<O: Observer>(
     }
     let mut memory = vec![0; class.words()];
     match model {
-        Some(model) => together(model, context, class, &mut memory, text, observer).map(|_| ()),
+        Some(model) => together(model, (context, 1), class, &mut memory, text, observer).map(|_| ()),
         None => class.with_loops::<Vectors, _>(Observed(&mut memory, text, observer)),
     }
 }
@@ -117,6 +119,7 @@ fn longest(text: usize) -> usize {
 struct Together<'a, O> {
     model: &'a Model,
     context: usize,
+    threads: usize,
     memory: &'a mut [u32],
     text: &'a [u8],
     /// The bytes that the model is shown, and where in the text it is asked for each, if it is.
@@ -129,7 +132,7 @@ impl<O: Observer> WithShape for Together<'_, O> {
     type Output = Result<(Vec<u8>, Option<Vec<u8>>), CodingError>;
 
     fn with<S: Shape>(self) -> Self::Output {
-        let Self { model, context, memory, text, seen, asked, observer } = self;
+        let Self { model, context, threads, memory, text, seen, asked, observer } = self;
         let mut encoder = Encoder::<S, Replay>::new(Replay(Frequencies::uniform()), memory, None)?;
         let mut code = Vec::new();
         let mut range_code = vec![0; 2 * text.len() + 16];
@@ -146,7 +149,7 @@ impl<O: Observer> WithShape for Together<'_, O> {
             }
             next = position + 1;
         };
-        model.engine().trace(seen, context, visit)?;
+        model.engine().trace_on(threads, seen, context, visit)?;
         for &byte in &text[next..] {
             encoder.encode_observed(byte, &mut |byte| code.push(byte), observer);
         }

@@ -4,8 +4,8 @@
 //!
 //! | coded with | job | on threads | on an accelerator |
 //! |---|---|---|---|
-//! | M1 | arithmetic coding | each text alone: all its positions are known | yes |
-//! | M1 | the adaptive layer | each text alone: all that the model is shown is known | no |
+//! | M1 | arithmetic coding | each text alone: all its positions are known; several threads, if there are few | yes |
+//! | M1 | the adaptive layer | so too: all that the model is shown is known | no |
 //! | M1 | windows that start anew | several texts in lockstep, or by a lexicon (below) | the default code |
 //! | M1 | windows that follow from each other | each text alone | no |
 //! | M1 | decoding blocks | several blocks in lockstep, or by a lexicon | what it encodes |
@@ -186,7 +186,29 @@ impl<'a> Plan<'a> {
 
     /// Threads for what asks no model: a text alone on each.
     pub fn without_model(threads: usize) -> Self {
-        Self(Way::Cpu(CpuPlan { means: Means::Nothing, threads, together: 1, job: None, context: 0 }))
+        Self(Way::Cpu(CpuPlan { means: Means::Nothing, threads, within: 1, together: 1, job: None, context: 0 }))
+    }
+
+    /// Up to how many texts can have two threads or more each; 0 where a text is one thread's.
+    pub fn shared(&self) -> usize {
+        match &self.0 {
+            Way::Cpu(CpuPlan { means: Means::Alone(CodingModel::Model(_)), job: Some(job), threads, .. })
+                if matches!(job, Job::RangeEncode | Job::Mix(_)) =>
+            {
+                threads / 2
+            }
+            _ => 0,
+        }
+    }
+
+    /// The same for this many texts: if each can have several threads, they run its model ahead of the one that codes.
+    pub fn of_texts(mut self, texts: usize) -> Self {
+        if (1..=self.shared()).contains(&texts)
+            && let Way::Cpu(plan) = &mut self.0
+        {
+            (plan.within, plan.threads) = (plan.threads / texts, texts);
+        }
+        self
     }
 
     /// Applies `work` to groups of items, of `size` bytes each, and hands the results to `consume` in the order of the
@@ -246,6 +268,8 @@ impl<'a> Plan<'a> {
 pub struct CpuPlan {
     means: Means,
     threads: usize,
+    /// Threads that run the model of a text, where there are several.
+    within: usize,
     together: usize,
     /// `None`: no model is asked.
     job: Option<Job>,
@@ -296,7 +320,7 @@ impl CpuPlan {
             },
         };
         let together = if matches!(means, Means::Lockstep(_)) { together } else { 1 };
-        Ok(Self { means, threads, together, job: Some(job), context })
+        Ok(Self { means, threads, within: 1, together, job: Some(job), context })
     }
 
     /// One worker.
@@ -313,7 +337,7 @@ impl CpuPlan {
             Means::Lockstep(engine) => CpuTools::Lockstep(engine.lockstep(LANES, self.context)?),
             Means::Lexicon(lexicon) => CpuTools::Lexicon(lexicon.clone()),
         };
-        Ok(CpuWorker { tools, job: self.job, context: self.context })
+        Ok(CpuWorker { tools, job: self.job, context: self.context, threads: self.within })
     }
 }
 
@@ -392,6 +416,8 @@ pub struct CpuWorker {
     tools: CpuTools,
     job: Option<Job>,
     context: usize,
+    /// Those that may run the model of a text.
+    threads: usize,
 }
 
 enum CpuTools {
@@ -423,7 +449,7 @@ impl CpuWorker {
     pub fn range_encode(&mut self, texts: &[&[u8]]) -> Result<Vec<Vec<u8>>, CodingError> {
         match (&mut self.tools, self.job) {
             (CpuTools::Alone { model, .. }, Some(Job::RangeEncode)) => {
-                texts.iter().map(|text| range_encode(model, self.context, text)).collect()
+                texts.iter().map(|text| range_encode(model, self.context, self.threads, text)).collect()
             }
             (_, job) => Err(other(job, "arithmetic coding")),
         }
@@ -434,12 +460,12 @@ impl CpuWorker {
     /// # Errors
     /// The job is another one.
     pub fn mix(&mut self, texts: &[&[u8]]) -> Result<Vec<Coded>, CodingError> {
-        let context = self.context;
+        let (context, threads) = (self.context, self.threads);
         let (CpuTools::Alone { model, memory, .. }, Some(Job::Mix(class))) = (&mut self.tools, self.job) else {
             return Err(other(self.job, "the adaptive layer"));
         };
         let mut code = |text: &&[u8]| match model {
-            CodingModel::Model(model) => mixed::encode(model, context, class, memory, text),
+            CodingModel::Model(model) => mixed::encode(model, context, threads, class, memory, text),
             _ => Ok(Coded { kind: BlockKind::Coded, code: mixed::tables(class, memory, text)? }),
         };
         texts.iter().map(&mut code).collect()
@@ -530,8 +556,9 @@ fn each(
     blocks.iter().map(text_of).collect()
 }
 
-/// The range coder's code of a text, faster than a session makes it: the whole text is known ahead.
-fn range_encode(model: &CodingModel, context: usize, text: &[u8]) -> Result<Vec<u8>, CodingError> {
+/// The range coder's code of a text, faster than a session makes it: the whole text is known ahead, and may be read by
+/// several threads.
+fn range_encode(model: &CodingModel, context: usize, threads: usize, text: &[u8]) -> Result<Vec<u8>, CodingError> {
     // More than any frequencies can ask for: a byte costs at most 15 bits.
     let mut code = vec![0; 2 * text.len() + 16];
     let mut encoder = RangeEncoder::new(&mut code);
@@ -540,7 +567,7 @@ fn range_encode(model: &CodingModel, context: usize, text: &[u8]) -> Result<Vec<
             let visit = |position: usize, frequencies: &equalinfo_codec::Frequencies| {
                 encoder.encode(frequencies, text[position])
             };
-            model.engine().trace(text, context, visit)?;
+            model.engine().trace_on(threads, text, context, visit)?;
         }
         CodingModel::Frequencies(counts) => text.iter().for_each(|&byte| encoder.encode(counts.frequencies(), byte)),
         CodingModel::Lexicon(_) => {

@@ -129,7 +129,8 @@ impl Compressor {
         Self { context, ..self }
     }
 
-    /// Threads. The stream does not depend on their number.
+    /// Threads. Each codes a block; where there are fewer blocks, several run a block's model ahead of the one that
+    /// codes. The stream does not depend on their number.
     pub fn threads(self, threads: usize) -> Self {
         Self { threads, ..self }
     }
@@ -230,13 +231,17 @@ impl Compressor {
         } else {
             &CodingModel::None
         };
-        let plan = Plan::new(model, self.context, job, workers, group(header.block_size()), read_ahead)?;
+        let plan = Plan::new(model, self.context, job, workers, group(header.block_size()), &mut read_ahead)?;
+        // Threads that would have no block help with the others'.
+        let size = header.block_size() as usize;
+        let is_shared = plan.shared() > 0 && !read_ahead(plan.shared() * size + 1)?;
+        let plan = if is_shared { plan.of_texts(ahead.len().div_ceil(size)) } else { plan };
         if ahead.is_empty() {
             let bytes = Header::empty().to_bytes();
             stream.write_all(&bytes).map_err(StreamError::Output)?;
             return Ok(Written { text: 0, stream: bytes.len() as u64, blocks: 0, windows: 0 });
         }
-        let blocks = Blocks { text: ahead.as_slice().chain(text), size: header.block_size() as usize, number: 0 };
+        let blocks = Blocks { text: ahead.as_slice().chain(text), size, number: 0 };
         let table = match &self.model {
             CodingModel::Frequencies(counts) => Some(counts.frequencies()),
             _ => None,

@@ -83,6 +83,23 @@ fn every_method_is_lossless_and_does_not_depend_on_threads() {
     }
 }
 
+/// Threads without a block of their own run the models of the others' blocks ahead.
+#[test]
+fn few_blocks_do_not_depend_on_threads() {
+    const ALICE: &[u8] = include_bytes!("../../../tests/data/alice29.txt");
+    let model = Model::shipped("nano").expect("shipped");
+    for method in [Method::Ac, Method::Mix(Class::Kib64)] {
+        for (length, block_size) in [(30_000, 1 << 20), (30_000, 30_000), (30_001, 15_000), (30_000, 12_000)] {
+            let compressor = Compressor::new(&model).method(method).context(48).block_size(block_size);
+            let stream = |threads| compressor.clone().threads(threads).compress_to_vec(&ALICE[..length]);
+            let expected = stream(1).expect("compresses");
+            for threads in [2, 4, 7] {
+                assert!(stream(threads).expect("compresses") == expected, "{method:?} {length} {threads}");
+            }
+        }
+    }
+}
+
 fn noise() -> Vec<u8> {
     let mut state = 1u64;
     let next = |_| {

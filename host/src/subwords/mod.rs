@@ -9,7 +9,6 @@ pub(crate) mod error;
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::ops::Range;
-use std::panic;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,6 +28,7 @@ use tokenizers::{OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer
 pub use error::SubwordError;
 
 use crate::error::LoadError;
+use crate::guard::guarded;
 
 /// Tokens of every vocabulary that is trained here: one for what has no piece, and one a byte.
 const FIXED: usize = 1 + 256;
@@ -103,9 +103,7 @@ impl Subwords {
     /// bytes of a text: one that normalizes it, leaves out spaces, also at its beginning, or has no tokens for some
     /// characters.
     pub fn from_json(json: &[u8], name: &str) -> Result<Self, SubwordError> {
-        // The library panics on some damaged files, which is no less an error.
-        let makes_no_sense = |_| Err(library(READ)("the file makes no sense"));
-        panic::catch_unwind(|| Self::read(json, name)).unwrap_or_else(makes_no_sense)
+        guarded(|| Self::read(json, name)).unwrap_or_else(|| Err(library(READ)("the file makes no sense")))
     }
 
     fn read(json: &[u8], name: &str) -> Result<Self, SubwordError> {

@@ -172,6 +172,14 @@ pub enum TrainError {
     /// A decay that is longer than the run.
     #[error("the learning rate decays over more steps than there are")]
     LongDecay,
+    /// The warm-up that was asked for takes longer than the run.
+    #[error("the learning rate rises over {warm_up} steps, but there are {steps}")]
+    LongWarmUp {
+        /// Steps of the warm-up.
+        warm_up: u64,
+        /// Steps of the run.
+        steps: u64,
+    },
     /// The loss is no longer a number.
     #[error("the loss is no longer a number at step {step}: lower the learning rate")]
     NotFinite {

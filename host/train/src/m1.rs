@@ -310,6 +310,7 @@ impl Run {
             None => settings(options),
         };
         settings.check()?;
+        settings.has_room_for(options.warmup)?;
         model.check()?;
         check(&settings, &model)?;
         let estimate = MemoryEstimate::new(&model, settings.optimizer, settings.recompute, ranks.count());
@@ -453,7 +454,7 @@ fn messages(messages: Option<&Corpus>) -> Result<Text> {
     messages.map_or_else(|| Ok(Text::default()), |messages| Ok(Text::read(messages)?.hold_out(10).1))
 }
 
-/// Steps of the warm-up at most.
+/// Steps of the warm-up at most, unless their number is given.
 fn longest_warm_up(optimizer: OptimizerKind) -> u64 {
     if optimizer == OptimizerKind::Adafactor { 10_000 } else { 300 }
 }
@@ -487,7 +488,7 @@ fn settings(options: &M1Options) -> Settings {
         learning_rate: LearningRate {
             schedule,
             peak,
-            warm_up: options.warmup.unwrap_or(steps / 20).min(longest_warm_up(optimizer)),
+            warm_up: options.warmup.unwrap_or((steps / 20).min(longest_warm_up(optimizer))),
             steps,
             decay_steps,
         },
@@ -541,7 +542,7 @@ fn continued(state: &State, options: &M1Options, checkpoint: &Path) -> Result<Se
     let LearningRate { schedule, peak, warm_up, .. } = begun.learning_rate;
     compared.option("schedule", options.schedule, schedule);
     compared.option("learning rate", options.learning_rate, peak);
-    compared.option("warm-up", options.warmup.map(|steps| steps.min(longest_warm_up(begun.optimizer))), warm_up);
+    compared.option("warm-up", options.warmup, warm_up);
     compared.option("rounded steps", options.rounded_steps, begun.rounded_steps);
     compared.option("rounded steps", (!options.quantize).then_some(0), begun.rounded_steps);
     compared.option("weight decay", options.weight_decay, begun.weight_decay);

@@ -217,9 +217,13 @@ impl TrainingRun {
         Ok(files::write(&path, kept.as_bytes())?)
     }
 
-    /// The metrics that the directory has, to go on with, and the same as TensorBoard reads them.
+    /// The metrics that the directory has, to go on with, and the same as TensorBoard reads them. A run at its beginning
+    /// has none: what is there was left by one that never got to a checkpoint.
     fn open_metrics(&self, directory: &Directory) -> Result<(File, EventFile)> {
         let (path, events) = (directory.metrics(), directory.events());
+        if self.step() == 0 {
+            files::write(&path, b"")?;
+        }
         let text = fs::read_to_string(&path).unwrap_or_default();
         let so_far: Vec<Metrics> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
         let events = EventFile::create(&events, &so_far, self.seconds).map_err(TrainError::file(&events, "write"))?;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::bounds::{OutOfBounds, within};
 use crate::cpu::matmul::Precision;
 use crate::data::Mix;
+use crate::error::TrainError;
 use crate::optimizer::{LearningRate, OptimizerKind};
 use crate::ranks::{RankError, Ranks};
 
@@ -69,6 +70,18 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Checks that the run is as long as the warm-up that was asked for, if one was.
+    ///
+    /// # Errors
+    /// It is shorter.
+    pub fn has_room_for(&self, warm_up: Option<u64>) -> Result<(), TrainError> {
+        let steps = self.learning_rate.steps;
+        match warm_up.filter(|&warm_up| warm_up > steps) {
+            Some(warm_up) => Err(TrainError::LongWarmUp { warm_up, steps }),
+            None => Ok(()),
+        }
+    }
+
     /// Checks numbers that a file or an option may say: within these bounds nothing overflows, and a step fits into
     /// memory.
     ///

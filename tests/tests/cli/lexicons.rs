@@ -143,11 +143,11 @@ fn what_does_not_go_together_is_refused() {
         (&["--code", "delay"], &["--lexicon", "default code"]),
         (&["--context", "8"], &["--context", "16"]),
     ] {
-        sandbox.run(&[&compress[..], options].concat()).fails(1, words);
+        sandbox.run(&[&compress[..], options].concat()).fails(2, words);
     }
     sandbox.run(&with_tiny(&compress)).fails(2, &["--model"]);
     let build = ["lexicon", "build", "-o", "new.lex"];
-    sandbox.run(&with_tiny(&[&build[..], &["--corpus", "text"]].concat())).fails(1, &["--kind optimal"]);
+    sandbox.run(&with_tiny(&[&build[..], &["--corpus", "text"]].concat())).fails(2, &["--kind optimal"]);
     sandbox.run(&with_tiny(&["lexicon", "build", "-o", "windows.lex"])).fails(1, &["windows.lex"]);
     let damaged: Vec<u8> = sandbox.read("windows.lex").iter().map(|byte| byte ^ u8::from(*byte == 77)).collect();
     sandbox.write("damaged.lex", &damaged);

@@ -31,7 +31,7 @@ fn several_files_each_get_their_output() {
     assert_eq!(sandbox.files(), ["a", "a.eqi", "b", "b.eqi", "c", "c.eqi", "tiny.m1q"]);
     let all = sandbox.run(&with_tiny(&["cat", "a.eqi", "b.eqi", "c.eqi"])).ok();
     assert_eq!(all.text(), ["a", "b", "c"].map(|name| name.repeat(100)).concat());
-    sandbox.run(&with_tiny(&["compress", "a", "b", "-o", "both"])).fails(1, &["-o both", "2 inputs"]);
+    sandbox.run(&with_tiny(&["compress", "a", "b", "-o", "both"])).fails(2, &["-o both", "2 inputs"]);
     let joined = sandbox.run(&with_tiny(&["compress", "-c", "a", "b"])).ok().stdout;
     assert_eq!(sandbox.run_with(&with_tiny(&["decompress"]), &joined).ok().text(), "a".repeat(100) + &"b".repeat(100));
 }
@@ -78,15 +78,46 @@ fn mistakes_in_the_command_line_are_exit_code_2() {
     }
     sandbox.write("text", b"some text");
     let one = |arguments: &[&str]| sandbox.run(&with_tiny(&[&["compress", "text"], arguments].concat()));
-    one(&["--window-bits", "16"]).fails(1, &["--window-bits", "equal-info"]);
-    one(&["--method", "equal-info", "--code", "paper"]).fails(1, &["paper", "no decoder"]);
+    one(&["--window-bits", "16"]).fails(2, &["--window-bits", "equal-info"]);
+    one(&["--method", "equal-info", "--code", "paper"]).fails(2, &["paper", "no decoder"]);
     one(&["--block-size", "0"]).fails(2, &["--block-size", "4K"]);
     one(&["--block-size", "1G"]).fails(2, &["--block-size", "256M"]);
-    one(&["--raw", "--device", "cuda"]).fails(1, &["--device cuda", "compress, decompress and tokenize"]);
-    sandbox.run(&with_tiny(&["inspect", "text", "--device", "cuda"])).fails(1, &["--device cuda", "CPU"]);
+    one(&["--raw", "--device", "cuda"]).fails(2, &["--device cuda", "compress, decompress and tokenize"]);
+    sandbox.run(&with_tiny(&["inspect", "text", "--device", "cuda"])).fails(2, &["--device cuda", "CPU"]);
+    sandbox.run(&["compress", "-r"]).fails(2, &["-r expects"]);
+    sandbox.run(&["compress", "text", "text", "-o", "out"]).fails(2, &["-o out", "2 inputs"]);
+    // Below zero.
+    let threads = ["--threads", "number of threads", "'-1'"];
+    sandbox.run(&["compress", "text", "-T", "-1"]).fails(2, &threads);
+    sandbox.run(&["inspect", "text", "--limit", "-5"]).fails(2, &["--limit", "from 1", "'-5'"]);
+    sandbox.run(&["eval", "text", "--limit", "-5"]).fails(2, &["--limit", "'-5'"]);
+    sandbox.run(&["compress", "-q", "-1", "-c", "text"]).ok();
     // There is a GPU, or what is missing is named.
     let run = one(&["--device", "cuda", "-f"]);
     assert!(run.code == Some(0) || run.stderr.contains("libcuda") || run.stderr.contains("NVRTC"), "{}", run.stderr);
+}
+
+#[test]
+fn options_that_would_do_nothing_are_refused() {
+    let sandbox = sandbox();
+    sandbox.write("text", b"It was the best of times, it was the worst of times.");
+    sandbox.run(&with_tiny(&["compress", "-q", "--method", "ac", "text"])).ok();
+    sandbox.run(&["tokenize", "text", "-q", "--method", "bytes", "--sequence", "16", "-o", "t"]).ok();
+    for option in ["--model", "--lexicon", "--tokenizer"] {
+        let words = [option, "no meaning here", "Bytes"];
+        sandbox.run(&["detokenize", "t", option, "tiny.m1q"]).fails(2, &words);
+    }
+    sandbox.run(&["detokenize", "t", "-o", "back"]).ok();
+    let inspect = |arguments: &[&str]| sandbox.run(&with_tiny(&[&["inspect"], arguments].concat()));
+    inspect(&["text", "--class", "4k"]).fails(2, &["--class", "--bits"]);
+    inspect(&["text", "--bits", "--window-bits", "32", "--limit", "3"]).fails(2, &["--limit and --window-bits"]);
+    inspect(&["text", "--bits", "--code", "delay"]).fails(2, &["--code", "--bits"]);
+    inspect(&["text.eqi", "--limit", "3"]).fails(2, &["--limit", "--windows"]);
+    inspect(&["text.eqi", "--token-bits", "8"]).fails(2, &["--token-bits", "--windows"]);
+    inspect(&["text.eqi", "--class", "4k"]).fails(2, &["--class", "--bits"]);
+    inspect(&["text.eqi", "--window-bits", "16"]).fails(2, &["--window-bits", "a stream says itself"]);
+    inspect(&["text", "--bits", "--class", "4k", "--context", "9"]).ok();
+    inspect(&["text", "--limit", "3", "--token-bits", "8"]).ok();
 }
 
 #[test]

@@ -103,7 +103,7 @@ fn subwords_are_trained_and_generated() {
     sandbox.write("no.json", b"{}");
     let no = ["tokenize", "text.txt", "-o", "x", "--method", "unigram", "--tokenizer", "no.json"];
     sandbox.run(&no).fails(1, &["tokenizer.json"]);
-    sandbox.run(&["tokenize", "text.txt", "-o", "x", "--method", "unigram"]).fails(1, &["--tokenizer"]);
+    sandbox.run(&["tokenize", "text.txt", "-o", "x", "--method", "unigram"]).fails(2, &["--tokenizer"]);
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn m2_learns_where_documents_end_and_proves_what_they_cost() {
     assert!((computed - number(&figures["bits_per_byte"])).abs() < 0.02, "{figures}");
     prove(&["--prove", "code"]).fails(1, &["code", "already exists"]);
     prove(&["--prove", checkpoint]).fails(1, &["input"]);
-    prove(&["--prove", "-"]).fails(1, &["--prove"]);
+    prove(&["--prove", "-"]).fails(2, &["--prove"]);
     let table = prove(&["--prove", "code", "-f", "--rows", "3"]).ok();
     assert!(table.text().contains("decode to the tokens") && sandbox.read("code").len() < bytes as usize);
     // In memory; each thread has a code of its own.
@@ -309,6 +309,9 @@ fn m2_trains_and_goes_on_after_a_kill() {
     let arguments = |more: &[&'static str]| {
         [&TRAINING[..], &["-q", "-T", "2", "--device", "cpu", "--validate-every", "1"], more].concat()
     };
+    // What a run left that never got to a checkpoint is none of this one's metrics.
+    std::fs::create_dir(sandbox.path("whole")).expect("a directory");
+    sandbox.write("whole/metrics.jsonl", b"{\"step\": 3}\n");
     sandbox.run(&arguments(&["-o", "whole"])).ok();
     kill(&sandbox, &arguments(&["-o", "parts"]), || sandbox.has("parts/checkpoint.safetensors"));
     sandbox.run(&arguments(&["-o", "parts"])).fails(1, &["--resume"]);
@@ -324,6 +327,9 @@ fn m2_trains_and_goes_on_after_a_kill() {
         text.lines().map(step).collect()
     };
     assert_eq!(steps("parts"), (1..=8).collect::<Vec<u64>>());
+    assert_eq!(steps("whole"), steps("parts"));
+    sandbox.run(&arguments(&["-o", "long", "--warmup", "9"])).fails(2, &["--warmup", "9 steps", "there are 8"]);
+    sandbox.run(&arguments(&["-o", "parts", "--resume", "--warmup", "9"])).fails(1, &["warm-up"]);
     let (whole, parts) = (figures("whole"), figures("parts"));
     assert_eq!(whole, parts);
     assert_eq!(whole["steps"], 8);
@@ -462,6 +468,11 @@ fn an_experiment_goes_on_after_a_kill() {
         let files = ["--corpus", "text.txt", "--test", "test.txt", "--device", "cpu", "-q", "-o", output];
         [&["experiment", "plan.toml"][..], &files].concat()
     };
+    // Nothing is left of an experiment that cannot begin.
+    let missing: Vec<_> =
+        arguments("whole").into_iter().map(|word| if word == "text.txt" { "missing.txt" } else { word }).collect();
+    sandbox.run(&missing).fails(1, &["missing.txt"]);
+    assert!(!sandbox.has("whole"));
     sandbox.run(&arguments("whole")).ok();
     let results = "results/bytes-tiny.json";
     kill(&sandbox, &arguments("parts"), || sandbox.has(&format!("parts/{results}")));

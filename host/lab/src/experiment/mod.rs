@@ -280,8 +280,10 @@ impl Experiment {
     /// Those of the steps, or the directory holds another experiment ([`LabError::OtherExperiment`]).
     pub fn run(&self, observer: &mut dyn ExperimentObserver) -> Result<Option<Vec<MethodResult>>> {
         let ExperimentOptions { plan, directory, .. } = &self.options;
+        // First what may fail without a directory.
+        let identity = Identity::new(&self.options, &self.m1)?;
         let _lock = DirectoryLock::take(directory)?;
-        Identity::new(&self.options, &self.m1)?.keep(directory)?;
+        identity.keep(directory)?;
         let mut results: Vec<MethodResult> = Vec::new();
         let seeds = |(preset, method)| plan.seeds().map(move |seed| (preset, method, seed));
         let methods = |&preset| plan.methods.iter().map(move |method| (preset, method));

@@ -106,6 +106,43 @@ fn traces_agree_with_the_codec() {
 }
 
 #[test]
+fn threads_that_read_ahead_agree_with_the_codec() {
+    for (seed, config) in (1..).zip(CONFIGS) {
+        let image = image(config, seed);
+        // Contexts shorter than an n-gram; pieces shorter and longer than what they depend on.
+        for (context, length, size) in
+            [(config.context, 900, 37), (config.context, 900, 400), (3, 300, 20), (1, 99, 7), (17, 9, 9), (16, 0, 5)]
+        {
+            let text = random_text(length, seed);
+            let expected = portable_trace(&image, &text, context);
+            for simd in Simd::available() {
+                let engine = Engine::with_simd(image.clone(), simd).unwrap();
+                for threads in [0, 1, 3] {
+                    let check = |ahead: &mut Ahead| {
+                        ahead.reset();
+                        for (position, (&byte, expected)) in text.iter().zip(&expected).enumerate() {
+                            // Coders do not ask for all of them.
+                            if position % 7 != 3 {
+                                assert!(
+                                    ahead.frequencies() == expected,
+                                    "{simd:?} {config:?} context {context} threads {threads} position {position}"
+                                );
+                            }
+                            ahead.push(byte);
+                        }
+                    };
+                    engine.ahead_by(size, threads, &text, context, check).unwrap();
+                }
+                // Who stops early does not wait for the rest.
+                engine.ahead_by(size, 2, &text, context, |ahead| ahead.push(0)).unwrap();
+            }
+        }
+    }
+    let engine = Engine::new(image(CONFIGS[0], 11)).unwrap();
+    assert!(engine.ahead(2, b"text", 65, |_| ()).is_err() && engine.ahead(2, b"text", 0, |_| ()).is_err());
+}
+
+#[test]
 fn batches_agree_with_the_codec() {
     let image = image(CONFIGS[0], 9);
     let mut random = crate::random::Random::new(10);

@@ -246,6 +246,7 @@ impl Run {
         };
         settings.recompute = options.recompute;
         settings.check()?;
+        settings.has_room_for(options.warmup)?;
         model.check()?;
         ranks.agree("device", &place.is_gpu())?;
         settings.agree(&ranks)?;
