@@ -98,7 +98,7 @@ const PEERS: [Peer; 10] = [
     Peer::stream("zstd -19 -T{T}", &["zstd"], "-19 -T{T} -c"),
     Peer::stream("zstd --ultra -22 -T{T}", &["zstd"], "--ultra -22 -T{T} -c"),
     Peer::stream("brotli -q 11 -w 24", &["brotli"], "-q 11 -w 24 -c"),
-    Peer::stream("bzip3 -b 511", &["bzip3"], "-b 511 -c"),
+    Peer::stream("bzip3 -b 64", &["bzip3"], "-b 64 -c"),
     Peer {
         name: "7z ppmd, order 32, 1 GiB",
         programs: &["7z", "7zz"],

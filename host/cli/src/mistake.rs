@@ -12,7 +12,7 @@ pub struct Mistake(String);
 
 impl Mistake {
     /// A mistake in these words.
-    pub fn new(words: String) -> anyhow::Error {
+    pub fn error(words: String) -> anyhow::Error {
         anyhow!(Self(words))
     }
 
@@ -33,7 +33,7 @@ impl std::error::Error for Mistake {}
 /// Returns from a function with a [`Mistake`], in the words of `format!`.
 #[macro_export]
 macro_rules! mistake {
-    ($($words:tt)*) => { return Err($crate::mistake::Mistake::new(format!($($words)*))) };
+    ($($words:tt)*) => { return Err($crate::mistake::Mistake::error(format!($($words)*))) };
 }
 
 /// Returns from a function with a [`Mistake`] unless something holds.

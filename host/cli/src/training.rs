@@ -154,7 +154,7 @@ pub fn in_words(error: TrainError) -> anyhow::Error {
         TrainError::Memory(_) => "--recompute, --batch".to_owned(),
         _ => return error.into(),
     };
-    if is_mistake { Mistake::new(format!("{options}: {error}")) } else { anyhow::Error::new(error).context(options) }
+    if is_mistake { Mistake::error(format!("{options}: {error}")) } else { anyhow::Error::new(error).context(options) }
 }
 
 impl Observer for Progress {

@@ -192,11 +192,12 @@ impl<'a> Plan<'a> {
     /// Up to how many texts can have two threads or more each; 0 where a text is one thread's.
     pub fn shared(&self) -> usize {
         match &self.0 {
-            Way::Cpu(CpuPlan { means: Means::Alone(CodingModel::Model(_)), job: Some(job), threads, .. })
-                if matches!(job, Job::RangeEncode | Job::Mix(_)) =>
-            {
-                threads / 2
-            }
+            Way::Cpu(CpuPlan {
+                means: Means::Alone(CodingModel::Model(_)),
+                job: Some(Job::RangeEncode | Job::Mix(_)),
+                threads,
+                ..
+            }) => threads / 2,
             _ => 0,
         }
     }

@@ -8,6 +8,9 @@ use equalinfo_tests::{ALICE, Random, Sandbox};
 
 use crate::sandbox;
 
+/// Names and contents.
+type Files = Vec<(String, Vec<u8>)>;
+
 const TEXT: &[u8] = ALICE.first_chunk::<30_000>().expect("the text is longer");
 
 /// Commands that read `text` and write a file or directory `out`, quick ones.
@@ -28,7 +31,7 @@ fn with_inputs() -> Sandbox {
 /// The content of a file, or of all files of a directory, in the order of their names. Of a directory of tokens without
 /// locks, what a killed process had begun, and the option of its command that silences it; of a checkpoint without its
 /// header, which has the time that it took.
-fn content(sandbox: &Sandbox, name: &str) -> Vec<(String, Vec<u8>)> {
+fn content(sandbox: &Sandbox, name: &str) -> Files {
     let path = sandbox.path(name);
     if path.is_file() {
         return vec![(name.to_owned(), sandbox.read(name))];
@@ -54,7 +57,7 @@ fn content(sandbox: &Sandbox, name: &str) -> Vec<(String, Vec<u8>)> {
 }
 
 /// What a command writes when nothing happens, under the name that it has in the command.
-fn undisturbed(line: &str) -> Vec<(String, Vec<u8>)> {
+fn undisturbed(line: &str) -> Files {
     let sandbox = with_inputs();
     sandbox.shell(&format!("$equalinfo {line}")).ok();
     content(&sandbox, "out")
@@ -185,13 +188,7 @@ fn survives_kills(seed: u64, prepare: &str, line: &str, resume: &str) {
 }
 
 /// The same for a command whose output is what `content` says.
-fn survives_kills_by(
-    seed: u64,
-    prepare: &str,
-    line: &str,
-    resume: &str,
-    content: fn(&Sandbox, &str) -> Vec<(String, Vec<u8>)>,
-) {
+fn survives_kills_by(seed: u64, prepare: &str, line: &str, resume: &str, content: fn(&Sandbox, &str) -> Files) {
     let fresh = || {
         let sandbox = with_inputs();
         sandbox.shell(prepare).ok();
@@ -268,7 +265,7 @@ methods = [
     { method = "lexicon", token_bits = 8, kind = "window-code" },
 ]
 "#;
-    fn everything(sandbox: &Sandbox, name: &str) -> Vec<(String, Vec<u8>)> {
+    fn everything(sandbox: &Sandbox, name: &str) -> Files {
         let mut files = Vec::new();
         let mut directories = vec![name.to_owned()];
         while let Some(directory) = directories.pop() {
