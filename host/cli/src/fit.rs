@@ -1,11 +1,10 @@
 //! `fit`: which decoder a chip has room for, how long it takes, and from which size of text on it pays.
 
-use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use equalinfo::{CodingModel, Compressor, Model, StreamMethod, WindowBits};
+use equalinfo::{CodingModel, Compressor, Model, StreamMethod, WindowBits, read_file};
 use equalinfo_codec::mix::Class;
 
 use super::options::size;
@@ -180,7 +179,7 @@ pub fn run(arguments: &FitArguments) -> Result<()> {
         bail!("--clock: expected a number of MHz");
     }
     let text = match &arguments.file {
-        Some(path) => Some(fs::read(path).with_context(|| format!("{}: cannot read", messages::shown(path)))?),
+        Some(path) => Some(read_file(path).with_context(|| format!("{}: cannot read", messages::shown(path)))?),
         None => None,
     };
     let mut header = vec!["decoder", "image", "code", "context", "RAM", "ms/100 bytes", "load ms", "fits"];
