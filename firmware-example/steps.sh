@@ -28,6 +28,21 @@ check_c_example() { # host, cortex-m3, cortex-m4 or cortex-m4-soft
     diff <(decoded_by_c) <(env "${firmware_environment[@]}" codec/c/examples/build "$1")
 }
 
+# What the tool makes of the lines of telemetry, each behind its length.
+messages_of_lines() {
+    local line message=$target/message
+    while IFS= read -r line; do
+        printf '%s' "$line" | "$EQUALINFO" compress -q --raw --model pico --context 32 --check 16 >"$message" || return 1
+        # shellcheck disable=SC2059
+        printf "\\x$(printf %02x "$(wc -c <"$message")")"
+        cat "$message"
+    done <firmware-example/telemetry.txt
+}
+
+check_c_telemetry() { # as for the other
+    cmp <(messages_of_lines) <(env "${firmware_environment[@]}" codec/c/examples/build "$1" telemetry)
+}
+
 # The library for both ways of passing floats, from another project.
 check_c_package() {
     env "${firmware_environment[@]}" codec/c/package "$target/equalinfo-c" thumbv7em-none-eabi thumbv7em-none-eabihf &&
@@ -43,10 +58,12 @@ if firmware_ready; then
     step 'firmware in QEMU: text, panics, damage, budgets' env "${firmware_environment[@]}" \
         cargo run --quiet --manifest-path firmware-example/Cargo.toml -p equalinfo-firmware-checker
     step 'C example on this machine' check_c_example host
+    step 'C example of telemetry on this machine' check_c_telemetry host
     if have arm-none-eabi-gcc || install gcc-arm-none-eabi; then
         step 'C example on a Cortex-M3 in QEMU' check_c_example cortex-m3
         step 'C example on a Cortex-M4 in QEMU' check_c_example cortex-m4
         step 'C example on a Cortex-M4 without hard floats' check_c_example cortex-m4-soft
+        step 'C example of telemetry on a Cortex-M4 in QEMU' check_c_telemetry cortex-m4
         if have cmake || install cmake make; then
             step 'C library as a package of CMake, hard and soft floats' check_c_package
         else

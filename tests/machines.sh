@@ -148,7 +148,8 @@ c99_decoder() {
         skip 'C99 decoder on s390x' 'needs the packages qemu-user gcc-s390x-linux-gnu libc6-dev-s390x-cross'
     fi
     if have cmake || install cmake make; then
-        step 'C99 decoder as a package of CMake' codec/c99/check package
+        step 'C99 decoder as a package: CMake, Zephyr, ESP-IDF' codec/c99/check package
+        [ "$ALL" = false ] || step 'C99 decoder, packed by PlatformIO and for ESP-IDF' codec/c99/check packers
     else
         skip 'C99 decoder as a package of CMake' 'needs the packages cmake and make'
     fi

@@ -337,6 +337,11 @@ EqualinfoStatus equalinfo_mix_begin(EqualinfoStream **stream, const EqualinfoMix
 EqualinfoStatus equalinfo_lexicon_load(EqualinfoLexicon *lexicon, const EQUALINFO_IMAGE uint8_t *image,
                                        uint32_t length);
 
+/* As equalinfo_lexicon_load, but checks only the header and the codes of single bytes: for an image that is known to be
+ * as it was written. Whatever any other image decodes has no meaning, but nothing worse happens. */
+EqualinfoStatus equalinfo_lexicon_load_trusting(EqualinfoLexicon *lexicon, const EQUALINFO_IMAGE uint8_t *image,
+                                                uint32_t length);
+
 /* Decodes one code. Every code has a text, no longer than the context of the model: at most 256 bytes. */
 EqualinfoStatus equalinfo_lexicon_decode(const EqualinfoLexicon *lexicon, uint16_t code, uint8_t *text,
                                          size_t text_length, size_t *written);

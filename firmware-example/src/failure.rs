@@ -25,6 +25,8 @@ pub enum Failure {
     StringTable(StringTableError),
     /// A text of the table is damaged or from another model.
     String(StringError),
+    /// What was coded is not what it should be.
+    Different,
 }
 
 impl From<ModelError> for Failure {

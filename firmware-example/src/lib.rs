@@ -5,6 +5,8 @@
 
 pub mod debugger;
 mod failure;
+#[cfg(feature = "measure")]
+pub mod functions;
 mod log;
 #[cfg(feature = "measure")]
 pub mod measure;

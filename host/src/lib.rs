@@ -32,6 +32,7 @@ pub mod strings;
 #[cfg(feature = "subwords")]
 pub mod subwords;
 pub mod tokens;
+mod whole_file;
 pub mod windows;
 
 pub use equalinfo_codec::container::Method as StreamMethod;
@@ -48,3 +49,4 @@ pub use stream::{Compressor, Decompressor, StreamError, StreamFile};
 #[cfg(feature = "subwords")]
 pub use subwords::Subwords;
 pub use tokens::{TokenError, TokenMethod, Tokenizer};
+pub use whole_file::read_file;

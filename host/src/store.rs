@@ -9,10 +9,11 @@ use std::{fs, io};
 use equalinfo_codec::container::ModelIdentity;
 
 use crate::coding::CodingModel;
-use crate::error::{LoadError, read_file};
+use crate::error::LoadError;
 use crate::files::{FileError, NewFile};
 use crate::lexicon::Lexicon;
 use crate::model::Model;
+use crate::whole_file::read_file;
 
 /// The environment variable that names another directory.
 pub const VARIABLE: &str = "EQUALINFO_MODELS";

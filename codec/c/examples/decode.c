@@ -1,6 +1,6 @@
 /* Decodes a stream in flash through small buffers, then a text of a string table, with the model `pico`. The same file runs on a
- * microcontroller (cortex-m/) and on a host; only `print` and the caller of `decode` differ. */
-#include "decode.h"
+ * microcontroller (cortex-m/) and on a host; only `print` and the caller of `run` differ. */
+#include "example.h"
 
 #include "equalinfo.h"
 #define EQUALINFO_IMPLEMENTATION /* In one file of a program: the images are defined here. */
@@ -16,7 +16,7 @@ extern const uint8_t stream_begin[], stream_end[];
 /* The text to read from the table. */
 #define TEXT 7
 
-/* All the memory that decoding takes, besides a few KiB of stack. */
+/* All the memory that decoding takes, besides about 5.75 KiB of stack. */
 #if defined(__GNUC__)
 __attribute__((aligned(EQUALINFO_ALIGNMENT)))
 #endif
@@ -64,7 +64,7 @@ static EqualinfoStatus decode_text(void)
     return status;
 }
 
-const char *decode(void)
+const char *run(void)
 {
     EqualinfoStatus status = equalinfo_model_load(&model, m1_pico, sizeof m1_pico);
     if (status == EQUALINFO_STATUS_OK && equalinfo_memory(&model, STREAM_CONTEXT) != sizeof memory) {

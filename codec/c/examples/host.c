@@ -1,18 +1,18 @@
-/* The example on a host. */
-#include "decode.h"
+/* An example on a host. */
+#include "example.h"
 
 #include <stdio.h>
 
-void print(const uint8_t *text, size_t length)
+void print(const uint8_t *bytes, size_t length)
 {
-    fwrite(text, 1, length, stdout);
+    fwrite(bytes, 1, length, stdout);
 }
 
 int main(void)
 {
-    const char *error = decode();
+    const char *error = run();
     if (error != 0) {
-        fprintf(stderr, "decode: %s\n", error);
+        fprintf(stderr, "error: %s\n", error);
         return 1;
     }
     return 0;

@@ -73,6 +73,9 @@ typedef enum EqualinfoStatus {
   EQUALINFO_STATUS_NO_STRING = 39,
 } EqualinfoStatus;
 
+// The encoder of messages, which lives in the caller's memory.
+typedef struct EqualinfoEncoder EqualinfoEncoder;
+
 // The tables of a class behind a model, for streams of method `mix`, and of `tables` and `ac` with the same.
 typedef struct EqualinfoMix EqualinfoMix;
 
@@ -282,6 +285,23 @@ enum EqualinfoStatus equalinfo_message_decode(const struct EqualinfoModel *model
                                               size_t text_length,
                                               size_t *written);
 
+// As `equalinfo_message_decode`, for a message with a check of 8 or 16 bits at its end: `compress --raw --check 16`, or
+// an encoder that was begun with 16. A message that is damaged or of another model or context is
+// `EQUALINFO_STATUS_DAMAGED`, but for one of 256 with 8 bits and one of 65,536 with 16. With 0 bits there is no check.
+//
+// # Safety
+// As for `equalinfo_message_decode`.
+enum EqualinfoStatus equalinfo_message_decode_checked(const struct EqualinfoModel *model,
+                                                      uint16_t context,
+                                                      uint8_t *memory,
+                                                      size_t memory_length,
+                                                      uint8_t check_bits,
+                                                      const uint8_t *payload,
+                                                      size_t payload_length,
+                                                      uint8_t *text,
+                                                      size_t text_length,
+                                                      size_t *written);
+
 // Encodes a text as a message, as `equalinfo compress --raw` does; it is never more than a byte longer than the text.
 // Memory is needed as for a stream.
 //
@@ -314,11 +334,59 @@ enum EqualinfoStatus equalinfo_window_decode(const struct EqualinfoModel *model,
                                              size_t text_length,
                                              size_t *written);
 
+// Prepares to encode messages, one after the other, in `length` bytes of memory: `equalinfo_memory` returns how many are
+// needed. The receiver decodes with the same context and `check_bits`, which are 0, 8 or 16 bits at the end of every
+// message that tell damage. `encoder` is set to the encoder, which is part of the memory, and is gone when the memory is
+// used for something else.
+//
+// # Safety
+// `model` is null, or loaded, or holds zeros. While the encoder is in use, the image of the model stays readable, and
+// `length` bytes at `memory` can be read and written and are not used for anything else.
+enum EqualinfoStatus equalinfo_encoder_begin(struct EqualinfoEncoder **encoder,
+                                             const struct EqualinfoModel *model,
+                                             uint16_t context,
+                                             uint8_t check_bits,
+                                             uint8_t *memory,
+                                             size_t length);
+
+// Appends a byte to the text, with one step of the model (two for the first of all). `written` is set to the number of
+// bytes at `window` that come next in the message: 16 whenever a window is full, else 0. `window_length` is at least 16
+// in every call; with less the status is `EQUALINFO_STATUS_OUTPUT_TOO_SMALL` and nothing has changed.
+//
+// # Safety
+// `encoder` is null, or comes from `equalinfo_encoder_begin`. `window_length` bytes can be written at `window`.
+enum EqualinfoStatus equalinfo_encoder_push(struct EqualinfoEncoder *encoder,
+                                            uint8_t byte,
+                                            uint8_t *window,
+                                            size_t window_length,
+                                            size_t *written);
+
+// Ends the message: the `written` bytes at `end` are its last, at most 18. The next byte that is pushed begins another
+// message. The empty text has no bytes. `end_length` is at least 18; with less the status is
+// `EQUALINFO_STATUS_OUTPUT_TOO_SMALL` and nothing has changed. A text that the model makes longer is not stored, as by
+// `equalinfo_message_encode`: whoever has the whole text can compare.
+//
+// # Safety
+// `encoder` is null, or comes from `equalinfo_encoder_begin`. `end_length` bytes can be written at `end`.
+enum EqualinfoStatus equalinfo_encoder_finish(struct EqualinfoEncoder *encoder,
+                                              uint8_t *end,
+                                              size_t end_length,
+                                              size_t *written);
+
 // Checks the image of a lexicon, after which more bytes may follow, and prepares it for use.
 //
 // # Safety
 // `length` bytes at `image` stay readable and unchanged while the lexicon is in use.
 enum EqualinfoStatus equalinfo_lexicon_load(struct EqualinfoLexicon *lexicon, const uint8_t *image, size_t length);
+
+// As `equalinfo_lexicon_load`, but checks only the header and the codes of single bytes: for an image that is known to
+// be as it was written. Whatever any other image decodes has no meaning, but nothing worse happens.
+//
+// # Safety
+// As for `equalinfo_lexicon_load`.
+enum EqualinfoStatus equalinfo_lexicon_load_trusting(struct EqualinfoLexicon *lexicon,
+                                                     const uint8_t *image,
+                                                     size_t length);
 
 // Decodes one code. Every code has a text, no longer than the context of the model: at most 256 bytes.
 //

@@ -5,6 +5,7 @@
 //! relies on promises of the caller, which the documentation of each function states.
 #![cfg_attr(not(feature = "std"), no_std)]
 
+mod encoder;
 mod lexicon;
 mod memory;
 mod message;
@@ -16,6 +17,7 @@ mod stream;
 mod strings;
 mod tables;
 
+pub use encoder::*;
 pub use lexicon::*;
 pub use message::*;
 pub use model::*;

@@ -1,8 +1,9 @@
-//! Messages, encoded and decoded with a model in one call, and single windows.
+//! Messages, encoded and decoded with a model in one call, and single windows. `encoder.rs` has messages whose text comes
+//! in pieces.
 //!
 //! Invariant: `written` is 0 unless the whole text has been decoded.
 
-use equalinfo_codec::raw::{self, PayloadLayout};
+use equalinfo_codec::raw::{self, Check, PayloadLayout};
 use equalinfo_codec::{WindowBits, WindowCode};
 
 use crate::memory::{STATE, input, output, value};
@@ -28,15 +29,63 @@ pub unsafe extern "C" fn equalinfo_message_decode(
     written: *mut usize,
 ) -> EqualinfoStatus {
     // SAFETY: as promised by the caller.
+    unsafe {
+        equalinfo_message_decode_checked(
+            model,
+            context,
+            memory,
+            memory_length,
+            0,
+            payload,
+            payload_length,
+            text,
+            text_length,
+            written,
+        )
+    }
+}
+
+/// As `equalinfo_message_decode`, for a message with a check of 8 or 16 bits at its end: `compress --raw --check 16`, or
+/// an encoder that was begun with 16. A message that is damaged or of another model or context is
+/// `EQUALINFO_STATUS_DAMAGED`, but for one of 256 with 8 bits and one of 65,536 with 16. With 0 bits there is no check.
+///
+/// # Safety
+/// As for `equalinfo_message_decode`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn equalinfo_message_decode_checked(
+    model: *const EqualinfoModel,
+    context: u16,
+    memory: *mut u8,
+    memory_length: usize,
+    check_bits: u8,
+    payload: *const u8,
+    payload_length: usize,
+    text: *mut u8,
+    text_length: usize,
+    written: *mut usize,
+) -> EqualinfoStatus {
+    // SAFETY: as promised by the caller.
     let decoded = unsafe {
-        decode_message(model, context, (memory, memory_length), (payload, payload_length), (text, text_length, written))
+        let text = (text, text_length, written);
+        decode_message(model, context, check_bits, (memory, memory_length), (payload, payload_length), text)
     };
     status(decoded)
+}
+
+/// The check of so many bits.
+pub(crate) fn check_of(bits: u8) -> Result<Check, EqualinfoStatus> {
+    match bits {
+        0 => Ok(Check::None),
+        8 => Ok(Check::Bits8),
+        16 => Ok(Check::Bits16),
+        _ => Err(EqualinfoStatus::BadWindowBits),
+    }
 }
 
 unsafe fn decode_message(
     model: *const EqualinfoModel,
     context: u16,
+    check_bits: u8,
     (memory, memory_length): (*mut u8, usize),
     (payload, payload_length): (*const u8, usize),
     (text, text_length, written): (*mut u8, usize, *mut usize),
@@ -45,9 +94,14 @@ unsafe fn decode_message(
     let (written, payload, text) =
         unsafe { (value(written)?, input(payload, payload_length)?, output(text, text_length)?) };
     *written = 0;
+    let check = check_of(check_bits)?;
     // SAFETY: as promised by the caller.
     let (mut m1, ..) = unsafe { set_up::<STATE>(model, context, 0, memory, memory_length)? };
-    *written = raw::decode(&mut m1, PayloadLayout::Message, payload, text)?;
+    let identity = m1.identity();
+    *written = match check {
+        Check::None => raw::decode(&mut m1, PayloadLayout::Message, payload, text)?,
+        check => raw::decode_checked(&mut m1, identity, check, payload, text)?,
+    };
     Ok(())
 }
 

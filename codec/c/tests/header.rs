@@ -11,9 +11,8 @@ fn header_is_current() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR"));
     let config = cbindgen::Config::from_file(directory.join("cbindgen.toml")).expect("cbindgen.toml");
     let mut builder = cbindgen::Builder::new().with_config(config);
-    for file in
-        ["status.rs", "model.rs", "stream.rs", "tables.rs", "message.rs", "lexicon.rs", "strings.rs", "memory.rs"]
-    {
+    for file in ["status", "model", "stream", "tables", "message", "encoder", "lexicon", "strings", "memory"] {
+        let file = format!("{file}.rs");
         builder = builder.with_src(directory.join("src").join(file));
     }
     let mut generated = Vec::new();

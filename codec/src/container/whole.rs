@@ -3,6 +3,9 @@
 //! Invariant: [`encode_stream`] writes only streams that [`Decoder`] accepts: it refuses a header that no decoder
 //! would read, and stores every block that coding does not shorten.
 
+use core::cell::Cell;
+use core::ops::Range;
+
 use super::block::{BlockHeader, encode_block};
 use super::decoder::Decoder;
 use super::error::DecodeError;
@@ -105,6 +108,20 @@ fn frequencies_of(text: &[u8]) -> Frequencies {
     Frequencies::from_histogram(&histogram)
 }
 
+/// Moves a range of bytes, which and whose new place are in the buffer: `copy_within` would bring its panic along.
+fn move_within(buffer: &mut [u8], range: Range<usize>, start: usize) {
+    let (forwards, length) = (start <= range.start, range.len());
+    let bytes = Cell::from_mut(buffer).as_slice_of_cells();
+    let from = bytes.get(range).unwrap_or_default();
+    let to = bytes.get(start..).and_then(|to| to.get(..length)).unwrap_or_default();
+    let moved = to.iter().zip(from);
+    if forwards {
+        moved.for_each(|(to, from)| to.set(from.get()));
+    } else {
+        moved.rev().for_each(|(to, from)| to.set(from.get()));
+    }
+}
+
 /// A buffer that is filled front to back.
 struct Output<'a> {
     buffer: &'a mut [u8],
@@ -187,7 +204,7 @@ impl Output<'_> {
             return Err(EncodeError::OutputTooSmall { found });
         }
         let length = payload.len();
-        self.buffer.copy_within(payload, start);
+        move_within(self.buffer, payload, start);
         self.put(&one.to_bytes())?;
         self.put(table)?;
         self.length += length;
@@ -227,5 +244,25 @@ impl Output<'_> {
             self.put(&IndexEntry::to_bytes(&block))?;
         }
         self.put(&blocks.trailer().to_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_move_like_copy_within() {
+        for start in 0..=12 {
+            for end in start..=12 {
+                for to in 0..=12 - (end - start) {
+                    let mut found: [u8; 12] = core::array::from_fn(|byte| byte as u8);
+                    let mut expected = found;
+                    move_within(&mut found, start..end, to);
+                    expected.copy_within(start..end, to);
+                    assert_eq!(found, expected, "{start}..{end} to {to}");
+                }
+            }
+        }
     }
 }

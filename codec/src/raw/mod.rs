@@ -9,7 +9,7 @@ mod encoder;
 mod error;
 mod form;
 
-pub use check::Check;
+pub use check::{Check, RunningCheck};
 pub use encoder::MessageEncoder;
 pub use error::{EncodeError, PayloadError};
 

@@ -27,7 +27,9 @@ fn every_field_of_the_header_is_checked() {
     assert_eq!(error(b"LE"), Some(LexiconError::Truncated { expected: 36, found: 2 }));
     assert_eq!(error(b"M1Q2 and so on"), Some(LexiconError::Magic { found: *b"M1Q2" }));
     assert_eq!(error(b"LEX2 and so on"), Some(LexiconError::Version { expected: b'1', found: b'2' }));
+    assert!(Lexicon::load_trusting(image).is_ok_and(|lexicon| lexicon.id() == load(image).id()));
     for length in [4, 35, 36, 1000, image.len() - 1] {
+        assert!(Lexicon::load_trusting(&image[..length]).is_err());
         assert!(matches!(error(&image[..length]), Some(LexiconError::Truncated { found, .. }) if found == length));
     }
     for bit in 0..36 * 8 {
@@ -87,6 +89,30 @@ proptest! {
                 let (again, taken) = lexicon.encode(&text);
                 prop_assert_eq!((taken, again == code), (text.len(), canonical));
             }
+        }
+    }
+
+    /// Walks end, and texts are no longer than there are codes, in an image that was trusted though it is noise.
+    #[test]
+    fn walks_through_noise_end(seed in any::<u64>(), small in any::<bool>()) {
+        let mut noise = seed;
+        let mut image = image().to_vec();
+        for byte in &mut image[BYTES..] {
+            noise = noise.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+            *byte = (noise >> 56) as u8 & if small { 3 } else { 255 };
+        }
+        prop_assert!(Lexicon::load_trusting(&image).is_err(), "the codes of single bytes are checked");
+        for byte in 0..256 {
+            let start = usize::from(u16::from_le_bytes([image[STARTS + 2 * byte], image[STARTS + 2 * byte + 1]]));
+            image[BYTES + start] = byte as u8;
+        }
+        prop_assert!(Lexicon::load(&image).is_err());
+        let lexicon = Lexicon::load_trusting(&image).expect("header and starts are intact");
+        for code in (0..=u16::MAX).step_by(61) {
+            let mut text = Vec::new();
+            lexicon.decode(code, |byte| text.push(byte));
+            prop_assert!(text.len() <= 1 << 16);
+            prop_assert!(lexicon.encode(&text).1 <= text.len());
         }
     }
 

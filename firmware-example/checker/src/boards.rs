@@ -83,10 +83,17 @@ pub enum Decoder {
     /// Tables that learn, without a model.
     Tables,
     Pico,
+    /// Texts of a string table, with pico.
+    Strings,
     /// Encodes with pico.
     Telemetry,
     Nano,
     Micro,
+    /// Measures functions one by one, with a model or without.
+    FunctionsPico,
+    FunctionsNano,
+    FunctionsMicro,
+    FunctionsTables,
 }
 
 impl Decoder {
@@ -98,9 +105,24 @@ impl Decoder {
             Self::Lexicon => "lexicon",
             Self::Tables => "tables",
             Self::Pico => "pico",
+            Self::Strings => "strings",
             Self::Telemetry => "telemetry",
             Self::Nano => "nano",
             Self::Micro => "micro",
+            Self::FunctionsPico => "functions-pico",
+            Self::FunctionsNano => "functions-nano",
+            Self::FunctionsMicro => "functions-micro",
+            Self::FunctionsTables => "functions-tables",
+        }
+    }
+
+    /// The model that its functions are measured with; `None` if it takes none.
+    pub fn model(self) -> Option<&'static str> {
+        match self {
+            Self::FunctionsPico => Some("pico"),
+            Self::FunctionsNano => Some("nano"),
+            Self::FunctionsMicro => Some("micro"),
+            _ => None,
         }
     }
 
@@ -109,27 +131,27 @@ impl Decoder {
         if self == Self::Lexicon { "small" } else { "release" }
     }
 
-    /// The stream that the program decodes on `board`.
+    /// The stream that the program decodes on `board`; empty if it decodes none.
     pub fn stream(self, board: Board) -> &'static str {
         match self {
-            Self::Empty | Self::Kernels | Self::Telemetry => "",
             Self::Lexicon => "lexicon.eqi",
             Self::Tables => "tables.eqi",
             Self::Pico if board == Board::Microbit => "pico-small.eqi",
             Self::Pico => "pico.eqi",
             Self::Nano => "nano.eqi",
             Self::Micro => "micro.eqi",
+            _ => "",
         }
     }
 
     /// The file that holds its model or lexicon; empty if it has neither.
     pub fn image(self) -> &'static str {
         match self {
-            Self::Empty | Self::Kernels | Self::Tables => "",
             Self::Lexicon => "nano.lex",
-            Self::Pico | Self::Telemetry => "pico.m1q",
+            Self::Pico | Self::Strings | Self::Telemetry => "pico.m1q",
             Self::Nano => "nano.m1q",
             Self::Micro => "micro.m1q",
+            _ => "",
         }
     }
 }

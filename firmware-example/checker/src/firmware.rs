@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use defmt_decoder::{DecodeError, Table};
 use equalinfo_codec::m1::{M1, Model};
-use equalinfo_codec::raw::{self, PayloadLayout};
+use equalinfo_codec::raw::{self, Check};
 use object::{Object, ObjectSection, ObjectSymbol, SectionFlags};
 
 use crate::boards::{Board, Decoder};
@@ -161,6 +161,10 @@ impl Run {
         if decoder == Decoder::Telemetry {
             return self.check_messages();
         }
+        if decoder == Decoder::Strings {
+            ensure!(self.text == fs::read("strings.txt")?, "{name}: printed {:?}", String::from_utf8_lossy(&self.text));
+            return Ok(());
+        }
         let mut expected = fs::read("text.txt")?;
         if decoder == Decoder::Pico {
             let strings = fs::read_to_string("strings.txt")?;
@@ -179,13 +183,14 @@ impl Run {
         let config = model.config();
         let (mut bytes, mut words) = (vec![0; config.byte_buffer(CONTEXT)], vec![0; config.word_buffer(CONTEXT)]);
         let mut m1 = M1::new(&model, CONTEXT, &mut bytes, &mut words).map_err(|error| anyhow!("{error}"))?;
+        let identity = m1.identity();
         let mut sent = &self.text[..];
         let lines = fs::read_to_string("telemetry.txt")?;
         for line in lines.lines() {
             let (&length, rest) = sent.split_first().context("telemetry: a message is missing")?;
             let (message, rest) = rest.split_at_checked(length.into()).context("telemetry: a message is cut short")?;
             let mut text = vec![0; line.len()];
-            let decoded = raw::decode(&mut m1, PayloadLayout::Message, message, &mut text);
+            let decoded = raw::decode_checked(&mut m1, identity, Check::Bits16, message, &mut text);
             ensure!(decoded == Ok(line.len()) && text == line.as_bytes(), "telemetry: {line:?} became {decoded:?}");
             sent = rest;
         }
@@ -198,6 +203,21 @@ impl Run {
         ensure!(self.code == Some(0), "kernels: exit code {:?}, log {:#?}", self.code, self.log);
         ensure!(self.log.iter().any(|line| line.ends_with("results agree")), "kernels: log {:#?}", self.log);
         Ok(())
+    }
+
+    /// What functions cost that were measured one by one: their names, with ticks, bytes of stack and bytes of text.
+    pub fn functions(&self) -> Result<Vec<(&str, [u64; 3])>> {
+        ensure!(self.code == Some(0), "exit code {:?}, log {:#?}", self.code, self.log);
+        let lines = self.log.iter().filter_map(|line| line.split_once("function ")?.1.rsplit_once(": "));
+        let functions = lines.map(|(name, costs)| {
+            let mut numbers = costs.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok());
+            let numbers = [numbers.next(), numbers.next(), numbers.next()];
+            let [Some(ticks), Some(stack), Some(text)] = numbers else { bail!("log message {name}: {costs:?}") };
+            Ok((name, [ticks, stack, text]))
+        });
+        let functions = functions.collect::<Result<Vec<_>>>()?;
+        ensure!(!functions.is_empty(), "no function was measured: log {:#?}", self.log);
+        Ok(functions)
     }
 
     /// The numbers in the measurement's log message: ticks, and bytes of stack.

@@ -1,6 +1,6 @@
 //! Checks the firmware examples and measures them. For each decoder and board it builds the program, runs it in QEMU,
 //! compares the text with the text that was compressed, rejects code that may panic, damages the streams, and prints a
-//! table of costs. It also compares the loops written for a core with the portable ones. Any difference, and any
+//! table of costs, and one of what single functions cost. It also compares the loops written for a core with the portable ones. Any difference, and any
 //! exceeded budget, is an error.
 //!
 //! Run it after `./prepare`: `cargo run -p equalinfo-firmware-checker [DECODER|BOARD...]`.
@@ -21,7 +21,7 @@ use boards::{Board, Decoder};
 use firmware::{Firmware, Streams};
 
 /// The programs to build and run.
-const RUNS: [(Decoder, Board); 20] = [
+const RUNS: [(Decoder, Board); 24] = [
     (Decoder::Lexicon, Board::Microbit),
     (Decoder::Lexicon, Board::Lm3s6965evb),
     (Decoder::Lexicon, Board::Mps2An386),
@@ -32,6 +32,10 @@ const RUNS: [(Decoder, Board); 20] = [
     (Decoder::Pico, Board::Lm3s6965evb),
     (Decoder::Pico, Board::Mps2An386),
     (Decoder::Pico, Board::RiscvVirt),
+    (Decoder::Strings, Board::Microbit),
+    (Decoder::Strings, Board::Lm3s6965evb),
+    (Decoder::Strings, Board::Mps2An386),
+    (Decoder::Strings, Board::RiscvVirt),
     (Decoder::Telemetry, Board::Microbit),
     (Decoder::Telemetry, Board::Mps2An386),
     (Decoder::Nano, Board::Mps2An385AsM0),
@@ -42,6 +46,25 @@ const RUNS: [(Decoder, Board); 20] = [
     (Decoder::Micro, Board::Mps2An385),
     (Decoder::Micro, Board::Mps2An386),
     (Decoder::Lexicon, Board::RiscvVirt),
+];
+
+/// The programs that measure functions one by one.
+const FUNCTIONS: [(Decoder, Board); 15] = [
+    (Decoder::FunctionsTables, Board::Microbit),
+    (Decoder::FunctionsTables, Board::Lm3s6965evb),
+    (Decoder::FunctionsTables, Board::Mps2An386),
+    (Decoder::FunctionsTables, Board::RiscvVirt),
+    (Decoder::FunctionsPico, Board::Microbit),
+    (Decoder::FunctionsPico, Board::Lm3s6965evb),
+    (Decoder::FunctionsPico, Board::Mps2An386),
+    (Decoder::FunctionsPico, Board::RiscvVirt),
+    (Decoder::FunctionsNano, Board::Mps2An385AsM0),
+    (Decoder::FunctionsNano, Board::Mps2An385),
+    (Decoder::FunctionsNano, Board::Mps2An386),
+    (Decoder::FunctionsNano, Board::RiscvVirt),
+    (Decoder::FunctionsMicro, Board::Mps2An385AsM0),
+    (Decoder::FunctionsMicro, Board::Mps2An385),
+    (Decoder::FunctionsMicro, Board::Mps2An386),
 ];
 
 fn main() -> Result<()> {
@@ -65,6 +88,15 @@ fn main() -> Result<()> {
     }
     if !rows.is_empty() {
         table::print(&rows);
+    }
+    let mut functions = Vec::new();
+    for (program, board) in FUNCTIONS.into_iter().filter(|&(program, board)| chosen(program, board)) {
+        eprintln!("{} on {}", program.name(), board.name());
+        let run = Firmware::build(program, board, &Streams::Intact)?.run()?;
+        functions.extend(table::Function::all(program, board, &run)?);
+    }
+    if !functions.is_empty() {
+        table::print_functions(&functions);
     }
     if names.is_empty() {
         peers()?;

@@ -44,7 +44,7 @@ impl Row {
         let image = if decoder.image().is_empty() { 0 } else { length(decoder.image())? };
         let stream = if decoder.stream(board).is_empty() { 0 } else { length(decoder.stream(board))? };
         let mut data = image + stream;
-        if decoder == Decoder::Pico {
+        if matches!(decoder, Decoder::Pico | Decoder::Strings) {
             data += length("strings.eqt")?;
         }
         let flash = firmware.flash()?;
@@ -68,10 +68,10 @@ impl Row {
             stack,
             memory: memory.saturating_sub(memory_without),
             instructions: ticks * board.half_nanoseconds_per_tick() / 128,
-            text: if decoder == Decoder::Telemetry {
-                fs::read_to_string("telemetry.txt")?.lines().map(|line| line.len() as u64).sum()
-            } else {
-                fs::metadata("text.txt")?.len()
+            text: match decoder {
+                Decoder::Telemetry => length_of_lines("telemetry.txt")?,
+                Decoder::Strings => length_of_lines("strings.txt")?,
+                _ => fs::metadata("text.txt")?.len(),
             },
             multiplications,
         })
@@ -80,6 +80,61 @@ impl Row {
     /// Instructions per multiplication in the matrix products.
     pub fn per_multiplication(&self) -> Option<f64> {
         Some(self.instructions as f64 / self.multiplications? as f64)
+    }
+}
+
+/// Bytes of a file's lines without their ends.
+fn length_of_lines(path: &str) -> Result<u64> {
+    Ok(fs::read_to_string(path)?.lines().map(|line| line.len() as u64).sum())
+}
+
+/// The cost of a function on a board.
+#[derive(Debug)]
+pub struct Function {
+    /// Its name.
+    pub name: String,
+    /// The model, or what else it works with.
+    pub model: &'static str,
+    /// The board.
+    pub board: Board,
+    /// Instructions of a call, or of as many calls as the text takes.
+    pub instructions: u64,
+    /// Bytes of text that it decodes or encodes; 0 if it does neither.
+    pub text: u64,
+    /// Bytes of stack at its deepest.
+    pub stack: u64,
+}
+
+impl Function {
+    /// What a program has measured.
+    pub fn all(decoder: Decoder, board: Board, run: &Run) -> Result<Vec<Self>> {
+        let functions = run.functions()?.into_iter().map(|(name, [ticks, stack, text])| Self {
+            name: name.to_owned(),
+            model: decoder.model().unwrap_or("-"),
+            board,
+            instructions: ticks * board.half_nanoseconds_per_tick() / 128,
+            text,
+            stack,
+        });
+        Ok(functions.collect())
+    }
+}
+
+/// Prints the table of functions as Markdown.
+pub fn print_functions(functions: &[Function]) {
+    println!("\n| function | model | core (board) | instructions | per byte | stack |");
+    println!("|---|---|---|---|---|---|");
+    for function in functions {
+        println!(
+            "| `{}` | {} | {} ({}) | {} | {} | {} |",
+            function.name,
+            function.model,
+            function.board.core(),
+            function.board.name(),
+            function.instructions,
+            function.instructions.checked_div(function.text).map_or_else(|| "-".to_owned(), |count| count.to_string()),
+            function.stack,
+        );
     }
 }
 

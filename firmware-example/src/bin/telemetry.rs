@@ -1,10 +1,11 @@
 //! Encodes lines of telemetry with the model `pico`, byte by byte as they come, and sends each as a message: its length
-//! in a byte, and the message.
+//! in a byte, and the message, which ends in a check. `equalinfo decompress --raw --model pico --context 32 --check 16`
+//! reads one.
 #![no_std]
 #![no_main]
 
 use equalinfo_codec::m1::{M1, Model};
-use equalinfo_codec::raw::MessageEncoder;
+use equalinfo_codec::raw::{Check, MessageEncoder};
 use equalinfo_cortex_m::Fastest;
 use equalinfo_firmware_example::debugger::Output;
 use equalinfo_firmware_example::{Failure, entry, measured, run};
@@ -40,8 +41,9 @@ fn send_all() -> Result<(), Failure> {
     let (mut text, mut sent) = (0usize, 0usize);
     for line in LINES.lines() {
         let mut message = heapless::Vec::<u8, 80>::new();
-        let mut encoder = MessageEncoder::new();
+        let (mut encoder, mut check) = (MessageEncoder::new(), Check::Bits16.begin(m1.identity()));
         for &byte in line.as_bytes() {
+            check.update(&[byte]);
             if let Some(window) = measured(|| encoder.push(&mut m1, byte)) {
                 // A radio would send it here; a line is shorter than the buffer.
                 let _ = message.extend_from_slice(&window);
@@ -49,6 +51,8 @@ fn send_all() -> Result<(), Failure> {
         }
         let (last, length) = encoder.finish();
         let _ = message.extend_from_slice(last.get(..length).unwrap_or_default());
+        let (check, length) = check.finish();
+        let _ = message.extend_from_slice(check.get(..length).unwrap_or_default());
         console.write(&[message.len() as u8]);
         console.write(&message);
         text = text.saturating_add(line.len());

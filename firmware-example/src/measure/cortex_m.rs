@@ -1,5 +1,6 @@
 //! Cortex-M: the system timer, and a stack that the runtime paints.
 
+use core::arch::asm;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -33,13 +34,28 @@ pub fn start() {
     }
 }
 
+/// Paints the free part of the stack, and returns its end: all in use lies there or above.
+#[inline(never)]
+pub fn paint() -> *const u32 {
+    let pointer: *mut u32;
+    // SAFETY: the instruction only reads a register.
+    unsafe { asm!("mov {}, sp", out(reg) pointer, options(nomem, nostack, preserves_flags)) };
+    super::fill(stack().start.cast_mut(), pointer.wrapping_sub(super::MARGIN));
+    pointer
+}
+
 /// Ticks since the start, modulo 2^32.
 pub fn now() -> u32 {
+    long_now() as u32
+}
+
+/// The same with all bits.
+pub fn long_now() -> u64 {
     loop {
         let turns = TURNS.load(Ordering::Relaxed);
         let ticks = RELOAD.wrapping_sub(SYST::get_current());
         if turns == TURNS.load(Ordering::Relaxed) {
-            return (turns << 24).wrapping_add(ticks);
+            return (u64::from(turns) << 24).wrapping_add(ticks.into());
         }
     }
 }

@@ -43,6 +43,39 @@ pub fn report() {
     defmt::info!("measured: {=u64} ticks, {=usize} bytes of stack", ticks, deepest_stack());
 }
 
+/// Measures a function that `action` calls, decoding or encoding so many bytes of text, and logs what it cost.
+#[inline(never)]
+pub fn function<T>(name: &str, bytes: usize, action: impl FnOnce() -> T) -> T {
+    let top = self::core::paint();
+    let begin = self::core::long_now();
+    let result = called(action);
+    let ticks = self::core::long_now().wrapping_sub(begin);
+    let lowest = self::core::stack().end.addr().wrapping_sub(deepest_stack());
+    let stack = top.addr().saturating_sub(lowest);
+    defmt::info!("function {=str}: {=u64} ticks, {=usize} bytes of stack, {=usize} bytes", name, ticks, stack, bytes);
+    result
+}
+
+/// Words below the stack pointer that are not painted, as a function may still save registers there.
+const MARGIN: usize = 16;
+
+/// Paints the words from one address to another, of which nothing is in use.
+#[inline(always)]
+fn fill(from: *mut u32, to: *mut u32) {
+    let mut word = from;
+    while word < to {
+        // SAFETY: the word lies in the stack's memory, below everything in use.
+        unsafe { word.write_volatile(self::core::PAINT) };
+        word = word.wrapping_add(1);
+    }
+}
+
+/// Not inlined, so that what `action` has on the stack lies below that of [`function`].
+#[inline(never)]
+fn called<T>(action: impl FnOnce() -> T) -> T {
+    action()
+}
+
 /// The bytes from the lowest stack word that has lost its paint to the stack's start.
 fn deepest_stack() -> usize {
     let stack = self::core::stack();

@@ -8,21 +8,27 @@ pub const PAINT: u32 = 0xcccc_cccc;
 
 /// Paints the free part of the stack.
 pub fn start() {
+    paint();
+}
+
+/// Paints the free part of the stack, and returns its end: all in use lies there or above.
+#[inline(never)]
+pub fn paint() -> *const u32 {
     let pointer: *mut u32;
     // SAFETY: the instruction only reads a register.
     unsafe { asm!("mv {}, sp", out(reg) pointer, options(nomem, nostack, preserves_flags)) };
-    let mut word = stack().start.cast_mut();
-    // Nothing is called from here on, so nothing below the pointer is in use.
-    while word < pointer {
-        // SAFETY: the word lies in the stack's memory, below everything in use.
-        unsafe { word.write_volatile(PAINT) };
-        word = word.wrapping_add(1);
-    }
+    super::fill(stack().start.cast_mut(), pointer.wrapping_sub(super::MARGIN));
+    pointer
 }
 
 /// Ticks of the counter, modulo 2^32.
 pub fn now() -> u32 {
     riscv::register::minstret::read() as u32
+}
+
+/// The same with all bits.
+pub fn long_now() -> u64 {
+    riscv::register::minstret::read64()
 }
 
 /// The stack's memory; the stack starts at its end. It is all that variables leave, as there is no heap.

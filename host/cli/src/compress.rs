@@ -13,14 +13,14 @@ use super::jobs::{self, Job, Naming, OutputArguments};
 use super::messages::counted;
 use super::options::{
     ClassArguments, Code, Coding, LevelArguments, LexiconArguments, ModelArguments, ThreadArguments,
-    VerbosityArguments, block_size, context, only_16_bits, refuse, window_bits,
+    VerbosityArguments, block_size, check, context, only_16_bits, refuse, window_bits,
 };
 use super::table::grouped;
 use super::{Outcome, progress, say, standard};
 use crate::{mistake, must};
 use equalinfo::accelerator::Accelerator;
 use equalinfo::cuda::DeviceChoice;
-use equalinfo::message::LONGEST_MESSAGE;
+use equalinfo::message::{Check, LONGEST_MESSAGE};
 use equalinfo::plan::Workers;
 use equalinfo::stream::Written;
 use equalinfo::windows::Encoding;
@@ -77,6 +77,10 @@ pub struct CompressArguments {
     /// Write the input as one message: windows and nothing around them, the model known to both sides
     #[arg(long, conflicts_with_all = ["block_size", "code"])]
     pub raw: bool,
+
+    /// With --raw: bits at the end of the message that tell damage and another model: 0, 8 or 16
+    #[arg(long, value_name = "BITS", value_parser = check, default_value = "0", hide_default_value = true, requires = "raw")]
+    pub check: Check,
 
     /// With --raw: code every line as a message of its own and print the sizes; nothing is written
     #[arg(long, requires = "raw", conflicts_with = "output")]
@@ -237,7 +241,8 @@ fn by_lexicon(arguments: &CompressArguments, lexicon: &Lexicon) -> Result<Compre
 /// What codes messages: as short as possible, unless the user wants windows of one width.
 fn messages(arguments: &CompressArguments, compressor: &Compressor) -> Result<MessageCoder> {
     let context = usize::from(compressor.header()?.model.context);
-    let coder = MessageCoder::new(compressor.model()).context(context).threads(arguments.threads.count());
+    let coder = MessageCoder::new(compressor.model()).context(context).check(arguments.check);
+    let coder = coder.threads(arguments.threads.count());
     Ok(arguments.window_bits.into_iter().fold(coder, MessageCoder::window_bits))
 }
 

@@ -13,14 +13,14 @@ use super::files::{Input, Output, Source};
 use super::jobs::{Job, Naming, OutputArguments};
 use super::messages::counted;
 use super::options::{
-    LexiconArguments, LimitArguments, ModelArguments, ThreadArguments, VerbosityArguments, context, only_16_bits,
-    window_bits,
+    LexiconArguments, LimitArguments, ModelArguments, ThreadArguments, VerbosityArguments, check, context,
+    only_16_bits, window_bits,
 };
 use super::table::grouped;
 use super::{Outcome, progress, say};
 use equalinfo::accelerator::AcceleratorError;
 use equalinfo::cuda::{self, DeviceChoice};
-use equalinfo::message::LONGEST_MESSAGE;
+use equalinfo::message::{Check, LONGEST_MESSAGE};
 use equalinfo::stream::{FileMap, Models, Restored};
 use equalinfo::{CodingModel, Decompressor, MessageCoder, StreamError, store};
 
@@ -51,6 +51,10 @@ pub struct DecompressArguments {
     /// With --raw: the context, if the message was written with one
     #[arg(long, value_name = "N", requires = "raw")]
     pub context: Option<usize>,
+
+    /// With --raw: the bits of the check, if the message was written with one
+    #[arg(long, value_name = "BITS", value_parser = check, default_value = "0", hide_default_value = true, requires = "raw")]
+    pub check: Check,
 
     #[command(flatten)]
     pub limits: LimitArguments,
@@ -203,12 +207,12 @@ fn read_message(
     let coder = match named {
         Some(CodingModel::Lexicon(lexicon)) => {
             only_16_bits(arguments.window_bits)?;
-            MessageCoder::new(lexicon)
+            MessageCoder::new(lexicon).check(arguments.check)
         }
         named => {
             let model = named.cloned().map_or_else(|| arguments.model.load_m1().map(CodingModel::from), Ok)?;
             let context = context(arguments.context, model.context())?;
-            let coder = MessageCoder::new(model).context(context);
+            let coder = MessageCoder::new(model).context(context).check(arguments.check);
             arguments.window_bits.into_iter().fold(coder, MessageCoder::window_bits)
         }
     };

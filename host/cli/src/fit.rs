@@ -1,24 +1,22 @@
 //! `fit`: which decoder a chip has room for, how long it takes, and from which size of text on it pays.
 
-use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use equalinfo::{CodingModel, Compressor, Model, StreamMethod, WindowBits};
+use equalinfo::strings::StringTableBuilder;
+use equalinfo::{CodingModel, Compressor, Model, StreamMethod, WindowBits, read_file};
 use equalinfo_codec::mix::Class;
 
 use super::options::size;
 use super::table::{Table, grouped, number};
 use super::{messages, standard};
 
-/// The table that the firmware checker prints (firmware-example/README.md).
+/// The tables that the firmware checker prints (firmware-example/README.md): of decoders, and of single functions.
 const MEASURED: &str = include_str!("measured.md");
 
 /// Real cores spend 1 to 2 cycles on an instruction, by the speed of their flash.
 const CYCLES_PER_INSTRUCTION: f64 = 1.5;
-/// Instructions that check a whole image, for each of its bytes, on a core without a table for checksums.
-const LOAD_INSTRUCTIONS: f64 = 150.0;
 
 /// Options of `fit`.
 #[derive(Debug, Clone, Args)]
@@ -103,6 +101,35 @@ struct Cost {
     stack: u64,
     memory: u64,
     instructions: f64,
+    /// Instructions that load and check its image, once.
+    load: f64,
+}
+
+impl Cost {
+    /// The name of its model, if it has one.
+    fn model(&self) -> Option<&str> {
+        match self.decoder.as_str() {
+            "lexicon" | "tables" => None,
+            "strings" => Some("pico"),
+            model => Some(model),
+        }
+    }
+}
+
+/// What loading an image was measured to cost on a core: instructions, and bytes of stack.
+fn measured_load(core: &str, decoder: &str) -> Option<(f64, u64)> {
+    let (function, model) = match decoder {
+        "tables" => return Some((0.0, 0)),
+        "lexicon" => ("`Lexicon::load`", "-"),
+        "strings" => ("`Model::load`", "pico"),
+        model => ("`Model::load`", model),
+    };
+    MEASURED.lines().find_map(|line| {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [found, of, place, instructions, _, stack] = cells[..] else { return None };
+        let is_it = (found, of) == (function, model) && place.starts_with(core);
+        is_it.then(|| Some((instructions.parse::<u32>().ok()?.into(), stack.parse().ok()?)))?
+    })
 }
 
 /// The rows of the table for a core, one for each decoder.
@@ -119,8 +146,10 @@ fn measured(core: &str) -> Vec<Cost> {
         if let (Some(image), Some(code), Some(stack), Some(memory), Some(instructions)) =
             (parse(image), parse(code), parse(stack), parse(memory), parse(instructions))
         {
-            let decoder = decoder.to_owned();
-            costs.push(Cost { decoder, image, code, stack, memory, instructions: instructions as f64 });
+            let Some((load, load_stack)) = measured_load(name, decoder) else { continue };
+            // Loading is over before decoding begins.
+            let (decoder, stack, instructions) = (decoder.to_owned(), stack.max(load_stack), instructions as f64);
+            costs.push(Cost { decoder, image, code, stack, memory, instructions, load });
         }
     }
     costs
@@ -128,19 +157,26 @@ fn measured(core: &str) -> Vec<Cost> {
 
 /// RAM with a context, for a model, or that of the measured program.
 fn memory(cost: &Cost, context: usize) -> Result<u64> {
-    Ok(match Model::shipped(&cost.decoder) {
-        Ok(model) => {
-            let config = model.config();
+    Ok(match cost.model() {
+        Some(model) => {
+            let config = Model::shipped(model)?.config();
             let context = context.min(config.context);
             (config.byte_buffer(context) + 4 * config.word_buffer(context)) as u64 + cost.stack
         }
-        Err(_) => cost.memory,
+        None => cost.memory,
     })
 }
 
-/// The stream of a text by a decoder.
-fn stream(decoder: &str, text: &[u8], context: usize) -> Result<Vec<u8>> {
-    let compressor = match decoder {
+/// What a decoder reads of a text: a stream, or a string table of its lines; `None` if a table cannot hold them.
+fn coded(cost: &Cost, text: &[u8], context: usize) -> Result<Option<Vec<u8>>> {
+    if let ("strings", Some(model)) = (cost.decoder.as_str(), cost.model()) {
+        let Ok(text) = str::from_utf8(text) else { return Ok(None) };
+        let texts: Vec<String> = text.lines().map(str::to_owned).collect();
+        let model = CodingModel::from(Model::shipped(model)?);
+        let table = StringTableBuilder::with_context(&model, context.min(model.context())).language("", &texts);
+        return Ok(table.and_then(|table| table.build()).ok());
+    }
+    let compressor = match cost.decoder.as_str() {
         "lexicon" => {
             let nano = Model::shipped("nano")?;
             Compressor::new(&nano.lexicon(nano.context(), 1)?)
@@ -152,7 +188,7 @@ fn stream(decoder: &str, text: &[u8], context: usize) -> Result<Vec<u8>> {
             Compressor::new(model).window_bits(WindowBits::B64).context(context)
         }
     };
-    Ok(compressor.compress_to_vec(text)?)
+    Ok(Some(compressor.compress_to_vec(text)?))
 }
 
 /// The longest context of these that fits the RAM.
@@ -180,7 +216,7 @@ pub fn run(arguments: &FitArguments) -> Result<()> {
         bail!("--clock: expected a number of MHz");
     }
     let text = match &arguments.file {
-        Some(path) => Some(fs::read(path).with_context(|| format!("{}: cannot read", messages::shown(path)))?),
+        Some(path) => Some(read_file(path).with_context(|| format!("{}: cannot read", messages::shown(path)))?),
         None => None,
     };
     let mut header = vec!["decoder", "image", "code", "context", "RAM", "ms/100 bytes", "load ms", "fits"];
@@ -191,8 +227,13 @@ pub fn run(arguments: &FitArguments) -> Result<()> {
     for cost in measured(core) {
         let context = longest_context(&cost, ram)?;
         let needed = memory(&cost, context.unwrap_or(16))?;
-        let code = text.as_deref().map(|text| stream(&cost.decoder, text, context.unwrap_or(16))).transpose()?;
-        let code = code.map_or(0, |code| code.len() as u64);
+        let code = match &text {
+            Some(text) => match coded(&cost, text, context.unwrap_or(16))? {
+                Some(code) => code.len() as u64,
+                None => continue,
+            },
+            None => 0,
+        };
         let in_all = cost.image + cost.code + code;
         let milliseconds = |instructions: f64| instructions * CYCLES_PER_INSTRUCTION / (1e3 * clock);
         let fits = match (context.is_some(), in_all <= flash) {
@@ -200,15 +241,14 @@ pub fn run(arguments: &FitArguments) -> Result<()> {
             (false, _) => "no: RAM",
             (_, false) => "no: flash",
         };
-        let is_model = Model::shipped(&cost.decoder).is_ok();
         let mut row = vec![
             cost.decoder.clone(),
             grouped(cost.image),
             grouped(cost.code),
-            if is_model { context.unwrap_or(16).to_string() } else { "-".to_owned() },
+            if cost.model().is_some() { context.unwrap_or(16).to_string() } else { "-".to_owned() },
             grouped(needed),
             number(Some(milliseconds(100.0 * cost.instructions)), 1),
-            number(Some(milliseconds(LOAD_INSTRUCTIONS * cost.image as f64)), 0),
+            number(Some(milliseconds(cost.load)), 0),
             fits.to_owned(),
         ];
         if let Some(text) = &text {
@@ -230,7 +270,7 @@ pub fn run(arguments: &FitArguments) -> Result<()> {
         said += &format!("the text as it is: {} bytes\n", grouped(text.len() as u64));
     }
     standard::print(format!(
-        "{said}\n{}\nTimes at {CYCLES_PER_INSTRUCTION} cycles an instruction; RAM with the stack. Load: checking the whole image, which load_trusting omits.\n",
+        "{said}\n{}\nstrings: a string table, of which each line decodes alone. Times at {CYCLES_PER_INSTRUCTION} cycles an instruction; RAM with the stack. Load: checking the whole image, which load_trusting omits.\n",
         table.render()
     ))
 }
@@ -243,8 +283,12 @@ mod tests {
     fn every_core_has_its_decoders() {
         for (core, _) in CORES {
             let names: Vec<String> = measured(core).into_iter().map(|cost| cost.decoder).collect();
-            for expected in ["lexicon", "pico", "nano"] {
+            for expected in ["lexicon", "pico", "strings", "nano"] {
                 assert!(names.iter().any(|name| name == expected), "{core}: {names:?}");
+            }
+            for cost in measured(core) {
+                // Every byte of an image goes through a checksum.
+                assert!(cost.load >= 8.0 * cost.image as f64, "{core}: {cost:?}");
             }
         }
     }

@@ -181,7 +181,7 @@ pub fn run(arguments: &InspectArguments) -> Result<Outcome> {
         }
     } else if arguments.bits {
         arguments.refuse_unused(false)?;
-        let text = std::fs::read(&path).with_context(|| format!("{name}: cannot read"))?;
+        let text = equalinfo::read_file(&path).with_context(|| format!("{name}: cannot read"))?;
         let model = arguments.model.load_m1()?;
         shares(arguments, &name, Some(&model), arguments.context, arguments.class.class, &text, &mut output)?;
     } else {

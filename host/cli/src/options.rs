@@ -21,6 +21,7 @@ use crate::{mistake, must, say};
 use equalinfo::accelerator::Accelerator;
 use equalinfo::corpus::{Corpus, CorpusOptions, Shard};
 use equalinfo::cuda::{self, DeviceChoice};
+use equalinfo::message::Check;
 use equalinfo::windows::Encoding;
 use equalinfo::{ByteFrequencies, CodingModel, DEFAULT_MODEL, Decompressor, Level, Lexicon, Model, Subwords, store};
 
@@ -509,6 +510,19 @@ pub fn window_bits(text: &str) -> Result<WindowBits, String> {
     let bits = text.parse().ok().and_then(WindowBits::from_bits);
     bits.filter(|bits| WindowBits::STANDARD.contains(bits))
         .ok_or_else(|| format!("expected 16, 24, 32, 64 or 128, found '{text}'"))
+}
+
+/// The bits of a message's check.
+///
+/// # Errors
+/// Anything but 0, 8 and 16.
+pub fn check(text: &str) -> Result<Check, String> {
+    match text {
+        "0" => Ok(Check::None),
+        "8" => Ok(Check::Bits8),
+        "16" => Ok(Check::Bits16),
+        _ => Err(format!("expected 0, 8 or 16, found '{text}'")),
+    }
 }
 
 /// The width of a token.

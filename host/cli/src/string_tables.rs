@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use equalinfo::corpus::{Corpus, CorpusOptions};
 use equalinfo::strings::export::{Names, c_header, rust_module};
 use equalinfo::strings::{self, StringCoding, StringTable, StringTableBuilder};
-use equalinfo::{CodingModel, Model, store};
+use equalinfo::{CodingModel, Model, read_file, store};
 use equalinfo_train::m1::{self, M1Options};
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
@@ -197,7 +197,7 @@ impl<'de> Deserialize<'de> for Json {
 impl Language {
     fn read(path: &Path) -> Result<Self> {
         let shown = messages::shown(path);
-        let bytes = fs::read(path).with_context(|| format!("{shown}: cannot read"))?;
+        let bytes = read(path)?;
         let content = String::from_utf8(bytes).map_err(|_| anyhow!("{shown}: not UTF-8"))?;
         let content = content.strip_prefix('\u{feff}').unwrap_or(&content);
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -371,9 +371,9 @@ fn kind(table: &StringTable) -> &'static str {
     }
 }
 
-/// The blob of a file.
+/// What a file of texts or of a table holds.
 fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).with_context(|| format!("{}: cannot read", messages::shown(path)))
+    read_file(path).with_context(|| format!("{}: cannot read", messages::shown(path)))
 }
 
 /// What decodes a table: what the user names, else the shipped or installed model or lexicon of its id.

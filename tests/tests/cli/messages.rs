@@ -43,6 +43,30 @@ fn messages_in_windows_of_one_width() {
 }
 
 #[test]
+fn a_check_tells_damage_and_another_context() {
+    let sandbox = sandbox();
+    let text = b"The meeting is at nine. Bring the long cable.";
+    let run = |command: &str, options: &[&str], input: &[u8]| {
+        sandbox.run_with(&with_tiny(&[&[command, "--raw"], options].concat()), input)
+    };
+    let plain = run("compress", &[], text).ok().stdout;
+    for (bits, length) in [("8", 1), ("16", 2)] {
+        let message = run("compress", &["--check", bits], text).ok().stdout;
+        assert!(message.starts_with(&plain) && message.len() == plain.len() + length, "{bits}");
+        assert_eq!(run("decompress", &["--check", bits], &message).ok().stdout, text, "{bits}");
+        let mut damaged = message.clone();
+        damaged[3] ^= 4;
+        run("decompress", &["--check", bits], &damaged).fails(1, &["check"]);
+    }
+    let message = run("compress", &["--check", "16"], text).ok().stdout;
+    run("decompress", &["--check", "16", "--context", "16"], &message).fails(1, &["check"]);
+    run("compress", &["--check", "12"], text).fails(2, &["0, 8 or 16"]);
+    // Windows that decode alone have none.
+    run("compress", &["--check", "16", "--window-bits", "32"], text).fails(1, &["no check"]);
+    sandbox.run_with(&with_tiny(&["compress", "--check", "16"]), text).fails(2, &["--raw"]);
+}
+
+#[test]
 fn every_line_a_message() {
     let sandbox = sandbox();
     sandbox.write("sms.txt", KINDS[0].1.as_bytes());

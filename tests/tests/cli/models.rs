@@ -42,7 +42,7 @@ fn counted_frequencies_make_static_ac_fit() {
 
 #[test]
 #[cfg(unix)]
-fn a_device_without_an_end_is_no_model() {
+fn a_device_without_an_end_is_refused() {
     let sandbox = sandbox();
     sandbox.write("text", &ALICE[..1000]);
     for line in [
@@ -50,6 +50,11 @@ fn a_device_without_an_end_is_no_model() {
         "compress --lexicon /dev/zero text -o out",
         "compress --method static-ac --model /dev/zero text -o out",
         "models add /dev/zero",
+        "table build /dev/zero -o out.eqt",
+        "table list /dev/zero",
+        "table get /dev/zero 0",
+        "fit --chip rp2040 /dev/zero",
+        "inspect --bits /dev/zero",
     ] {
         let run = sandbox.shell(&format!("timeout 120 $equalinfo {line}"));
         run.fails(1, &["/dev/zero", "longer than 536870912 bytes"]);

@@ -1,5 +1,5 @@
-/* The example on a Cortex-M in QEMU: start-up, and output through the debugger (semihosting). */
-#include "../decode.h"
+/* An example on a Cortex-M in QEMU: start-up, and output through the debugger (semihosting). */
+#include "../example.h"
 
 extern uint32_t stack_top, data_begin, data_end, data_image, bss_begin, bss_end;
 
@@ -40,7 +40,7 @@ static _Noreturn void reset(void)
     const uintptr_t parameters[] = {(uintptr_t)console, 4, sizeof console - 1}; /* mode 4, write: standard output */
     output = semihosting(0x01, parameters);                                      /* SYS_OPEN */
 
-    const char *error = decode();
+    const char *error = run();
     if (error != 0) {
         const char *end_of_name = error;
         while (*end_of_name != 0) {
