@@ -27,6 +27,8 @@ pub enum Failure {
     String(StringError),
     /// What was coded is not what it should be.
     Different,
+    /// A message is longer than the memory for it.
+    MessageTooLong,
 }
 
 impl From<ModelError> for Failure {

@@ -45,14 +45,16 @@ fn send_all() -> Result<(), Failure> {
         for &byte in line.as_bytes() {
             check.update(&[byte]);
             if let Some(window) = measured(|| encoder.push(&mut m1, byte)) {
-                // A radio would send it here; a line is shorter than the buffer.
-                let _ = message.extend_from_slice(&window);
+                // A radio would send it here.
+                message.extend_from_slice(&window).map_err(|_| Failure::MessageTooLong)?;
             }
         }
         let (last, length) = encoder.finish();
-        let _ = message.extend_from_slice(last.get(..length).unwrap_or_default());
+        let last = last.get(..length).unwrap_or_default();
+        message.extend_from_slice(last).map_err(|_| Failure::MessageTooLong)?;
         let (check, length) = check.finish();
-        let _ = message.extend_from_slice(check.get(..length).unwrap_or_default());
+        let check = check.get(..length).unwrap_or_default();
+        message.extend_from_slice(check).map_err(|_| Failure::MessageTooLong)?;
         console.write(&[message.len() as u8]);
         console.write(&message);
         text = text.saturating_add(line.len());

@@ -359,7 +359,7 @@ fn adapt(arguments: &BuildArguments, languages: &[Language]) -> Result<Model> {
         ..M1Options::default()
     };
     let mut run = m1::Run::new(options).map_err(in_words)?;
-    let trained = run.train(&mut Progress::new(arguments.verbosity.quiet)).map_err(in_words)?;
+    let trained = run.train(&mut Progress::without_files(arguments.verbosity.quiet)).map_err(in_words)?;
     let integer = trained.integer.context("the adaptation was interrupted")?;
     Ok(Model::from_bytes(integer.image)?)
 }

@@ -20,6 +20,8 @@ use super::{interrupt, progress};
 /// Shows a run on stderr, and passes Ctrl-C on to it.
 pub struct Progress {
     quiet: bool,
+    /// Whether the run's files remain.
+    files: bool,
     name: String,
     steps: u64,
     bar: ProgressBar,
@@ -49,7 +51,13 @@ const MESSAGE_EVERY: u64 = 20;
 impl Progress {
     /// `quiet`: errors only.
     pub fn new(quiet: bool) -> Self {
-        Self { quiet, name: String::new(), steps: 0, bar: ProgressBar::hidden(), forecast: Forecast::Unknown }
+        let bar = ProgressBar::hidden();
+        Self { quiet, files: true, name: String::new(), steps: 0, bar, forecast: Forecast::Unknown }
+    }
+
+    /// Of a run whose files are removed afterwards: it does not name them.
+    pub fn without_files(quiet: bool) -> Self {
+        Self { files: false, ..Self::new(quiet) }
     }
 
     /// A line of text, above the bar if there is one.
@@ -189,9 +197,10 @@ impl Observer for Progress {
                 self.bar.finish_and_clear();
                 self.bar = ProgressBar::hidden();
                 let state = if *complete { "trained" } else { "stopped; --resume continues it" };
-                self.say(&format!("{}: {state}, step {step}, checkpoint {}", self.name, checkpoint.display()));
+                let place = if self.files { format!(", checkpoint {}", checkpoint.display()) } else { String::new() };
+                self.say(&format!("{}: {state}, step {step}{place}", self.name));
             }
-            Event::Exported { path, model } => {
+            Event::Exported { path, model } if self.files => {
                 self.say(&exported(path, model));
                 self.say(&format!("use it: equalinfo compress --model {} FILE", path.display()));
             }
