@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 use equalinfo::strings::StringTableBuilder;
 use equalinfo::{CodingModel, Compressor, Model, StreamMethod, WindowBits, read_file};
 use equalinfo_codec::mix::Class;
 
-use super::options::size;
+use super::options::{positive, size};
 use super::table::{Table, grouped, number};
 use super::{messages, standard};
 
@@ -25,12 +25,12 @@ pub struct FitArguments {
     #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub file: Option<PathBuf>,
 
-    /// A chip, which sets core, flash, RAM and clock
+    /// A chip, which sets the core, and flash, RAM and clock where they are not given; any other name lists those known
     #[arg(long, value_name = "NAME", value_parser = chip)]
     pub chip: Option<&'static Chip>,
 
     /// The core: m0, m3, m4 or rv32
-    #[arg(long, value_name = "CORE", value_parser = core, required_unless_present = "chip")]
+    #[arg(long, value_name = "CORE", value_parser = core, required_unless_present = "chip", conflicts_with = "chip")]
     pub core: Option<&'static str>,
 
     /// Flash that is free for the decoder and its texts (suffixes K, M)
@@ -42,7 +42,7 @@ pub struct FitArguments {
     pub ram: Option<u64>,
 
     /// Clock in MHz
-    #[arg(long, value_name = "MHZ", required_unless_present = "chip")]
+    #[arg(long, value_name = "MHZ", value_parser = positive::<f64>, required_unless_present = "chip")]
     pub clock: Option<f64>,
 }
 
@@ -212,9 +212,6 @@ pub fn run(arguments: &FitArguments) -> Result<()> {
     let flash = of(arguments.flash, chip.map(|chip| chip.flash))?;
     let ram = of(arguments.ram, chip.map(|chip| chip.ram))?;
     let clock = arguments.clock.or(chip.map(|chip| chip.megahertz)).context("name a chip or a clock")?;
-    if !(clock > 0.0 && clock.is_finite()) {
-        bail!("--clock: expected a number of MHz");
-    }
     let text = match &arguments.file {
         Some(path) => Some(read_file(path).with_context(|| format!("{}: cannot read", messages::shown(path)))?),
         None => None,
@@ -224,13 +221,21 @@ pub fn run(arguments: &FitArguments) -> Result<()> {
         header.extend(["text", "flash in all", "pays from"]);
     }
     let mut table = Table::new(&header);
-    for cost in measured(core) {
+    let costs = measured(core);
+    let mut notes = String::new();
+    if costs.iter().all(|cost| cost.decoder != "tables") {
+        notes += "tables: they run on this core, too, but were not measured on it.\n";
+    }
+    for cost in costs {
         let context = longest_context(&cost, ram)?;
         let needed = memory(&cost, context.unwrap_or(16))?;
         let code = match &text {
             Some(text) => match coded(&cost, text, context.unwrap_or(16))? {
                 Some(code) => code.len() as u64,
-                None => continue,
+                None => {
+                    notes += "strings: the lines of this text do not make a string table ('equalinfo table build' says why).\n";
+                    continue;
+                }
             },
             None => 0,
         };
@@ -238,8 +243,9 @@ pub fn run(arguments: &FitArguments) -> Result<()> {
         let milliseconds = |instructions: f64| instructions * CYCLES_PER_INSTRUCTION / (1e3 * clock);
         let fits = match (context.is_some(), in_all <= flash) {
             (true, true) => "yes",
-            (false, _) => "no: RAM",
-            (_, false) => "no: flash",
+            (false, true) => "no: RAM",
+            (true, false) => "no: flash",
+            (false, false) => "no: RAM, flash",
         };
         let mut row = vec![
             cost.decoder.clone(),
@@ -269,8 +275,11 @@ pub fn run(arguments: &FitArguments) -> Result<()> {
     if let Some(text) = &text {
         said += &format!("the text as it is: {} bytes\n", grouped(text.len() as u64));
     }
+    if text.is_some() {
+        notes += "Pays from: text of this kind of so many bytes takes as much flash as its code and the decoder.\n";
+    }
     standard::print(format!(
-        "{said}\n{}\nstrings: a string table, of which each line decodes alone. Times at {CYCLES_PER_INSTRUCTION} cycles an instruction; RAM with the stack. Load: checking the whole image, which load_trusting omits.\n",
+        "{said}\n{}\n{notes}Strings: a string table, of which each line decodes alone. Times at {CYCLES_PER_INSTRUCTION} cycles an instruction; RAM with the stack. Load: checking the whole image, which load_trusting omits.\n",
         table.render()
     ))
 }

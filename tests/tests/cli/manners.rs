@@ -70,6 +70,8 @@ fn mistakes_in_the_command_line_are_exit_code_2() {
         &["compress", "-T", "few"],
         &["compress", "--block-size", "many"],
         &["cat", "--range", "9..3"],
+        &["fit", "--chip", "rp2040", "--core", "m4"],
+        &["fit", "--chip", "rp2040", "--clock", "0"],
         &["eval"],
         &["no-such-command"],
         &[],

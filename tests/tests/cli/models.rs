@@ -63,3 +63,24 @@ fn a_device_without_an_end_is_refused() {
     sandbox.shell("mkfifo p && (cat tiny.m1q > p &) && timeout 60 $equalinfo export --model p -o copy.m1q").ok();
     assert_eq!(sandbox.read("copy.m1q"), sandbox.read("tiny.m1q"));
 }
+
+#[test]
+fn what_fits_a_chip_and_why_the_rest_does_not() {
+    let sandbox = sandbox();
+    sandbox.write("text", &ALICE[..2000]);
+    // No text of a table.
+    sandbox.write("no-text", &[0xff; 500]);
+    let rows = |arguments: &[&str]| {
+        let run = sandbox.run(&[&["fit"], arguments].concat()).ok();
+        let text = String::from_utf8(run.stdout).expect("UTF-8");
+        let row = |decoder: &str| text.lines().find(|line| line.starts_with(decoder)).unwrap_or_default().to_owned();
+        (text.clone(), ["nano", "strings"].map(row))
+    };
+    let (text, [nano, strings]) = rows(&["--chip", "rp2040", "text"]);
+    assert!(nano.contains(" yes ") && strings.contains(" yes "), "{text}");
+    assert!(text.contains("not measured") && text.contains("Pays from"), "{text}");
+    let (text, [nano, _]) = rows(&["--core", "m4", "--flash", "64K", "--ram", "8K", "--clock", "48"]);
+    assert!(nano.ends_with("no: RAM, flash") && !text.contains("Pays from"), "{text}");
+    let (text, [_, strings]) = rows(&["--chip", "rp2040", "no-text"]);
+    assert!(strings.starts_with("strings: the lines of this text"), "{text}");
+}
