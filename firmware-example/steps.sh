@@ -55,8 +55,10 @@ if firmware_ready; then
     step 'format of the firmware' cargo fmt --manifest-path firmware-example/Cargo.toml --all --check
     step 'lints of the firmware' cargo clippy --manifest-path firmware-example/Cargo.toml \
         -p equalinfo-firmware-checker --quiet -- -D warnings
+    brief=(--brief)
+    [ "$ALL" = false ] || brief=()
     step 'firmware in QEMU: text, panics, damage, budgets' env "${firmware_environment[@]}" \
-        cargo run --quiet --manifest-path firmware-example/Cargo.toml -p equalinfo-firmware-checker
+        cargo run --quiet --manifest-path firmware-example/Cargo.toml -p equalinfo-firmware-checker -- "${brief[@]}"
     step 'C example on this machine' check_c_example host
     step 'C example of telemetry on this machine' check_c_telemetry host
     if have arm-none-eabi-gcc || install gcc-arm-none-eabi; then
