@@ -1,12 +1,14 @@
 //! Messages whose text comes byte by byte, through the functions for C: they are those of the Rust encoder.
 
-use std::mem::MaybeUninit;
-use std::path::Path;
-use std::{fs, ptr};
+mod common;
+
+use std::ptr;
 
 use equalinfo::*;
 use equalinfo_codec::m1::{M1, Model};
 use equalinfo_codec::raw::{self, Check};
+
+use common::Device;
 
 const CONTEXT: u16 = 24;
 /// None, one byte, one window, and several.
@@ -17,32 +19,7 @@ const TEXTS: [&str; 4] = [
     "t=21.4 h=38 p=1013.2 co2=612 bat=3.94 warn co2 above 700, t=21.4 h=38 p=1013.2 co2=731 bat=3.93 window open",
 ];
 
-#[repr(align(16))]
-#[derive(Clone, Copy)]
-struct Unit(#[allow(dead_code)] [u8; 16]);
-
-struct Device {
-    image: Vec<u8>,
-    model: MaybeUninit<EqualinfoModel>,
-    memory: Vec<Unit>,
-    length: usize,
-}
-
 impl Device {
-    fn new() -> Box<Self> {
-        let image = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/tiny.m1q");
-        let image = fs::read(image).expect("a model");
-        let mut device = Box::new(Self { image, model: MaybeUninit::uninit(), memory: Vec::new(), length: 0 });
-        // SAFETY: the image outlives the model, which is not moved.
-        let status =
-            unsafe { equalinfo_model_load(device.model.as_mut_ptr(), device.image.as_ptr(), device.image.len()) };
-        assert_eq!(status, EqualinfoStatus::Ok);
-        // SAFETY: the model has been loaded.
-        device.length = unsafe { equalinfo_memory(device.model.as_ptr(), CONTEXT) };
-        device.memory = vec![Unit([0xa5; 16]); device.length.div_ceil(16)];
-        device
-    }
-
     fn begin(&mut self, check_bits: u8, length: usize) -> Result<*mut EqualinfoEncoder, EqualinfoStatus> {
         let mut encoder = ptr::null_mut();
         let (model, memory) = (self.model.as_ptr(), self.memory.as_mut_ptr().cast());
@@ -105,7 +82,7 @@ fn encode(encoder: *mut EqualinfoEncoder, text: &str) -> Vec<u8> {
 #[test]
 fn messages_are_those_of_the_rust_encoder() {
     for (bits, check) in [(0, Check::None), (8, Check::Bits8), (16, Check::Bits16)] {
-        let mut device = Device::new();
+        let mut device = Device::new(CONTEXT);
         let (length, image) = (device.length, device.image.clone());
         let model = Model::load(&image).expect("a model");
         let (mut bytes, config) = (vec![0; model.config().byte_buffer(CONTEXT.into())], model.config());
@@ -127,7 +104,7 @@ fn messages_are_those_of_the_rust_encoder() {
 
 #[test]
 fn damage_is_told_by_the_check() {
-    let mut device = Device::new();
+    let mut device = Device::new(CONTEXT);
     let length = device.length;
     let message = encode(device.begin(16, length).expect("memory"), TEXTS[3]);
     for bit in 0..8 * message.len() {
@@ -140,7 +117,7 @@ fn damage_is_told_by_the_check() {
 
 #[test]
 fn what_cannot_be_done_changes_nothing() {
-    let mut device = Device::new();
+    let mut device = Device::new(CONTEXT);
     let length = device.length;
     assert_eq!(device.begin(16, length - 1), Err(EqualinfoStatus::MemoryTooSmall));
     assert_eq!(device.begin(24, length), Err(EqualinfoStatus::BadWindowBits));

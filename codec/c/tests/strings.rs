@@ -1,44 +1,22 @@
 //! Messages and string tables through the functions for C.
 
+mod common;
+
 use std::ffi::{CStr, c_char};
 use std::mem::MaybeUninit;
-use std::path::Path;
-use std::{fs, ptr};
+use std::ptr;
 
 use equalinfo::*;
 use equalinfo_codec::checksum::image_checksum;
 use equalinfo_codec::m1::{M1, Model};
 use equalinfo_codec::raw::{self, PayloadLayout};
 
+use common::Device;
+
 const CONTEXT: u16 = 16;
 const TEXTS: [&str; 4] = ["Battery low", "", "No connection to the server", "Akku schwach"];
 
-#[repr(align(16))]
-#[derive(Clone, Copy)]
-struct Unit(#[allow(dead_code)] [u8; 16]);
-
-struct Device {
-    image: Vec<u8>,
-    model: MaybeUninit<EqualinfoModel>,
-    memory: Vec<Unit>,
-    length: usize,
-}
-
 impl Device {
-    fn new() -> Box<Self> {
-        let image = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/tiny.m1q");
-        let image = fs::read(image).expect("a model");
-        let mut device = Box::new(Self { image, model: MaybeUninit::uninit(), memory: Vec::new(), length: 0 });
-        // SAFETY: the image outlives the model, which is not moved.
-        let status =
-            unsafe { equalinfo_model_load(device.model.as_mut_ptr(), device.image.as_ptr(), device.image.len()) };
-        assert_eq!(status, EqualinfoStatus::Ok);
-        // SAFETY: the model has been loaded.
-        device.length = unsafe { equalinfo_memory(device.model.as_ptr(), CONTEXT) };
-        device.memory = vec![Unit([0xa5; 16]); device.length.div_ceil(16)];
-        device
-    }
-
     /// What the codec itself makes of a text.
     fn message(&self, text: &[u8]) -> Vec<u8> {
         let model = Model::load(&self.image).expect("a model");
@@ -116,7 +94,7 @@ fn load(blob: &[u8]) -> Result<EqualinfoStrings, EqualinfoStatus> {
 
 #[test]
 fn messages_are_encoded_as_by_the_tool() {
-    let mut device = Device::new();
+    let mut device = Device::new(CONTEXT);
     for text in TEXTS {
         let (mut message, mut written) = ([0; 64], 0);
         // SAFETY: the model has been loaded, and the buffers have these lengths.
@@ -140,7 +118,7 @@ fn messages_are_encoded_as_by_the_tool() {
 
 #[test]
 fn texts_of_a_table_are_strings() {
-    let mut device = Device::new();
+    let mut device = Device::new(CONTEXT);
     let blob = device.table();
     let strings = load(&blob).expect("a table");
     assert_eq!((strings.strings, strings.languages, strings.longest, strings.context), (2, 2, 27, CONTEXT));
@@ -172,7 +150,7 @@ fn texts_of_a_table_are_strings() {
 
 #[test]
 fn what_is_no_table_is_refused() {
-    let device = Device::new();
+    let device = Device::new(CONTEXT);
     let blob = device.table();
     for length in 0..blob.len() {
         assert!(load(&blob[..length]).is_err(), "{length}");
