@@ -305,7 +305,7 @@ fn build(arguments: &BuildArguments) -> Result<()> {
         let text: usize = languages.iter().flat_map(|language| &language.texts).map(String::len).sum();
         let (codes, index) = table.sizes();
         say!(
-            "{}: {} texts of {} bytes in {} bytes, {:.2} bits/byte: codes {}, index {}, header {}; longest text {} bytes; needs {} {:08x} with a context of {}",
+            "{}: {} texts of {} bytes in {} bytes, {:.2} bits/byte: codes {}, index {}, header {}; longest text {} bytes; needs the {} {} ({:08x}) with a context of {}",
             messages::shown(&arguments.output),
             grouped(u64::from(table.strings()) * u64::from(table.languages())),
             grouped(text as u64),
@@ -316,6 +316,7 @@ fn build(arguments: &BuildArguments) -> Result<()> {
             blob.len() - codes - index,
             table.longest(),
             kind(&table),
+            model.name(),
             table.identity().id,
             table.identity().context,
         );
