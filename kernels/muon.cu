@@ -6,8 +6,8 @@
 // more rows than columns is transposed on the way in and on the way out, which leaves one of both accesses strided.
 //
 // X, A and P are bf16, which the iteration bears, as it only has to bring singular values near 1; all else is f32.
-// A matrix moves 22 bytes per value here, twice in all; the products do 2 side (2 long + side) operations a value and pass,
-// so that matrices as small as M1's are bound by the launches.
+// A value moves 64 bytes here, 30 of them in the five passes; the products do 2 side (2 + side / long) operations a value
+// and pass. Matrices as small as M1's are bound by the launches.
 //
 // launch: ceil(length / 256) blocks of 256 threads each, one value per thread.
 #include "device.cuh"

@@ -61,7 +61,8 @@ impl Muon {
         self.places()[5]
     }
 
-    /// Where its parts lie, in bytes: the sums of squares (f64), the direction (f32), two matrices, two squares (bf16); then its end.
+    /// Where its parts lie, in bytes: the sums of squares (f64), the direction (f32), two matrices, two squares (bf16);
+    /// then its end.
     fn places(&self) -> [usize; 6] {
         let [side, _] = self.sides();
         let (matrix, square) = (self.length() * size_of::<bf16>(), side * side * size_of::<bf16>());

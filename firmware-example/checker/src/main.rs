@@ -74,10 +74,8 @@ fn main() -> Result<()> {
     let generated = Path::new("generated");
     ensure!(generated.join("pico.eqi").exists(), "firmware-example/generated is missing: run firmware-example/prepare");
 
-    let mut names: Vec<String> = std::env::args().skip(1).collect();
-    let arguments = names.len();
-    names.retain(|name| name != "--brief");
-    let brief = names.len() < arguments;
+    let (options, names): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|name| name == "--brief");
+    let brief = !options.is_empty();
     let chosen =
         |decoder: Decoder, board: Board| names.iter().all(|name| [decoder.name(), board.name()].contains(&&**name));
     let mut rows = Vec::new();

@@ -116,6 +116,11 @@ impl Cost {
     }
 }
 
+/// The cells of a line of a table.
+fn cells(line: &str) -> Vec<&str> {
+    line.trim_matches('|').split('|').map(str::trim).collect()
+}
+
 /// What loading an image was measured to cost on a core: instructions, and bytes of stack.
 fn measured_load(core: &str, decoder: &str) -> Option<(f64, u64)> {
     let (function, model) = match decoder {
@@ -125,8 +130,7 @@ fn measured_load(core: &str, decoder: &str) -> Option<(f64, u64)> {
         model => ("`Model::load`", model),
     };
     MEASURED.lines().find_map(|line| {
-        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
-        let [found, of, place, instructions, _, stack] = cells[..] else { return None };
+        let [found, of, place, instructions, _, stack] = cells(line)[..] else { return None };
         let is_it = (found, of) == (function, model) && place.starts_with(core);
         is_it.then(|| Some((instructions.parse::<u32>().ok()?.into(), stack.parse().ok()?)))?
     })
@@ -137,8 +141,7 @@ fn measured(core: &str) -> Vec<Cost> {
     let name = CORES.iter().find(|(known, _)| *known == core).map_or("", |(_, name)| name);
     let mut costs: Vec<Cost> = Vec::new();
     for line in MEASURED.lines() {
-        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
-        let [decoder, place, _, image, code, _, stack, memory, instructions, _] = cells[..] else { continue };
+        let [decoder, place, _, image, code, _, stack, memory, instructions, _] = cells(line)[..] else { continue };
         if !place.starts_with(name) || costs.iter().any(|cost| cost.decoder == decoder) || decoder == "telemetry" {
             continue;
         }
@@ -274,8 +277,6 @@ pub fn run(arguments: &FitArguments) -> Result<()> {
     );
     if let Some(text) = &text {
         said += &format!("the text as it is: {} bytes\n", grouped(text.len() as u64));
-    }
-    if text.is_some() {
         notes += "Pays from: text of this kind of so many bytes takes as much flash as its code and the decoder.\n";
     }
     standard::print(format!(

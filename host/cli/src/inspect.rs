@@ -118,6 +118,11 @@ impl InspectArguments {
         refuse(&[("--lexicon", self.bits && self.lexicon.lexicon.is_some())], "--bits asks a model")
     }
 
+    /// What shows windows of this width.
+    fn view(&self, bits: WindowBits) -> WindowView {
+        WindowView::new(self.style(), bits, self.token_bits.unwrap_or(16), self.limit)
+    }
+
     fn style(&self) -> Style {
         let colored = match self.color {
             Color::Always => true,
@@ -338,7 +343,7 @@ fn stream_windows(arguments: &InspectArguments, file: &mut StreamFile<File>, out
         bail!("has no windows: it was not written with --method equal-info");
     };
     ensure!(widths.iter().flatten().all(|&other| other == bits), "has streams with windows of several widths");
-    let mut view = WindowView::new(arguments.style(), bits, arguments.token_bits.unwrap_or(16), arguments.limit);
+    let mut view = arguments.view(bits);
     for block in file.entries().collect::<Vec<_>>() {
         let payload = file.payload(&block)?;
         view.start_block(block.first_window, block.text_offset);
@@ -416,7 +421,7 @@ fn text_windows(arguments: &InspectArguments, name: &str, path: &Path, output: &
     let context = context(arguments.context, model.context())?;
     let mut worker = CpuWorker::new(&model, context, Job::Cut(Segmentation::new(bits, code.into(), context)))?;
     let wanted = arguments.limit.map_or(usize::MAX, |windows| (windows as usize).saturating_mul(bits.bytes()));
-    let mut view = WindowView::new(arguments.style(), bits, arguments.token_bits.unwrap_or(16), arguments.limit);
+    let mut view = arguments.view(bits);
     let corpus = Corpus::new(&[path.to_string_lossy()], CorpusOptions::default())?;
     // As compress would cut it.
     debug_assert_eq!(equalinfo_lab::pieces::PIECE, DEFAULT_BLOCK_SIZE as usize);

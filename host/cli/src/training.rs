@@ -138,10 +138,7 @@ pub fn ranks() -> Result<Ranks, RankError> {
 
 /// Names the options that an error of the trainer is about.
 pub fn in_words(error: TrainError) -> anyhow::Error {
-    let is_mistake = matches!(
-        error,
-        TrainError::ShortSequence { .. } | TrainError::Shares | TrainError::LongDecay | TrainError::LongWarmUp { .. }
-    );
+    let mistake = |options: &str| Mistake::error(format!("{options}: {error}"));
     let options = match &error {
         TrainError::Batch(uneven) => format!("--batch {}", uneven.batch),
         TrainError::OtherOptions { .. } => {
@@ -149,10 +146,10 @@ pub fn in_words(error: TrainError) -> anyhow::Error {
                 "--resume: {error}; leave out what the run has already, or start another one in another --output"
             );
         }
-        TrainError::ShortSequence { sequence, .. } => format!("--sequence {sequence}"),
-        TrainError::Shares => "--window-share, --message-share".to_owned(),
-        TrainError::LongDecay => "--decay-steps".to_owned(),
-        TrainError::LongWarmUp { .. } => "--warmup, --steps".to_owned(),
+        TrainError::ShortSequence { sequence, .. } => return mistake(&format!("--sequence {sequence}")),
+        TrainError::Shares => return mistake("--window-share, --message-share"),
+        TrainError::LongDecay => return mistake("--decay-steps"),
+        TrainError::LongWarmUp { .. } => return mistake("--warmup, --steps"),
         TrainError::Grow(_) => "--init, --preset".to_owned(),
         TrainError::NothingToResume { .. } => "--resume".to_owned(),
         TrainError::RunExists { checkpoint } => {
@@ -162,7 +159,7 @@ pub fn in_words(error: TrainError) -> anyhow::Error {
         TrainError::Memory(_) => "--recompute, --batch".to_owned(),
         _ => return error.into(),
     };
-    if is_mistake { Mistake::error(format!("{options}: {error}")) } else { anyhow::Error::new(error).context(options) }
+    anyhow::Error::new(error).context(options)
 }
 
 impl Observer for Progress {
