@@ -5,8 +5,9 @@
 //! and requantizers, so no accumulator can overflow; [`Model::load_trusting`] leaves that to who knows that the image
 //! is as it was written, or to a [`Verification`] in steps.
 
+use super::config::{Config, Extent, SYMBOLS};
 use super::error::ModelError;
-use super::ngrams::{Hashes, MAX_ORDER, MIN_ORDER, row};
+use super::ngrams::{MAX_ORDER, MIN_ORDER, Ngrams};
 use super::ops::{PowerTable, Requantizer};
 use crate::checksum::{Checksum, checksum, image_checksum, image_id};
 
@@ -28,13 +29,6 @@ pub const ALIGNMENT: usize = 4;
 pub const MAX_MIXER: usize = 1 << 20;
 /// N-gram tables that an image has room for, one for each order.
 pub const TABLES: usize = MAX_ORDER + 1 - MIN_ORDER;
-const SYMBOLS: usize = 257;
-const MAX_D: usize = 1024;
-const MAX_FF: usize = 4096;
-const MAX_CONTEXT: usize = 256;
-const MAX_LAYERS: usize = 15;
-/// Largest number of products of all rows that add to one value of the residual, so that it stays below 2^31.
-const MAX_DEPTH: usize = 1 << 15;
 /// Shifts of the attention's output requantizer that leave room for every reciprocal.
 const OUTPUT_SHIFTS: core::ops::RangeInclusive<u8> = 3..=24;
 /// Scaling of the embedding, scores and logits ahead of their requantizers.
@@ -50,189 +44,6 @@ pub const LOGIT_SHIFT: u32 = 4;
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(4))]
 pub struct Aligned<T>(pub T);
-
-/// The dimensions of a model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Config {
-    /// Width of the residual stream.
-    pub d: usize,
-    /// Width of the feed-forward layer.
-    pub ff: usize,
-    /// Longest context in positions, the begin symbol included.
-    pub context: usize,
-    /// Number of layers.
-    pub layers: usize,
-    /// Number of attention heads, each of 64.
-    pub heads: usize,
-}
-
-impl Config {
-    /// Length in bytes of an image of this model, without n-gram tables and mixer weights.
-    pub const fn image_len(&self) -> usize {
-        HEADER + 512 + 128 + SYMBOLS * self.d + SYMBOLS * 4 + 256 * 4 + self.layers * self.layer_len()
-    }
-
-    const fn layer_len(&self) -> usize {
-        let attention =
-            4 + 3 * self.d * self.d + 3 * self.d * 4 + 4 + 4 + 2 * BUCKETS * self.heads + self.d * self.d + self.d * 4;
-        attention + 4 + 3 * self.ff * self.d + 2 * self.ff * 4 + 4 + self.d * 4
-    }
-
-    /// Bytes of working memory that [`M1`](super::M1) needs to run with `context` positions: the cache and the activations.
-    pub const fn byte_buffer(&self, context: usize) -> usize {
-        (2 * self.layers * self.d + 1) * context + 6 * self.d + self.ff
-    }
-
-    /// Words of working memory that [`M1`](super::M1) needs to run with `context` positions.
-    pub const fn word_buffer(&self, context: usize) -> usize {
-        self.d + self.scratch() + if context > 256 { context } else { 256 }
-    }
-
-    /// Words that activations are prepared in, or one head's values added up.
-    pub(super) const fn scratch(&self) -> usize {
-        let most = self.d / 8 * 7;
-        if most > HEAD { most } else { HEAD }
-    }
-
-    const fn check(&self) -> Result<(), ModelError> {
-        const fn range(name: &'static str, found: usize, low: usize, high: usize) -> Result<(), ModelError> {
-            let expected = if found < low { low } else { high };
-            if found < low || found > high { Err(ModelError::Dimension { name, expected, found }) } else { Ok(()) }
-        }
-        const fn multiple(name: &'static str, found: usize) -> Result<(), ModelError> {
-            let expected = found & !(HEAD - 1);
-            if expected == found { Ok(()) } else { Err(ModelError::Dimension { name, expected, found }) }
-        }
-        let checks = [
-            range("width", self.d, HEAD, MAX_D),
-            multiple("width", self.d),
-            range("feed-forward width", self.ff, HEAD, MAX_FF),
-            multiple("feed-forward width", self.ff),
-            range("context", self.context, 1, MAX_CONTEXT),
-            range("layers", self.layers, 1, MAX_LAYERS),
-            range("heads", self.heads, self.d / HEAD, self.d / HEAD),
-            range("layers times widths", self.layers.saturating_mul(self.d.saturating_add(self.ff)), 0, MAX_DEPTH),
-        ];
-        let mut i = 0;
-        while i < checks.len() {
-            if checks[i].is_err() {
-                return checks[i];
-            }
-            i += 1;
-        }
-        Ok(())
-    }
-}
-
-/// The sections behind the layers: what a model has besides the paper's architecture.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Extent {
-    /// Rows of the n-gram table of each order, from [`MIN_ORDER`] on; 0 where there is none.
-    pub ngram_rows: [u16; TABLES],
-    /// Bytes of mixer weights, a multiple of 4.
-    pub mixer: usize,
-}
-
-impl Extent {
-    /// Bytes of the n-gram tables of a model of width `d`.
-    pub const fn tables_len(&self, d: usize) -> usize {
-        let (mut length, mut table) = (0usize, 0);
-        while table < TABLES {
-            length = length.wrapping_add(table_len(d, self.ngram_rows[table]));
-            table += 1;
-        }
-        length
-    }
-
-    const fn check(&self) -> Result<(), ModelError> {
-        let (name, found) = ("mixer weights", self.mixer);
-        if found > MAX_MIXER {
-            Err(ModelError::Dimension { name, expected: MAX_MIXER, found })
-        } else if found % ALIGNMENT != 0 {
-            Err(ModelError::Dimension { name, expected: found & !(ALIGNMENT - 1), found })
-        } else {
-            Ok(())
-        }
-    }
-}
-
-/// Bytes of a table: half a byte a value, two a row for its factor, to a multiple of 4.
-const fn table_len(d: usize, rows: u16) -> usize {
-    let rows = rows as usize;
-    (rows * (d / 2)).wrapping_add((rows * 2).next_multiple_of(ALIGNMENT))
-}
-
-/// The n-gram tables of an image.
-#[derive(Clone, Copy, Debug)]
-pub struct Ngrams<'a> {
-    rows: [u16; TABLES],
-    d: usize,
-    section: &'a [u8],
-}
-
-/// An n-gram table.
-#[derive(Clone, Copy, Debug)]
-pub struct Table<'a> {
-    /// Symbols of its n-grams.
-    pub order: usize,
-    /// Bytes of a row: half a byte a column.
-    pub width: usize,
-    /// `[rows][d]`, two values a byte, that of the even column in the lower half; a value is its four bits less 8.
-    pub values: &'a [u8],
-    /// What the values of each row are multiplied by, `u16`.
-    pub factors: &'a [[u8; 2]],
-}
-
-impl<'a> Table<'a> {
-    /// The row of a hash of its order: values and factor.
-    #[inline]
-    pub fn row(&self, hash: u32) -> (&'a [u8], u16) {
-        let row = row(hash, self.factors.len() as u32);
-        let start = row.wrapping_mul(self.width);
-        let values = self.values.get(start..start.wrapping_add(self.width)).unwrap_or_default();
-        (values, self.factors.get(row).copied().map_or(0, u16::from_le_bytes))
-    }
-}
-
-impl<'a> Ngrams<'a> {
-    /// Whether there is no table.
-    pub const fn is_empty(&self) -> bool {
-        self.section.is_empty()
-    }
-
-    /// The tables, orders rising.
-    #[inline]
-    pub fn tables(&self) -> impl Iterator<Item = Table<'a>> + use<'a> {
-        let Self { rows, d, section: mut rest } = *self;
-        rows.into_iter().zip(MIN_ORDER..).filter(|(rows, _)| *rows > 0).map(move |(rows, order)| {
-            let (table, behind) = rest.split_at_checked(table_len(d, rows)).unwrap_or_default();
-            rest = behind;
-            let width = d / 2;
-            let (values, factors) = table.split_at_checked(usize::from(rows).wrapping_mul(width)).unwrap_or_default();
-            Table { order, width, values, factors: factors.as_chunks().0.get(..rows.into()).unwrap_or_default() }
-        })
-    }
-
-    /// Adds the rows that `hashes` look up to a residual.
-    #[inline]
-    pub fn add(&self, hashes: &Hashes, residual: &mut [i32]) {
-        for table in self.tables() {
-            let (values, factor) = table.row(hashes.of(table.order));
-            add_row(values, factor, residual);
-        }
-    }
-}
-
-/// Adds a row of a table to the residual: `factor * (value - 8)`, exactly.
-#[inline]
-pub fn add_row(values: &[u8], factor: u16, residual: &mut [i32]) {
-    let factor = i32::from(factor);
-    for (&byte, [even, odd]) in values.iter().zip(residual.as_chunks_mut::<2>().0) {
-        *even = even.wrapping_add(factor.wrapping_mul(i32::from(byte & 15) - 8));
-        *odd = odd.wrapping_add(factor.wrapping_mul(i32::from(byte >> 4) - 8));
-    }
-}
 
 /// The byte of an image that stands for a weight in `column`: in even columns the weight plus 128, in odd ones the weight.
 ///

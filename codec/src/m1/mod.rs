@@ -5,8 +5,9 @@
 //! summation, gives the same [`Frequencies`](crate::Frequencies).
 //!
 //! * [`ops`]: the primitives of the contract.
+//! * [`Config`], [`Extent`]: dimensions, and what follows from them.
 //! * [`image`]: [`Model`], a zero-copy view of a `.m1q` image; loading checks every bound that the arithmetic needs.
-//! * [`ngrams`]: the rows of the n-gram tables that the newest bytes look up.
+//! * [`ngrams`]: the n-gram tables, whose rows the newest bytes look up.
 //! * [`kernels`]: the inner loops, and the trait to replace them.
 //! * [`forward`]: [`M1`], the model with its key-value cache in the caller's memory.
 //!
@@ -27,6 +28,7 @@
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 
+mod config;
 mod error;
 pub mod forward;
 pub mod image;
@@ -34,8 +36,10 @@ pub mod kernels;
 pub mod ngrams;
 pub mod ops;
 
+pub use config::{Config, Extent};
 pub use error::ModelError;
 pub use forward::M1;
-pub use image::{Aligned, Config, Extent, Layer, Matrix, Model, Verification};
+pub use image::{Aligned, Layer, Matrix, Model, Verification};
 pub use kernels::{Activations, Kernels, Lists, Portable, list_nonzero};
+pub use ngrams::Ngrams;
 pub use ops::Requantizer;

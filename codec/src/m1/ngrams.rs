@@ -1,11 +1,12 @@
-//! Which rows of the n-gram tables the newest symbols look up.
+//! N-gram tables: which of their rows the newest symbols look up, and what those add to the residual.
 //!
 //! Invariant: a row is a function of the last symbols of the window alone, the begin symbol standing for whatever lies
 //! before it, so encoder and decoder, a window that is decoded alone and any batch look up the same rows.
 //!
 //! The hash takes one 32-bit multiplication per symbol, and one more per table brings it to the table's number of rows.
 
-use super::image::BOS;
+use super::config::table_len;
+use super::image::{BOS, TABLES};
 
 /// Symbols of the shortest n-gram that a table may hold: single symbols have the embedding.
 pub const MIN_ORDER: usize = 2;
@@ -78,6 +79,77 @@ impl Hashes {
 #[inline]
 pub const fn row(hash: u32, rows: u32) -> usize {
     ((hash >> 16).wrapping_mul(rows) >> 16) as usize
+}
+
+/// The n-gram tables of an image.
+#[derive(Clone, Copy, Debug)]
+pub struct Ngrams<'a> {
+    pub(super) rows: [u16; TABLES],
+    pub(super) d: usize,
+    pub(super) section: &'a [u8],
+}
+
+/// An n-gram table.
+#[derive(Clone, Copy, Debug)]
+pub struct Table<'a> {
+    /// Symbols of its n-grams.
+    pub order: usize,
+    /// Bytes of a row: half a byte a column.
+    pub width: usize,
+    /// `[rows][d]`, two values a byte, that of the even column in the lower half; a value is its four bits less 8.
+    pub values: &'a [u8],
+    /// What the values of each row are multiplied by, `u16`.
+    pub factors: &'a [[u8; 2]],
+}
+
+impl<'a> Table<'a> {
+    /// The row of a hash of its order: values and factor.
+    #[inline]
+    pub fn row(&self, hash: u32) -> (&'a [u8], u16) {
+        let row = row(hash, self.factors.len() as u32);
+        let start = row.wrapping_mul(self.width);
+        let values = self.values.get(start..start.wrapping_add(self.width)).unwrap_or_default();
+        (values, self.factors.get(row).copied().map_or(0, u16::from_le_bytes))
+    }
+}
+
+impl<'a> Ngrams<'a> {
+    /// Whether there is no table.
+    pub const fn is_empty(&self) -> bool {
+        self.section.is_empty()
+    }
+
+    /// The tables, orders rising.
+    #[inline]
+    pub fn tables(&self) -> impl Iterator<Item = Table<'a>> + use<'a> {
+        let Self { rows, d, section: mut rest } = *self;
+        rows.into_iter().zip(MIN_ORDER..).filter(|(rows, _)| *rows > 0).map(move |(rows, order)| {
+            let (table, behind) = rest.split_at_checked(table_len(d, rows)).unwrap_or_default();
+            rest = behind;
+            let width = d / 2;
+            let (values, factors) = table.split_at_checked(usize::from(rows).wrapping_mul(width)).unwrap_or_default();
+            Table { order, width, values, factors: factors.as_chunks().0.get(..rows.into()).unwrap_or_default() }
+        })
+    }
+
+    /// Adds the rows that `hashes` look up to a residual.
+    #[inline]
+    pub fn add(&self, hashes: &Hashes, residual: &mut [i32]) {
+        for table in self.tables() {
+            let (values, factor) = table.row(hashes.of(table.order));
+            add_row(values, factor, residual);
+        }
+    }
+}
+
+/// Adds a row of a table to the residual: `factor * (value - 8)`, exactly.
+#[inline]
+pub fn add_row(values: &[u8], factor: u16, residual: &mut [i32]) {
+    let factor = i32::from(factor);
+    for (&byte, [even, odd]) in values.iter().zip(residual.as_chunks_mut::<2>().0) {
+        *even = even.wrapping_add(factor.wrapping_mul(i32::from(byte & 15) - 8));
+        *odd = odd.wrapping_add(factor.wrapping_mul(i32::from(byte >> 4) - 8));
+    }
 }
 
 #[cfg(test)]

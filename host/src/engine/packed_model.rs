@@ -1,7 +1,8 @@
 //! [`PackedModel`]: a model in the order in which SIMD kernels read it.
 
-use equalinfo_codec::m1::image::{EMBEDDING_SHIFT, Table, add_row, row_weights};
+use equalinfo_codec::m1::image::{EMBEDDING_SHIFT, row_weights};
 use equalinfo_codec::m1::ngrams::{self, Hashes};
+use equalinfo_codec::m1::ngrams::{Table, add_row};
 use equalinfo_codec::m1::{Config, Model, Requantizer};
 
 use super::loops::Loops;
