@@ -40,6 +40,7 @@ pub mod train;
 mod train_static;
 pub mod train_unigram;
 mod training;
+mod values;
 mod verify;
 
 pub use process::main;
