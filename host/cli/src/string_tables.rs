@@ -198,8 +198,11 @@ impl Language {
     fn read(path: &Path) -> Result<Self> {
         let shown = messages::shown(path);
         let bytes = read(path)?;
-        let content = String::from_utf8(bytes).map_err(|_| anyhow!("{shown}: not UTF-8"))?;
-        let content = content.strip_prefix('\u{feff}').unwrap_or(&content);
+        let content = str::from_utf8(&bytes).map_err(|error| {
+            let line = 1 + bytes.iter().take(error.valid_up_to()).filter(|&&byte| byte == b'\n').count();
+            anyhow!("{shown}, line {line}: not UTF-8")
+        })?;
+        let content = content.strip_prefix('\u{feff}').unwrap_or(content);
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         if path.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("json")) {
             return Ok(Self { name, texts: content.lines().map(str::to_owned).collect(), keys: Vec::new() });

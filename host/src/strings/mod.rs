@@ -37,7 +37,10 @@ pub enum StringsError {
         found: usize,
     },
     /// There are too many texts for the fields of the format.
-    #[error("too many texts: {found} in {languages} languages")]
+    #[error(
+        "too many texts: {found} in {languages} languages; at most 65,535 in each are possible, and an index of 65,535 \
+         bytes for all"
+    )]
     TooMany {
         /// Texts in each language.
         found: usize,
