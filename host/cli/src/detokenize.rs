@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use equalinfo::tokens::shards::{Manifest, RowLayout, Rows};
+use equalinfo::tokens::shards::{Part, RowLayout, Rows, Source};
 use equalinfo::tokens::{TokenDecoder, Tokenizer};
 use serde_json::json;
 
@@ -24,16 +24,16 @@ use crate::say;
 /// one by one, those of the paper's greedy code not at all.
 #[derive(Debug, Clone, Args)]
 pub struct DetokenizeArguments {
-    /// Directory of token shards: it says what the tokens mean
-    #[arg(value_name = "DIRECTORY", value_hint = clap::ValueHint::DirPath)]
-    pub data: PathBuf,
+    /// Directories of token shards, or of such directories, all of the same tokens: they say what the tokens mean
+    #[arg(value_name = "DIRECTORY", required = true, num_args = 1.., value_hint = clap::ValueHint::DirPath)]
+    pub data: Vec<PathBuf>,
 
     /// Decode these tokens instead of the directory's: their numbers in text, a line a sample, separated by spaces,
     /// commas, semicolons, colons, quotes or brackets; - is stdin
     #[arg(long, value_name = "FILE", conflicts_with = "rows")]
     pub ids: Option<PathBuf>,
 
-    /// Only these rows, counted from 0 (default: all)
+    /// Only these rows, counted from 0 through all directories (default: all)
     #[arg(long, value_name = "A..B", value_parser = range)]
     pub rows: Option<Range<u64>>,
 
@@ -61,16 +61,17 @@ pub fn run(arguments: &DetokenizeArguments) -> Result<()> {
     let destination = Destination::from_argument(&arguments.output);
     let ids = arguments.ids.as_deref().map(Input::from_argument);
     refuse_conflicts(&ids, [&destination])?;
-    let shown = arguments.data.display();
-    let manifest = Manifest::load(&arguments.data)?.with_context(|| format!("{shown}: no token shards there"))?;
-    let tokenizer = arguments.decoding.tokenizer(&manifest.settings)?;
+    let sources: Vec<Source> = arguments.data.iter().map(Source::from).collect();
+    let parts = Part::all(&sources)?;
+    let settings = &parts[0].manifest.settings;
+    let tokenizer = arguments.decoding.tokenizer(settings)?;
     let mut texts = Texts {
         decoder: tokenizer.decoder()?,
         tokenizer,
-        end: manifest.settings.end(),
+        end: settings.end(),
         open: None,
         separator: match &arguments.separator {
-            None if manifest.settings.end_of_document => None,
+            None if settings.end_of_document => None,
             separator => Some(separator.clone().unwrap_or_else(|| "\n".to_owned())),
         },
         not_utf8: 0,
@@ -80,18 +81,18 @@ pub fn run(arguments: &DetokenizeArguments) -> Result<()> {
         let mut text = String::new();
         input.open()?.reader().read_to_string(&mut text).with_context(|| format!("{}: cannot read", input.name))?;
         for (number, line) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
-            let tokens = numbers(line, manifest.settings.vocabulary);
+            let tokens = numbers(line, settings.vocabulary);
             texts.push(&tokens.with_context(|| format!("{}, line {number}", input.name))?)?;
             texts.close()?;
         }
     } else {
-        let mut rows = Rows::open(&arguments.data, &manifest)?;
+        let mut rows = Rows::open_all(parts.iter().map(|part| (&*part.directory, &part.manifest)))?;
         let count = rows.len() as u64;
         let wanted = arguments.rows.clone().unwrap_or(0..count);
-        ensure!(wanted.start < count, "--rows: {shown} has {count} rows");
+        ensure!(wanted.start < count, "--rows: there are {count} rows");
         for number in wanted.start..wanted.end.min(count) {
             texts.push(&rows.row(number as usize)?.ids)?;
-            let goes_on = texts.end.is_some() && manifest.settings.layout == RowLayout::Stream;
+            let goes_on = texts.end.is_some() && settings.layout == RowLayout::Stream;
             if !goes_on {
                 texts.close()?;
             }

@@ -12,7 +12,7 @@ use super::decoding::DecodingArguments;
 use super::options::{count, not_negative, probability};
 use super::standard;
 use equalinfo::random::Random;
-use equalinfo::tokens::shards::Manifest;
+use equalinfo::tokens::shards::{Part, Source};
 use equalinfo_train::checkpoint::{Checkpoint, Kind, Origin};
 use equalinfo_train::sampler::{Choice, Sampler};
 
@@ -26,8 +26,8 @@ pub struct GenerateArguments {
     #[arg(value_name = "CHECKPOINT")]
     pub checkpoint: PathBuf,
 
-    /// Directory of token shards that it was trained on, or of others of the same tokens: it says what they mean
-    #[arg(long, value_name = "DIRECTORY")]
+    /// Token shards that it was trained on, or others of the same tokens, which say what they mean: a directory, or one of such directories
+    #[arg(long, value_name = "DIRECTORY", value_hint = clap::ValueHint::DirPath)]
     pub data: PathBuf,
 
     /// Text to begin with
@@ -66,9 +66,8 @@ pub struct GenerateArguments {
 /// # Errors
 /// The checkpoint, the tokens and M1 do not belong together, or stdout cannot be written.
 pub fn run(arguments: &GenerateArguments) -> Result<()> {
-    let manifest = Manifest::load(&arguments.data)?
-        .with_context(|| format!("{}: no token shards there", arguments.data.display()))?;
-    let settings = &manifest.settings;
+    let parts = Part::all(&[Source::from(&arguments.data)])?;
+    let settings = &parts[0].manifest.settings;
     let checkpoint = Checkpoint::load_of(&arguments.checkpoint, Kind::M2)?;
     if let Origin::Tokens { meaning, .. } = &checkpoint.state.origin {
         let found = settings.meaning();

@@ -89,8 +89,7 @@ fn subwords_are_trained_and_generated() {
     for (text, output) in [("text.txt", "t"), ("test.txt", "d")] {
         sandbox.run(&[&["tokenize", text, "-o", output], &options[..]].concat()).ok();
     }
-    let manifest = manifest(&sandbox, "t");
-    assert_eq!(manifest["settings"]["name"], "Unigram[v=600]");
+    assert_eq!(manifest(&sandbox, "t")["settings"]["name"], "Unigram[v=600]");
     let train = ["train", "m2", "--data", "t", "--dev", "d", "--preset", "tiny", "--batch", "2", "--steps", "2"];
     sandbox.run(&[&train[..], &["--device", "cpu", "-q", "-o", "r"]].concat()).ok();
     let checkpoint = "r/checkpoint.safetensors";
@@ -104,6 +103,24 @@ fn subwords_are_trained_and_generated() {
     let no = ["tokenize", "text.txt", "-o", "x", "--method", "unigram", "--tokenizer", "no.json"];
     sandbox.run(&no).fails(1, &["tokenizer.json"]);
     sandbox.run(&["tokenize", "text.txt", "-o", "x", "--method", "unigram"]).fails(2, &["--tokenizer"]);
+    let tokens = |superwords: &'static str, name: &'static str| {
+        let train = ["train", "bpe", "--corpus", "text.txt", "--vocabulary", "800", "--superwords", superwords];
+        sandbox.run(&[&train[..], &["-f", "-o", "b.json"]].concat()).ok();
+        let tokenize = ["tokenize", "text.txt", "--method", "unigram", "--tokenizer", "b.json", "--layout", "stream"];
+        sandbox.run(&[&tokenize[..], &["-o", name]].concat()).ok();
+        let settings = manifest(&sandbox, name)["settings"]["name"].clone();
+        let detokenize = ["detokenize", name, "--tokenizer", "b.json", "--separator", ""];
+        let text = sandbox.run(&detokenize).ok().stdout;
+        assert!(text.len() > 50_000 && sandbox.read("text.txt").starts_with(&text));
+        settings
+    };
+    assert_eq!(
+        (tokens("0", "within").as_str(), tokens("160", "across").as_str()),
+        (Some("BPE[v=800]"), Some("SuperBPE[v=800]"))
+    );
+    sandbox
+        .run(&["train", "bpe", "--corpus", "text.txt", "--vocabulary", "800", "--superwords", "800", "-o", "x"])
+        .fails(1, &["512"]);
 }
 
 #[test]
@@ -178,6 +195,17 @@ fn documents_come_back_one_by_one() {
     let run = sandbox.run(&["detokenize", "t0", "--ids", "ids.txt"]).ok();
     assert_eq!(run.stdout, json_lines(&["Hi", "\u{fffd}"]));
     assert!(run.stderr.contains("1 text: not UTF-8") && run.stderr.contains("--separator"), "{}", run.stderr);
+    // Several folders, and a folder of folders, are read one after the other.
+    for (part, texts) in [("a", &texts[..3]), ("b", &texts[3..])] {
+        sandbox.write("part.jsonl", &json_lines(texts));
+        let options = ["--end-of-document", "--layout", "stream", "--sequence", "64", "-o", &format!("parts/{part}")];
+        sandbox.run(&[&["tokenize", "part.jsonl"], &options[..], &tiny].concat()).ok();
+    }
+    for folders in [&["parts"][..], &["parts/a", "parts/b"]] {
+        let all = sandbox.run(&[&["detokenize"], folders, &tiny].concat()).ok();
+        assert!(all.stdout == sandbox.read("texts.jsonl"), "{folders:?}");
+    }
+    sandbox.run(&[&["detokenize", "parts/a", "t0"], &tiny[..]].concat()).fails(1, &["t0", "parts/a"]);
     // The option is part of what tokens are, and folders without it are what they were.
     sandbox
         .run(&["tokenize", "texts.jsonl", "--method", "bytes", "--layout", "stream", "--sequence", "64", "-o", "t0"])
@@ -195,6 +223,7 @@ fn m2_learns_where_documents_end_and_proves_what_they_cost() {
     sandbox.write("texts.jsonl", &json_lines(&["hello"; 400]));
     let tokenize = ["tokenize", "texts.jsonl", "--method", "bytes", "--layout", "stream", "--sequence", "64"];
     sandbox.run(&[&tokenize[..], &["--end-of-document", "-o", "t"]].concat()).ok();
+    sandbox.run(&[&tokenize[..], &["--end-of-document", "-o", "parts/t"]].concat()).ok();
     sandbox.run(&[&tokenize[..], &["-o", "plain"]].concat()).ok();
     let train = |data: &'static str, more: &[&'static str]| {
         let options = ["--preset", "tiny", "--batch", "4", "--steps", "150", "--optimizer", "adamw", "--device", "cpu"];
@@ -210,6 +239,10 @@ fn m2_learns_where_documents_end_and_proves_what_they_cost() {
     let drawn = sandbox.run(&generate).ok();
     assert_eq!((drawn.text(), drawn.stderr.contains("6 tokens, 5 bytes")), ("hello\n", true), "{}", drawn.stderr);
     assert_eq!(sandbox.run(&[&generate[..], &["--prompt", "hel"]].concat()).ok().text(), "hello\n");
+    assert_eq!(
+        sandbox.run(&[&["generate", checkpoint, "--data", "parts"], &generate[4..]].concat()).ok().text(),
+        "hello\n"
+    );
 
     let eval = ["eval", "m2", checkpoint, "--data", "t", "--device", "cpu", "-T", "1"];
     let prove = |more: &[&'static str]| sandbox.run(&[&eval[..], more].concat());
@@ -454,6 +487,8 @@ methods = [
     { method = "bytes" },
     { method = "equal-info", window_bits = 16, token_bits = 8, code = "default" },
     { method = "unigram", pieces = 600 },
+    { method = "bpe", pieces = 600 },
+    { method = "super-bpe", pieces = 640 },
     { method = "lexicon", token_bits = 8, kind = "window-code" },
     { method = "seq2seq", task = "decompress", of = { method = "static-ac", token_bits = 8 }, example = 20 },
 ]
@@ -479,7 +514,8 @@ fn an_experiment_goes_on_after_a_kill() {
     sandbox.run(&arguments("parts")).ok();
     let csv = |directory: &str| String::from_utf8(sandbox.read(&format!("{directory}/results.csv"))).expect("UTF-8");
     assert_eq!(csv("whole"), csv("parts"));
-    assert_eq!(csv("whole").lines().count(), 6);
+    assert_eq!(csv("whole").lines().count(), 8);
+    assert!(csv("whole").contains("SuperBPE[v=640]"), "{}", csv("whole"));
     let html = String::from_utf8(sandbox.read("whole/report.html")).expect("UTF-8");
     assert!(html.contains("EqualInfoAC[b=16,v=256]") && html.matches("<svg").count() == 5, "{html}");
     assert!(!html.contains("src=") && !html.contains("<link"), "the page fetches nothing");
