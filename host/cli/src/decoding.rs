@@ -46,7 +46,7 @@ impl DecodingArguments {
     fn refuse_others(&self, settings: &Settings) -> Result<()> {
         let (model, lexicon, subwords) = match &settings.method {
             TokenMethod::Lexicon { .. } => (false, true, false),
-            TokenMethod::Unigram { .. } | TokenMethod::Bpe { .. } => (false, false, true),
+            method if method.pieces().is_some() => (false, false, true),
             method => (method.needs_m1(), false, false),
         };
         let given = [
@@ -63,7 +63,7 @@ impl DecodingArguments {
                 let none = "these tokens are codes of a lexicon: name it with --lexicon";
                 TokenModel::from(self.lexicon.load()?.context(none)?)
             }
-            TokenMethod::Unigram { .. } | TokenMethod::Bpe { .. } => {
+            method if method.pieces().is_some() => {
                 let none = "these tokens are subwords: name their file with --tokenizer";
                 self.tokenizer.load()?.context(none)?.into()
             }

@@ -122,7 +122,7 @@ mod tests {
     use equalinfo::tokens::shards::Source;
     use equalinfo::tokens::{LexiconOf, Reset};
     use equalinfo_lab::experiment::plan::SHIPPED;
-    use equalinfo_lab::prepare::{LexiconOptions, ModelFile, SubwordOptions, TokenizeOptions};
+    use equalinfo_lab::prepare::{LexiconOptions, ModelFile, SubwordOptions, SubwordTrainer, TokenizeOptions};
     use equalinfo_train::m2::{M2Options, MeasureOptions};
     use equalinfo_train::optimizer::{OptimizerKind, Schedule};
     use equalinfo_train::run::RunControl;
@@ -136,7 +136,10 @@ mod tests {
         match Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}")).command {
             Parsed::Tokenize(arguments) => Command::Tokenize(arguments.options().unwrap()),
             Parsed::Train(train::Train::Unigram(arguments)) => {
-                Command::TrainSubwords { options: arguments.options(), output: arguments.output }
+                Command::TrainSubwords { options: arguments.options(), output: arguments.subwords.output }
+            }
+            Parsed::Train(train::Train::Bpe(arguments)) => {
+                Command::TrainSubwords { options: arguments.options(), output: arguments.subwords.output }
             }
             Parsed::Train(train::Train::M2(arguments)) => Command::TrainM2(Box::new(arguments.options())),
             Parsed::Lexicon(lexicon::Lexicon::Build(arguments)) => {
@@ -240,9 +243,19 @@ mod tests {
             ..TokenizeOptions::default()
         }));
         assert_reads_back(Command::TrainSubwords {
-            options: SubwordOptions { corpus: vec!["c".into()], reading, vocabulary: 700 },
+            options: SubwordOptions {
+                corpus: vec!["c".into()],
+                reading,
+                vocabulary: 700,
+                trainer: SubwordTrainer::Unigram,
+            },
             output: "u.json".into(),
         });
+        for superwords in [0, 90] {
+            let trainer = SubwordTrainer::Bpe { superwords };
+            let options = SubwordOptions { corpus: vec!["c".into()], trainer, ..SubwordOptions::default() };
+            assert_reads_back(Command::TrainSubwords { options, output: "b.json".into() });
+        }
         assert_reads_back(Command::BuildLexicon {
             options: LexiconOptions {
                 kind: LexiconKind::Optimal,

@@ -38,7 +38,7 @@ mod test;
 pub mod tokenize;
 pub mod train;
 mod train_static;
-pub mod train_unigram;
+pub mod train_subwords;
 mod training;
 mod values;
 mod verify;
@@ -201,7 +201,10 @@ impl Cli {
                 train_static::run(&arguments).map(|()| Outcome::Complete)
             }
             Command::Train(train::Train::Unigram(arguments)) => {
-                train_unigram::run(&arguments).map(|()| Outcome::Complete)
+                train_subwords::run(&arguments.subwords, &arguments.options()).map(|()| Outcome::Complete)
+            }
+            Command::Train(train::Train::Bpe(arguments)) => {
+                train_subwords::run(&arguments.subwords, &arguments.options()).map(|()| Outcome::Complete)
             }
             Command::Train(train::Train::M1(arguments)) => training(train::m1(&arguments)),
             Command::Train(train::Train::M2(arguments)) => training(m2::train(&arguments)),

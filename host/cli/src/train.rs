@@ -33,7 +33,9 @@ pub enum Train {
     /// Count bytes: the frequencies of method static-ac
     Static(super::train_static::StaticArguments),
     /// Train a vocabulary of subwords, as SentencePiece has them: the tokens of method unigram
-    Unigram(super::train_unigram::UnigramArguments),
+    Unigram(super::train_subwords::UnigramArguments),
+    /// Train a vocabulary by byte-pair encoding, within words or across them, also for method unigram
+    Bpe(super::train_subwords::BpeArguments),
 }
 
 /// Sizes of M1.

@@ -1,9 +1,10 @@
 //! Subwords for method `unigram`: pieces of words as SentencePiece has them (Kudo 2018), the paper's baseline; trained
-//! here or loaded from a `tokenizer.json`, whose model may also be BPE.
+//! here or loaded from a `tokenizer.json`, whose model may also be byte-pair encoding, within words or across them.
 //!
 //! Those trained here are lossless for UTF-8: a piece holds its spaces as they are, and characters without a piece fall
 //! back to a token a byte.
 
+mod bpe;
 pub(crate) mod error;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,7 @@ use tokenizers::tokenizer::SplitDelimiterBehavior::{Isolated, MergedWithNext};
 use tokenizers::utils::parallelism::set_parallelism;
 use tokenizers::{OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer, Tokenizer};
 
+pub use bpe::train_bpe;
 pub use error::SubwordError;
 
 use crate::error::LoadError;
@@ -80,9 +82,21 @@ pub struct Subwords {
     encoder: Arc<Tokenizer>,
     /// Ids of special tokens that the model could find in a text: those whose names are pieces of it too.
     special: BTreeSet<u32>,
+    kind: SubwordKind,
     size: usize,
     name: String,
     id: u64,
+}
+
+/// How the pieces of a vocabulary were found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubwordKind {
+    /// Pieces have probabilities, and a text becomes the likeliest of them.
+    Unigram,
+    /// Pairs were merged within words.
+    Bpe,
+    /// Pairs were merged across words too.
+    SuperBpe,
 }
 
 impl Subwords {
@@ -136,8 +150,15 @@ impl Subwords {
         };
         let added = tokenizer.get_added_tokens_decoder().into_iter().filter(|(_, token)| token.special);
         let special = added.filter(|(id, token)| is_special(*id, &token.content)).map(|(id, _)| id).collect();
+        let kind = match tokenizer.get_model() {
+            ModelWrapper::BPE(_) if tokenizer.get_vocab(false).keys().any(|piece| spans_words(piece)) => {
+                SubwordKind::SuperBpe
+            }
+            ModelWrapper::BPE(_) => SubwordKind::Bpe,
+            _ => SubwordKind::Unigram,
+        };
         let (tokenizer, encoder) = (Arc::new(tokenizer), Arc::new(encoder));
-        let subwords = Self { tokenizer, encoder, special, size, name: name.to_owned(), id };
+        let subwords = Self { tokenizer, encoder, special, kind, size, name: name.to_owned(), id };
         for probe in PROBES {
             let ids: Vec<u32> = subwords.encode(probe.as_bytes())?.into_iter().map(|(id, _)| id.into()).collect();
             let found = subwords.decode(&ids)?;
@@ -158,9 +179,9 @@ impl Subwords {
         self.id
     }
 
-    /// Whether pairs were merged (byte-pair encoding); else pieces have probabilities.
-    pub fn is_bpe(&self) -> bool {
-        matches!(self.tokenizer.get_model(), ModelWrapper::BPE(_))
+    /// How its pieces were found.
+    pub fn kind(&self) -> SubwordKind {
+        self.kind
     }
 
     /// Tokens, as many as a model of them has outputs: a multiple of eight, as GPUs want.
@@ -208,6 +229,12 @@ impl Subwords {
     pub fn decode(&self, ids: &[u32]) -> Result<String, SubwordError> {
         self.tokenizer.decode(ids, false).map_err(library("decode these tokens"))
     }
+}
+
+/// Whether a piece has a space between letters, however the tokenizer spells spaces.
+fn spans_words(piece: &str) -> bool {
+    let mut words = piece.split([' ', '\u{120}', '\u{2581}']).filter(|word| word.contains(char::is_alphabetic));
+    words.nth(1).is_some()
 }
 
 /// Trains a vocabulary of `size` tokens and returns its `tokenizer.json`; the same documents on the same machine give
@@ -432,7 +459,7 @@ mod tests {
         let json = serde_json::json!({"version": "1.0", "added_tokens": [], "model": model, "decoder":
             {"type": "Sequence", "decoders": [{"type": "ByteFallback"}, {"type": "Fuse"}]}});
         let subwords = Subwords::from_json(json.to_string().as_bytes(), "pairs").unwrap();
-        assert!(subwords.is_bpe() && !trained().is_bpe());
+        assert_eq!((subwords.kind(), trained().kind()), (SubwordKind::Bpe, SubwordKind::Unigram));
         let method = crate::TokenMethod::subwords(&subwords);
         assert_eq!(method.to_string(), "BPE[v=264]");
         let tokenizer = crate::Tokenizer::new(method, subwords.clone(), 256).unwrap();

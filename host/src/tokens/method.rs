@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::TokenError;
 use super::examples::EXAMPLE;
+#[cfg(feature = "subwords")]
+use crate::subwords::SubwordKind;
 use crate::windows::{Align, Encoding, Reset};
 use equalinfo_codec::WindowBits;
 
@@ -70,6 +72,11 @@ pub enum TokenMethod {
         /// How many different ones.
         pieces: usize,
     },
+    /// Pieces of up to four words, merged across words after pieces of words.
+    SuperBpe {
+        /// How many different ones.
+        pieces: usize,
+    },
     /// Text and its code in one row, the loss on the second of them alone: whether M2 can learn the code (the paper's
     /// section 5.2).
     Seq2seq {
@@ -119,6 +126,9 @@ impl TokenMethod {
         if let Some(found) = self.token_bits().filter(|bits| ![8, 16].contains(bits)) {
             return Err(TokenError::TokenWidth { found });
         }
+        if let Some(found) = self.pieces().filter(|pieces| !(1..=LARGEST_VOCABULARY).contains(pieces)) {
+            return Err(TokenError::Pieces { found });
+        }
         match self {
             Self::EqualInfo { window_bits, code, reset, align, .. } => {
                 WindowBits::from_bits(*window_bits).ok_or(TokenError::Width { found: *window_bits })?;
@@ -126,9 +136,6 @@ impl TokenMethod {
                 if encoding == Encoding::Flexible && (*reset, *align) != (Reset::Every, Align::None) {
                     return Err(TokenError::Flexible);
                 }
-            }
-            Self::Unigram { pieces } | Self::Bpe { pieces } if !(1..=LARGEST_VOCABULARY).contains(pieces) => {
-                return Err(TokenError::Pieces { found: *pieces });
             }
             Self::Seq2seq { of, example, .. } => {
                 of.check()?;
@@ -148,7 +155,19 @@ impl TokenMethod {
     #[cfg(feature = "subwords")]
     pub fn subwords(subwords: &crate::Subwords) -> Self {
         let pieces = subwords.size();
-        if subwords.is_bpe() { Self::Bpe { pieces } } else { Self::Unigram { pieces } }
+        match subwords.kind() {
+            SubwordKind::Unigram => Self::Unigram { pieces },
+            SubwordKind::Bpe => Self::Bpe { pieces },
+            SubwordKind::SuperBpe => Self::SuperBpe { pieces },
+        }
+    }
+
+    /// Different pieces of a method of subwords.
+    pub fn pieces(&self) -> Option<usize> {
+        match self {
+            Self::Unigram { pieces } | Self::Bpe { pieces } | Self::SuperBpe { pieces } => Some(*pieces),
+            _ => None,
+        }
     }
 
     /// Windows of this width in the default code that start anew, as tokens of 16 bits.
@@ -166,7 +185,7 @@ impl TokenMethod {
             | Self::Ac { token_bits }
             | Self::EqualInfo { token_bits, .. }
             | Self::Lexicon { token_bits, .. } => Some(*token_bits),
-            Self::Unigram { .. } | Self::Bpe { .. } | Self::Seq2seq { .. } => None,
+            Self::Unigram { .. } | Self::Bpe { .. } | Self::SuperBpe { .. } | Self::Seq2seq { .. } => None,
         }
     }
 
@@ -179,7 +198,7 @@ impl TokenMethod {
             | Self::Ac { token_bits }
             | Self::EqualInfo { token_bits, .. }
             | Self::Lexicon { token_bits, .. } => 1 << token_bits,
-            Self::Unigram { pieces } | Self::Bpe { pieces } => *pieces,
+            Self::Unigram { pieces } | Self::Bpe { pieces } | Self::SuperBpe { pieces } => *pieces,
             Self::Seq2seq { of, .. } => 256 + of.vocabulary(),
         }
     }
@@ -198,7 +217,7 @@ impl TokenMethod {
     /// Whether tokens are the windows themselves, so that each decodes alone.
     pub fn is_transparent(&self) -> bool {
         match self {
-            Self::Bytes | Self::Unigram { .. } | Self::Bpe { .. } => true,
+            Self::Bytes | Self::Unigram { .. } | Self::Bpe { .. } | Self::SuperBpe { .. } => true,
             Self::EqualInfo { window_bits, token_bits, code, reset: Reset::Every, .. } => {
                 window_bits == token_bits && code != "paper"
             }
@@ -218,7 +237,7 @@ impl TokenMethod {
 
     /// Whether tokens are bits of a code: all of `token_bits` bits.
     pub fn is_bits(&self) -> bool {
-        !matches!(self, Self::Unigram { .. } | Self::Bpe { .. } | Self::Seq2seq { .. })
+        self.token_bits().is_some()
     }
 
     /// Bytes of text in an example.
@@ -258,6 +277,7 @@ impl std::fmt::Display for TokenMethod {
             Self::Lexicon { kind: LexiconOf::Optimal, .. } => write!(f, "Lexicon[b=16,v={v},optimal]"),
             Self::Unigram { .. } => write!(f, "Unigram[v={v}]"),
             Self::Bpe { .. } => write!(f, "BPE[v={v}]"),
+            Self::SuperBpe { .. } => write!(f, "SuperBPE[v={v}]"),
             Self::Seq2seq { task: Task::Decompress, of, .. } => write!(f, "Decompress {of}"),
             Self::Seq2seq { task: Task::Compress, of, .. } => write!(f, "Compress {of}"),
             Self::Seq2seq { task: Task::Text, example, .. } => write!(f, "Text alone[{example} bytes]"),

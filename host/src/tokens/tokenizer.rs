@@ -17,7 +17,7 @@ use crate::lexicon::{Lexicon, LexiconKind};
 use crate::model::Model;
 use crate::plan::{CpuWorker, Job, Plan, TOGETHER, Worker, Workers};
 #[cfg(feature = "subwords")]
-use crate::subwords::Subwords;
+use crate::subwords::{SubwordKind, Subwords};
 use crate::windows::{Align, Encoding, Reset, Segmentation, Segments};
 
 /// What a method may need to make tokens.
@@ -188,9 +188,21 @@ impl Tokenizer {
                 Some(Job::Cut(Segmentation::new(WindowBits::B16, encoding, lexicon.context())))
             }
             #[cfg(feature = "subwords")]
-            (TokenMethod::Unigram { pieces } | TokenMethod::Bpe { pieces }, TokenModel::Subwords(subwords)) => {
-                if subwords.is_bpe() != matches!(method, TokenMethod::Bpe { .. }) {
-                    return Err(needs(if subwords.is_bpe() { "a Unigram model, not BPE" } else { "BPE" }));
+            (
+                TokenMethod::Unigram { pieces } | TokenMethod::Bpe { pieces } | TokenMethod::SuperBpe { pieces },
+                TokenModel::Subwords(subwords),
+            ) => {
+                match (&method, subwords.kind()) {
+                    (TokenMethod::Unigram { .. }, SubwordKind::Bpe | SubwordKind::SuperBpe) => {
+                        return Err(needs("a Unigram model, not BPE"));
+                    }
+                    (TokenMethod::Bpe { .. }, SubwordKind::Unigram | SubwordKind::SuperBpe) => {
+                        return Err(needs("BPE within words"));
+                    }
+                    (TokenMethod::SuperBpe { .. }, SubwordKind::Unigram | SubwordKind::Bpe) => {
+                        return Err(needs("BPE across words"));
+                    }
+                    _ => {}
                 }
                 if subwords.size() != *pieces {
                     return Err(TokenError::Vocabulary { expected: *pieces, found: subwords.size() });
@@ -200,7 +212,7 @@ impl Tokenizer {
             (TokenMethod::StaticAc { .. }, _) => return Err(needs("byte frequencies")),
             (TokenMethod::Ac { .. } | TokenMethod::EqualInfo { .. }, _) => return Err(needs("an M1")),
             (TokenMethod::Lexicon { .. }, _) => return Err(needs("a lexicon")),
-            (TokenMethod::Unigram { .. } | TokenMethod::Bpe { .. }, _) => {
+            (TokenMethod::Unigram { .. } | TokenMethod::Bpe { .. } | TokenMethod::SuperBpe { .. }, _) => {
                 return Err(needs("a vocabulary of subwords"));
             }
         };
@@ -288,7 +300,7 @@ impl Tokenizer {
                 offsets: (0..text.len()).map(|place| place..place + 1).collect(),
             }),
             #[cfg(feature = "subwords")]
-            TokenMethod::Unigram { .. } | TokenMethod::Bpe { .. } => {
+            TokenMethod::Unigram { .. } | TokenMethod::Bpe { .. } | TokenMethod::SuperBpe { .. } => {
                 let TokenModel::Subwords(subwords) = &self.model else {
                     return Err(TokenError::NoOffsets(self.method.clone()));
                 };
@@ -343,7 +355,7 @@ impl Tokenizer {
         match (&self.method, &self.model, self.job) {
             (TokenMethod::Bytes, ..) => Ok(TokenDecoder::bytes()),
             #[cfg(feature = "subwords")]
-            (TokenMethod::Unigram { .. } | TokenMethod::Bpe { .. }, TokenModel::Subwords(subwords), _) => {
+            (method, TokenModel::Subwords(subwords), _) if method.pieces().is_some() => {
                 Ok(TokenDecoder::subwords(subwords.clone()))
             }
             (_, TokenModel::Coding(model), Some(Job::Cut(Segmentation { bits, encoding, context, reset, .. })))
@@ -459,7 +471,7 @@ impl Tokenizer {
                 };
                 Ok(windows.iter().zip(most()).map(tokens).collect())
             }
-            TokenMethod::Unigram { .. } | TokenMethod::Bpe { .. } => match &self.model {
+            TokenMethod::Unigram { .. } | TokenMethod::Bpe { .. } | TokenMethod::SuperBpe { .. } => match &self.model {
                 #[cfg(feature = "subwords")]
                 TokenModel::Subwords(subwords) => of_each(&|text, most| {
                     let (mut ids, ends): (Vec<u16>, Vec<usize>) =

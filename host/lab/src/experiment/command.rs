@@ -15,12 +15,12 @@ use equalinfo_train::cpu::matmul::Precision;
 use equalinfo_train::m2::{M2Options, MeasureOptions, Preset};
 use equalinfo_train::optimizer::{OptimizerKind, Schedule};
 
-use crate::prepare::{LexiconOptions, ModelFile, SubwordOptions, TokenizeOptions};
+use crate::prepare::{LexiconOptions, ModelFile, SubwordOptions, SubwordTrainer, TokenizeOptions};
 
 /// A step of an experiment. Its `Display` is what a user would type.
 #[derive(Debug, Clone)]
 pub enum Command {
-    /// `train unigram`
+    /// `train unigram` and `train bpe`
     TrainSubwords {
         /// How they are trained.
         options: SubwordOptions,
@@ -46,7 +46,10 @@ impl Command {
     /// The words before the options: `train m2`.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::TrainSubwords { .. } => "train unigram",
+            Self::TrainSubwords { options: SubwordOptions { trainer: SubwordTrainer::Unigram, .. }, .. } => {
+                "train unigram"
+            }
+            Self::TrainSubwords { .. } => "train bpe",
             Self::BuildLexicon { .. } => "lexicon build",
             Self::Tokenize(_) => "tokenize",
             Self::TrainM2(_) => "train m2",
@@ -128,6 +131,9 @@ impl Line {
         self.list("--corpus", &options.corpus);
         self.reading(&options.reading);
         self.option("--vocabulary", options.vocabulary);
+        if let SubwordTrainer::Bpe { superwords } = options.trainer {
+            self.unless("--superwords", superwords, 0);
+        }
         self.option("-o", output.display());
     }
 
@@ -164,7 +170,9 @@ impl Line {
     fn method(&mut self, method: &TokenMethod) {
         match method {
             TokenMethod::Bytes => self.option("--method", "bytes"),
-            TokenMethod::Unigram { .. } | TokenMethod::Bpe { .. } => self.option("--method", "unigram"),
+            TokenMethod::Unigram { .. } | TokenMethod::Bpe { .. } | TokenMethod::SuperBpe { .. } => {
+                self.option("--method", "unigram");
+            }
             TokenMethod::Gzip { token_bits } => self.coded("gzip", *token_bits),
             TokenMethod::StaticAc { token_bits } => self.coded("static-ac", *token_bits),
             TokenMethod::Ac { token_bits } => self.coded("ac", *token_bits),
@@ -299,6 +307,7 @@ mod tests {
             corpus: vec!["my texts/a.txt".to_owned(), "b.txt".to_owned()],
             reading: CorpusOptions { limit: Some(3 << 19), ..CorpusOptions::default() },
             vocabulary: 600,
+            trainer: SubwordTrainer::Unigram,
         };
         let command = Command::TrainSubwords { options, output: "it's.json".into() };
         assert_eq!(

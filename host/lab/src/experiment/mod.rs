@@ -37,7 +37,9 @@ use equalinfo_train::ranks::launch;
 use equalinfo_train::run::RunControl;
 use serde::{Deserialize, Serialize};
 
-use crate::prepare::{self, LexiconOptions, ModelFile, SubwordOptions, TokenizeOptions, lexicon, subwords};
+use crate::prepare::{
+    self, LexiconOptions, ModelFile, SubwordOptions, SubwordTrainer, TokenizeOptions, lexicon, subwords,
+};
 use crate::{LabError, Result};
 use command::Command;
 use entropy::{BitCounter, Divergence};
@@ -117,6 +119,8 @@ pub struct MethodResult {
 const MODEL_TEXT: u64 = 16 << 20;
 /// Bytes of held-out text in which is counted what tokens fix.
 const FIXED_FROM: usize = 200_000;
+/// One in how many tokens of SuperBPE is merged across words: what its authors found best for a model.
+const SUPERWORD_SHARE: usize = 10;
 /// Tokens whose bits are counted.
 const COUNTED: usize = 1 << 23;
 /// Bytes of held-out text that the report shows in windows.
@@ -173,13 +177,20 @@ impl ExperimentOptions {
         };
         match method {
             _ if method.needs_m1() => (ModelFile::M1(m1), None),
-            TokenMethod::Unigram { pieces } | TokenMethod::Bpe { pieces } => {
+            TokenMethod::Unigram { pieces } | TokenMethod::Bpe { pieces } | TokenMethod::SuperBpe { pieces } => {
                 if let Some(path) = &self.plan.tokenizer {
                     return (ModelFile::Subwords(path.into()), None);
                 }
-                let output = file(&format!("unigram-{pieces}.json"));
+                let (name, trainer) = match method {
+                    TokenMethod::Bpe { .. } => ("bpe", SubwordTrainer::Bpe { superwords: 0 }),
+                    TokenMethod::SuperBpe { .. } => {
+                        ("superbpe", SubwordTrainer::Bpe { superwords: pieces / SUPERWORD_SHARE })
+                    }
+                    _ => ("unigram", SubwordTrainer::Unigram),
+                };
+                let output = file(&format!("{name}-{pieces}.json"));
                 let reading = CorpusOptions { limit: Some(MODEL_TEXT), ..CorpusOptions::default() };
-                let options = SubwordOptions { corpus: self.corpus.clone(), reading, vocabulary: *pieces };
+                let options = SubwordOptions { corpus: self.corpus.clone(), reading, vocabulary: *pieces, trainer };
                 (ModelFile::Subwords(output.clone()), Some(Command::TrainSubwords { options, output }))
             }
             TokenMethod::Lexicon { kind: LexiconOf::WindowCode, .. } => {

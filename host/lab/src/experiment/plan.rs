@@ -42,7 +42,7 @@ pub struct Plan {
     pub optimizer: OptimizerKind,
     /// Rows of held-out tokens that are measured at the end.
     pub measured_rows: u64,
-    /// A `tokenizer.json` for method `unigram`; without it, its subwords are trained on the training text.
+    /// A `tokenizer.json` for the methods of subwords; without it, each one's are trained on the training text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokenizer: Option<String>,
     /// Decides initial weights and the order of the rows.
@@ -95,12 +95,13 @@ fn seeds() -> u64 {
 }
 
 /// The plans that come with this crate: their names and contents.
-pub const SHIPPED: [(&str, &str); 5] = [
+pub const SHIPPED: [(&str, &str); 6] = [
     ("smoke", include_str!("../../plans/smoke.toml")),
     ("paper-3m", include_str!("../../plans/paper-3m.toml")),
     ("paper-25m", include_str!("../../plans/paper-25m.toml")),
     ("paper-full", include_str!("../../plans/paper-full.toml")),
     ("paper-seq2seq", include_str!("../../plans/paper-seq2seq.toml")),
+    ("words", include_str!("../../plans/words.toml")),
 ];
 
 /// Why there is no plan.

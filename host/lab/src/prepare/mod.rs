@@ -1,7 +1,7 @@
 //! What M2 trains on, and what its tokens need: functions with options, which the tool's commands and [`experiment`](crate::experiment) call.
 //!
 //! * [`tokens`]: a corpus becomes token shards.
-//! * [`subwords`]: the vocabulary of method `unigram`.
+//! * [`subwords`]: vocabularies of subwords.
 //! * [`lexicon`]: a model becomes the texts of all codes of 16 bits.
 
 pub mod lexicon;
@@ -9,7 +9,7 @@ pub mod subwords;
 pub mod tokens;
 
 pub use lexicon::LexiconOptions;
-pub use subwords::SubwordOptions;
+pub use subwords::{SubwordOptions, SubwordTrainer};
 pub use tokens::{ModelFile, TokenizeOptions};
 
 use crate::{LabError, Result};

@@ -21,7 +21,7 @@ pub enum ModelFile {
     M1(Option<String>),
     /// A lexicon, for method `lexicon`.
     Lexicon(PathBuf),
-    /// A `tokenizer.json`, for methods `unigram` and `bpe`.
+    /// A `tokenizer.json`, for methods `unigram`, `bpe` and `super-bpe`.
     Subwords(PathBuf),
 }
 
@@ -129,9 +129,7 @@ fn completed(method: &TokenMethod, model: &TokenModel) -> TokenMethod {
             };
             TokenMethod::Lexicon { token_bits: *token_bits, kind }
         }
-        (TokenMethod::Unigram { .. } | TokenMethod::Bpe { .. }, TokenModel::Subwords(subwords)) => {
-            TokenMethod::subwords(subwords)
-        }
+        (method, TokenModel::Subwords(subwords)) if method.pieces().is_some() => TokenMethod::subwords(subwords),
         (TokenMethod::Seq2seq { task, of, example }, _) => {
             TokenMethod::Seq2seq { task: *task, of: Box::new(completed(of, model)), example: *example }
         }
