@@ -33,6 +33,37 @@ pub struct Inputs {
     pub strings: &'static [u8],
 }
 
+/// A program that measures all that takes a model: the module that `equalinfo export --format rust` wrote, the context
+/// and the file of its stream, and the file of its string table.
+#[macro_export]
+macro_rules! functions_of_model {
+    ($model:ident, $context:expr, $stream:literal, $strings:literal) => {
+        static INPUTS: $crate::functions::Inputs = $crate::functions::Inputs {
+            image: &$model::IMAGE.0,
+            stream: include_bytes!(concat!(env!("STREAMS"), "/", $stream)),
+            context: $context,
+            strings: include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/generated/", $strings)),
+        };
+
+        /// The model's working memory.
+        static BYTES: static_cell::ConstStaticCell<[i8; $model::CONFIG.byte_buffer($context)]> =
+            static_cell::ConstStaticCell::new([0; _]);
+        static WORDS: static_cell::ConstStaticCell<[i32; $model::CONFIG.word_buffer($context)]> =
+            static_cell::ConstStaticCell::new([0; _]);
+
+        #[$crate::entry]
+        fn main() -> ! {
+            $crate::run(measure)
+        }
+
+        fn measure() -> Result<(), $crate::Failure> {
+            let bytes = BYTES.try_take().ok_or($crate::Failure::MemoryInUse)?;
+            let words = WORDS.try_take().ok_or($crate::Failure::MemoryInUse)?;
+            $crate::functions::of_model(&INPUTS, bytes, words)
+        }
+    };
+}
+
 /// Measures all that takes a model.
 ///
 /// # Errors

@@ -2,40 +2,14 @@
 #![no_std]
 #![no_main]
 
-use equalinfo_firmware_example::functions::{Inputs, of_model};
-use equalinfo_firmware_example::{Failure, entry, run};
-use pico::{CONFIG, IMAGE};
-use static_cell::ConstStaticCell;
+use equalinfo_firmware_example::functions_of_model;
 
 /// The model, as written by `equalinfo export --format rust`.
 #[allow(dead_code)] // Its id, which the model knows too.
 #[path = "../../generated/pico.rs"]
 mod pico;
 
-/// The context that the stream was compressed with, and the stream.
 #[cfg(not(feature = "microbit"))]
-const STREAM: (usize, &[u8]) = (64, include_bytes!(concat!(env!("STREAMS"), "/pico.eqi")));
+functions_of_model!(pico, 64, "pico.eqi", "strings.eqt");
 #[cfg(feature = "microbit")]
-const STREAM: (usize, &[u8]) = (32, include_bytes!(concat!(env!("STREAMS"), "/pico-small.eqi")));
-
-static INPUTS: Inputs = Inputs {
-    image: &IMAGE.0,
-    stream: STREAM.1,
-    context: STREAM.0,
-    strings: include_bytes!("../../generated/strings.eqt"),
-};
-
-/// The model's working memory.
-static BYTES: ConstStaticCell<[i8; CONFIG.byte_buffer(STREAM.0)]> = ConstStaticCell::new([0; _]);
-static WORDS: ConstStaticCell<[i32; CONFIG.word_buffer(STREAM.0)]> = ConstStaticCell::new([0; _]);
-
-#[entry]
-fn main() -> ! {
-    run(measure)
-}
-
-fn measure() -> Result<(), Failure> {
-    let bytes = BYTES.try_take().ok_or(Failure::MemoryInUse)?;
-    let words = WORDS.try_take().ok_or(Failure::MemoryInUse)?;
-    of_model(&INPUTS, bytes, words)
-}
+functions_of_model!(pico, 32, "pico-small.eqi", "strings.eqt");
