@@ -25,6 +25,11 @@ impl<'a> Operand<'a> {
         Self { data: self.data, row_stride: self.column_stride, column_stride: self.row_stride }
     }
 
+    /// The part from a row and a column on.
+    pub fn from(self, row: usize, column: usize) -> Self {
+        Self { data: &self.data[row * self.row_stride + column * self.column_stride..], ..self }
+    }
+
     /// Panics unless a `rows x columns` matrix lies inside the data and one of its strides is 1.
     pub fn check(&self, rows: usize, columns: usize) {
         assert!(self.row_stride == 1 || self.column_stride == 1);
