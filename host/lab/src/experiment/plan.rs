@@ -37,7 +37,7 @@ pub struct Plan {
     /// What methods have in common.
     #[serde(default)]
     pub budget: Budget,
-    /// `adafactor` with the paper's schedule, or `adamw` with a cosine.
+    /// `adafactor` with the paper's schedule, or `adamw` or `muon` with a cosine.
     #[serde(default = "optimizer")]
     pub optimizer: OptimizerKind,
     /// Rows of held-out tokens that are measured at the end.
