@@ -14,8 +14,8 @@ use equalinfo_lab::experiment::{Experiment, ExperimentObserver, ExperimentOption
 use equalinfo_train::m2::Preset;
 
 use super::options::{DEVICES, VerbosityArguments, all_threads, choice};
+use super::say;
 use super::training::{self, Progress};
-use super::{interrupt, say};
 
 /// Options of `experiment`.
 ///
@@ -76,7 +76,6 @@ pub fn run(arguments: &ExperimentArguments) -> Result<()> {
     let options = arguments.options()?;
     let directory = options.directory.clone();
     let experiment = Experiment::new(options).map_err(in_words)?;
-    interrupt::make_graceful();
     let mut progress = Progress::new(arguments.verbosity.quiet);
     let Some(results) = experiment.run(&mut progress).map_err(in_words)? else {
         bail!("interrupted; the same command goes on where it was");

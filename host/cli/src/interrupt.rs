@@ -65,6 +65,11 @@ pub fn make_graceful() {
     GRACEFUL.store(true, Ordering::SeqCst);
 }
 
+/// From now on a first Ctrl-C ends the process again: there is nothing to save.
+pub fn make_abrupt() {
+    GRACEFUL.store(false, Ordering::SeqCst);
+}
+
 /// Whether Ctrl-C was pressed.
 pub fn requested() -> bool {
     REQUESTED.load(Ordering::SeqCst)

@@ -19,7 +19,7 @@ use super::files::{self, Destination, Input, Output, refuse_conflicts};
 use super::options::{LexiconArguments, ModelArguments, ThreadArguments, VerbosityArguments, context, count};
 use super::table::{Table, grouped};
 use super::training::{Progress, in_words};
-use super::{interrupt, messages, say, standard};
+use super::{messages, say, standard};
 
 /// Commands about string tables.
 #[derive(Debug, Clone, Subcommand)]
@@ -340,7 +340,6 @@ fn check(table: &StringTable, model: &CodingModel, languages: &[Language]) -> Re
 
 /// The model adapted to all texts, each a context of its own.
 fn adapt(arguments: &BuildArguments, languages: &[Language]) -> Result<Model> {
-    interrupt::make_graceful();
     let directory = tempfile::tempdir().context("cannot create a temporary directory")?;
     let path = directory.path().join("texts.jsonl");
     let mut documents = String::new();

@@ -166,6 +166,7 @@ impl Observer for Progress {
     fn event(&mut self, event: &Event<'_>) {
         match event {
             Event::Started { name, description, step, steps } => {
+                interrupt::make_graceful();
                 self.name = (*name).to_owned();
                 self.steps = *steps;
                 self.say(&format!("{name}{description}"));
@@ -191,6 +192,7 @@ impl Observer for Progress {
                 self.say(&format!("fine-tuning step {step}: dev {bits_per_byte:.4} bits/byte"));
             }
             Event::Ended { complete, step, checkpoint } => {
+                interrupt::make_abrupt();
                 self.bar.finish_and_clear();
                 self.bar = ProgressBar::hidden();
                 let state = if *complete { "trained" } else { "stopped; --resume continues it" };

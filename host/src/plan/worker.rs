@@ -12,7 +12,7 @@ use crate::engine::Lockstep;
 use crate::lexicon::Lexicon;
 use crate::windows::{Cutter, Segments};
 
-/// What does the job of a [`Plan`] on one thread, with the memory that it takes.
+/// What does the job of a [`Plan`](super::Plan) on one thread, with the memory that it takes.
 pub struct Worker<'a>(pub(super) Tools<'a>);
 
 pub(super) enum Tools<'a> {

@@ -474,6 +474,28 @@ fn m2_generates_text_of_whole_windows() {
     generate(&["--model", "nano"]).fails(1, &["made with model"]);
 }
 
+#[cfg(unix)]
+#[test]
+fn an_experiment_that_has_nothing_to_save_ends_at_once() {
+    let sandbox = sandbox();
+    sandbox.write("text.txt", &ALICE.repeat(20));
+    let plan = "title = \"Long\"\nm1 = \"micro\"\npresets = [\"tiny\"]\nsteps = 100000\nbatch = 2\nmeasured_rows = 4\n\
+        methods = [{ method = \"ac\", token_bits = 8 }]\n";
+    sandbox.write("plan.toml", plan.as_bytes());
+    let files =
+        ["experiment", "plan.toml", "--corpus", "text.txt", "--test", "text.txt", "--device", "cpu", "-o", "out"];
+    let mut child = sandbox.command(&files).stderr(std::process::Stdio::piped()).spawn().expect("run the tool");
+    let started = Instant::now();
+    while !sandbox.has("out/train") && started.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // SAFETY: the process is our own child, still cutting text into tokens.
+    assert_eq!(unsafe { libc::kill(i32::try_from(child.id()).expect("a process id"), libc::SIGTERM) }, 0);
+    let asked = Instant::now();
+    assert_eq!(child.wait().expect("ends").code(), Some(143));
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+}
+
 const PLAN: &str = r#"
 title = "Some methods"
 m1 = "tiny.m1q"
