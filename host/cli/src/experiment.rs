@@ -158,7 +158,7 @@ mod tests {
             Command::Tokenize(options) => {
                 options.threads = 0;
                 match &mut options.method {
-                    TokenMethod::Unigram { pieces } => *pieces = 0,
+                    method if method.pieces().is_some() => *method = TokenMethod::Unigram { pieces: 0 },
                     TokenMethod::Lexicon { kind, .. } => *kind = LexiconOf::default(),
                     _ => {}
                 }

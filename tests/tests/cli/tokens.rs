@@ -562,7 +562,7 @@ fn an_experiment_goes_on_after_a_kill() {
     sandbox.write("plan.toml", grown.as_bytes());
     sandbox.run(&arguments("whole")).ok();
     assert!(before == result("whole"), "what is there stays");
-    assert_eq!(csv("whole").lines().count(), 9);
+    assert_eq!(csv("whole").lines().count(), 13);
     let markdown = String::from_utf8(sandbox.read("whole/report.md")).expect("UTF-8");
     assert!(markdown.contains(" ± ") && markdown.contains("standard deviation of up to 2 runs"), "{markdown}");
     assert!(markdown.contains("--seed 2 "), "{markdown}");
