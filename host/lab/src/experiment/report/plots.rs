@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use plotters::coord::Shift;
-use plotters::coord::combinators::LogCoord;
+use plotters::coord::combinators::{BindKeyPoints, LogCoord, WithKeyPoints};
 use plotters::coord::ranged1d::{KeyPointHint, Ranged};
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
@@ -126,6 +126,20 @@ fn labelled_height(names: usize) -> u32 {
     (LABEL as u32 * names as u32 + 90).max(460)
 }
 
+/// A logarithmic axis with values to name, and bits/byte.
+type BitsAxes = Cartesian2d<WithKeyPoints<LogCoord<f64>>, RangedCoordf64>;
+
+/// Values to name on a logarithmic axis: powers of ten, or as many between them as make four.
+fn ticks(range: &Range<f64>) -> Vec<f64> {
+    let powers = range.start.log10().floor() as i32..=range.end.log10().ceil() as i32;
+    let within = |digits: &[u8]| -> Vec<f64> {
+        let values = powers.clone().flat_map(|power| digits.iter().map(move |&d| f64::from(d) * 10f64.powi(power)));
+        values.filter(|value| range.contains(value)).collect()
+    };
+    let sets: [&[u8]; 3] = [&[1], &[1, 2, 5], &[1, 2, 3, 4, 5, 6, 7, 8, 9]];
+    sets.into_iter().map(within).find(|values| values.len() >= 4).unwrap_or_else(|| within(sets[2]))
+}
+
 /// Axes of a plot of bits/byte: what each shows, and its range; that of x is logarithmic. `name` writes a value of x.
 /// There is room for [`labels`].
 fn bits_chart<'a>(
@@ -133,13 +147,14 @@ fn bits_chart<'a>(
     (x_name, x): (&str, Range<f64>),
     name: &dyn Fn(&f64) -> String,
     (y_name, y): (&str, Range<f64>),
-) -> Result<ChartContext<'a, SVGBackend<'a>, Cartesian2d<LogCoord<f64>, RangedCoordf64>>> {
+) -> Result<ChartContext<'a, SVGBackend<'a>, BitsAxes>> {
+    let ticks = ticks(&x);
     let mut chart = ChartBuilder::on(area)
         .margin(12)
         .margin_right(LABELS as u32 + 12)
         .x_label_area_size(44)
         .y_label_area_size(52)
-        .build_cartesian_2d(x.log_scale(), y)
+        .build_cartesian_2d(x.log_scale().with_key_points(ticks), y)
         .map_err(plot_error)?;
     chart
         .configure_mesh()
@@ -349,7 +364,14 @@ impl plotters::coord::ranged1d::ValueFormatter<usize> for Lines {}
 
 #[cfg(test)]
 mod tests {
-    use super::apart;
+    use super::{apart, ticks};
+
+    #[test]
+    fn a_logarithmic_axis_has_names() {
+        assert_eq!(ticks(&(2.0..8.0)), [2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
+        assert_eq!(ticks(&(1e6..2e7)), [1e6, 2e6, 5e6, 1e7]);
+        assert_eq!(ticks(&(0.5..2e4)), [1.0, 10.0, 100.0, 1e3, 1e4]);
+    }
 
     #[test]
     fn labels_do_not_lie_on_each_other() {

@@ -1,7 +1,7 @@
 """Tokens of the package equalinfo beside those of Hugging Face's tokenizers and of tiktoken: bytes of text a token, and
 speed in both directions, of one thread.
 
-    python tests/speed/tokenizers.py TEXT...
+    python tests/speed/token_peers.py TEXT...
 
 The peers' vocabularies are byte-level BPE, trained here on the first half of the text and measured on the second, as
 ours is: none is trained on what it is measured on. tiktoken gets the very merges that tokenizers has found. What is not
