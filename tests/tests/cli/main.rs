@@ -4,6 +4,7 @@ mod corpora;
 mod damage;
 mod devices;
 mod evaluation;
+mod experiments;
 mod failures;
 #[cfg(unix)]
 mod faults;
