@@ -41,7 +41,8 @@ impl Config {
         attention + 4 + 3 * self.ff * self.d + 2 * self.ff * 4 + 4 + self.d * 4
     }
 
-    /// Bytes of working memory that [`M1`](super::M1) needs to run with `context` positions: the cache and the activations.
+    /// Bytes of working memory that [`M1`](super::M1) needs to run with `context` positions: the cache and the
+    /// activations.
     pub const fn byte_buffer(&self, context: usize) -> usize {
         (2 * self.layers * self.d + 1) * context + 6 * self.d + self.ff
     }

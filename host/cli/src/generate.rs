@@ -26,7 +26,8 @@ pub struct GenerateArguments {
     #[arg(value_name = "CHECKPOINT")]
     pub checkpoint: PathBuf,
 
-    /// Token shards that it was trained on, or others of the same tokens, which say what they mean: a directory, or one of such directories
+    /// Token shards that it was trained on, or others of the same tokens, which say what they mean: a directory, or
+    /// one of such directories
     #[arg(long, value_name = "DIRECTORY", value_hint = clap::ValueHint::DirPath)]
     pub data: PathBuf,
 

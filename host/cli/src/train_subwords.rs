@@ -26,7 +26,8 @@ pub struct BpeArguments {
     #[command(flatten)]
     pub subwords: VocabularyArguments,
 
-    /// Of the tokens, merge the last N across words, up to four pieces of a line (SuperBPE; a tenth of the vocabulary is usual)
+    /// Of the tokens, merge the last N across words, up to four pieces of a line (SuperBPE; a tenth of the vocabulary
+    /// is usual)
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub superwords: usize,
 }

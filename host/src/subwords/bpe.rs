@@ -26,8 +26,8 @@ const FIRST_PIECE: u32 = 0xf_0000;
 
 const TRAIN: &str = "train a vocabulary";
 
-/// Trains byte-pair encoding of at most `size` tokens and returns its `tokenizer.json`; the same documents give the same
-/// bytes. The first `size - superwords` are bytes and what is merged of them within words; the others are merged of
+/// Trains byte-pair encoding of at most `size` tokens and returns its `tokenizer.json`; the same documents give the
+/// same bytes. The first `size - superwords` are bytes and what is merged of them within words; the others are merged of
 /// those without regard to words, up to four pieces within a line. All of the text is kept in memory.
 ///
 /// Every text comes back, also one that is no UTF-8 up to the characters that replace it.

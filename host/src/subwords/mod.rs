@@ -151,10 +151,11 @@ impl Subwords {
         let added = tokenizer.get_added_tokens_decoder().into_iter().filter(|(_, token)| token.special);
         let special = added.filter(|(id, token)| is_special(*id, &token.content)).map(|(id, _)| id).collect();
         let kind = match tokenizer.get_model() {
-            ModelWrapper::BPE(_) if tokenizer.get_vocab(false).keys().any(|piece| spans_words(piece)) => {
-                SubwordKind::SuperBpe
+            ModelWrapper::BPE(_) => {
+                let pieces = fields.pointer("/model/vocab").and_then(|pieces| pieces.as_object());
+                let across = pieces.is_some_and(|pieces| pieces.keys().any(|piece| spans_words(piece)));
+                if across { SubwordKind::SuperBpe } else { SubwordKind::Bpe }
             }
-            ModelWrapper::BPE(_) => SubwordKind::Bpe,
             _ => SubwordKind::Unigram,
         };
         let (tokenizer, encoder) = (Arc::new(tokenizer), Arc::new(encoder));

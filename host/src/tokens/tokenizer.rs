@@ -192,17 +192,13 @@ impl Tokenizer {
                 TokenMethod::Unigram { pieces } | TokenMethod::Bpe { pieces } | TokenMethod::SuperBpe { pieces },
                 TokenModel::Subwords(subwords),
             ) => {
-                match (&method, subwords.kind()) {
-                    (TokenMethod::Unigram { .. }, SubwordKind::Bpe | SubwordKind::SuperBpe) => {
-                        return Err(needs("a Unigram model, not BPE"));
-                    }
-                    (TokenMethod::Bpe { .. }, SubwordKind::Unigram | SubwordKind::SuperBpe) => {
-                        return Err(needs("BPE within words"));
-                    }
-                    (TokenMethod::SuperBpe { .. }, SubwordKind::Unigram | SubwordKind::Bpe) => {
-                        return Err(needs("BPE across words"));
-                    }
-                    _ => {}
+                let (kind, expected) = match &method {
+                    TokenMethod::Bpe { .. } => (SubwordKind::Bpe, "BPE within words"),
+                    TokenMethod::SuperBpe { .. } => (SubwordKind::SuperBpe, "BPE across words"),
+                    _ => (SubwordKind::Unigram, "a Unigram model, not BPE"),
+                };
+                if subwords.kind() != kind {
+                    return Err(needs(expected));
                 }
                 if subwords.size() != *pieces {
                     return Err(TokenError::Vocabulary { expected: *pieces, found: subwords.size() });

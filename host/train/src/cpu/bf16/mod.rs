@@ -128,7 +128,8 @@ pub fn matmul(
     }
 }
 
-/// Packs `rows x k` values into tiles `[row block][k block]`; a tile is `[row][pair]` if `row_major`, else `[pair][row]`.
+/// Packs `rows x k` values into tiles `[row block][k block]`; a tile is `[row][pair]` if `row_major`, else
+/// `[pair][row]`.
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 fn pack(tiles: &mut [AlignedTile], (rows, k): (usize, usize), values: Operand, row_major: bool) {
     values.check(rows, k);
@@ -197,7 +198,8 @@ unsafe fn rows_of_pairs(source: *const f32, stride: usize, rows: usize, k: usize
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 #[inline]
 unsafe fn pairs_of_rows(source: *const f32, stride: usize, rows: usize, k: usize) -> [__m512i; TILE] {
-    // SAFETY: masked lanes are not read, and the caller vouches for rows x k values; the constant is 64 bytes of any value.
+    // SAFETY: masked lanes are not read, and the caller vouches for rows x k values; the constant is 64 bytes of any
+    // value.
     unsafe {
         let interleaved: __m512i = std::mem::transmute(INTERLEAVED);
         if rows == TILE && k == DEPTH {
