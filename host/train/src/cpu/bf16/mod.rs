@@ -263,3 +263,29 @@ fn transpose(mut rows: [__m512i; TILE]) -> [__m512i; TILE] {
     }
     rows
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::random;
+
+    #[test]
+    fn both_units_put_pieces_together() {
+        let units = [amx::Tiles::configure().map(Unit::Tiles), vector::Vectors::find().map(Unit::Vectors)];
+        for unit in units.into_iter().flatten() {
+            // More columns, and more rows of B, than are packed at once.
+            for (m, n, k) in [(70, COLUMNS + 40, DEPTHS.start() + 20), (33, 48, 2 * DEPTHS.end() + 5)] {
+                let (a, b) = (random(m * k, 1), random(k * n, 2));
+                let (a, b) = (Operand::rows(&a, m).transposed(), Operand::rows(&b, n));
+                let mut c = vec![1.0; m * n];
+                matmul(&unit, &mut Workspace::default(), (m, n, k), a, b, &mut c, n, true);
+                for (place, found) in c.into_iter().enumerate() {
+                    let (i, j) = (place / n, place % n);
+                    let sum: f64 = (0..k).map(|l| f64::from(a.data[l * m + i]) * f64::from(b.data[l * n + j])).sum();
+                    let off = (f64::from(found) - 1.0 - sum).abs();
+                    assert!(off < 1e-2 * (k as f64).sqrt(), "{m}x{n}x{k} ({i},{j}): {found} against {}", 1.0 + sum);
+                }
+            }
+        }
+    }
+}
