@@ -1,6 +1,9 @@
 //! KB/s of every path of the engine in one run, on one thread: `cargo bench -p equalinfo --bench engine`; `-- NAME...`
 //! restricts it to the models and paths of those names.
 //!
+//! `loop` is what the products alone would take, if nothing depended on them: `vpdpbusd` over as many bytes as the model
+//! has weights for one byte of text, and keys and values.
+//!
 //! Weights are random, which does not affect speed; text is random letters. Each figure is the best of several short
 //! runs, in the thread's processor time if the system reports it, so that other work on the machine hardly counts.
 
@@ -67,20 +70,75 @@ fn speed(mut run: impl FnMut() -> usize) -> f64 {
     best
 }
 
+/// `vpdpbusd` with every line, eight sums at a time.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512vnni")]
+fn products(lines: &[Line], inputs: &[i32; 64]) -> i32 {
+    use std::arch::x86_64::*;
+    let mut sums = [_mm512_setzero_si512(); 8];
+    for (lines, input) in lines.as_chunks::<8>().0.iter().zip(inputs.iter().cycle()) {
+        let input = _mm512_set1_epi32(*input);
+        for (sum, line) in sums.iter_mut().zip(lines) {
+            // SAFETY: an aligned load of a line's 64 bytes, which are aligned to 64.
+            let line = unsafe { _mm512_load_si512(line.0.as_ptr().cast()) };
+            *sum = _mm512_dpbusd_epi32(*sum, input, line);
+        }
+    }
+    sums.iter().map(|sum| _mm512_reduce_add_epi32(*sum)).fold(0, i32::wrapping_add)
+}
+
+/// A cache line of weights.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone)]
+#[repr(align(64))]
+struct Line([u8; 64]);
+
+/// KB/s of text at the speed of [`products`]; `None` on a processor without the instruction.
+#[cfg(target_arch = "x86_64")]
+fn bare(config: &Config, context: usize) -> Option<f64> {
+    if !is_x86_feature_detected!("avx512vnni") {
+        return None;
+    }
+    let Config { d, ff, layers, heads, .. } = *config;
+    // Queries, keys and values of the first layer are looked up.
+    let weights = layers * (4 * d * d + 3 * d * ff) - 3 * d * d + 256 * d;
+    let cached = 2 * 64 * context * layers * heads;
+    let lines = vec![Line([1; 64]); (weights + cached) / 64];
+    Some(speed(|| {
+        for _ in 0..50 {
+            // SAFETY: the processor has the instruction.
+            black_box(unsafe { products(black_box(&lines), &[1; 64]) });
+        }
+        50
+    }))
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn bare(_: &Config, _: usize) -> Option<f64> {
+    None
+}
+
 fn main() {
     let names: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let wanted = |model: &str, path: &str| names.is_empty() || names.iter().any(|name| name == model || name == path);
+    // All models if none is named, and all paths.
+    let (paths, models): (Vec<&str>, Vec<&str>) =
+        names.iter().map(String::as_str).partition(|name| Simd::ALL.iter().any(|simd| simd.name() == *name));
+    let wanted = |name: &str, among: &[&str]| among.is_empty() || among.contains(&name);
     println!(
-        "{:<10} {:>7} {:<9} {:>10} {:>10} {:>10} {:>10}",
-        "model", "context", "path", "session", "windows", "batch", "trace"
+        "{:<10} {:>7} {:<9} {:>10} {:>10} {:>10} {:>10} {:>10}",
+        "model", "context", "path", "loop", "session", "windows", "batch", "trace"
     );
     let mut random = Random::new(2);
     let text: Vec<u8> = (0..2000).map(|_| b'a' + random.below(26) as u8).collect();
     for (name, config, context) in
         [("nano", NANO, 128), ("micro", MICRO, 128), ("micro", MICRO, 256), ("3m", LARGE, 256)]
     {
+        if !wanted(name, &models) {
+            continue;
+        }
         let image = image(config);
-        for simd in Simd::available().filter(|simd| wanted(name, simd.name())) {
+        let bare = bare(&config, context).map_or_else(String::new, |speed| format!("{speed:.1}"));
+        for simd in Simd::available().filter(|simd| wanted(simd.name(), &paths)) {
             let engine = Engine::with_simd(image.clone(), simd).expect("available");
             let mut session = engine.session(context).expect("a valid context");
             let sliding = speed(|| {
@@ -117,7 +175,7 @@ fn main() {
                 text.len()
             });
             println!(
-                "{name:<10} {context:>7} {:<9} {sliding:>10.1} {windows:>10.1} {lockstep:>10.1} {trace:>10.1}",
+                "{name:<10} {context:>7} {:<9} {bare:>10} {sliding:>10.1} {windows:>10.1} {lockstep:>10.1} {trace:>10.1}",
                 simd.name()
             );
         }
