@@ -1,8 +1,8 @@
 //! Matrix products of many items on the AMX tile unit.
 //!
-//! A tile of packed weights is sixteen consecutive lines: the layout of AVX-512 VNNI is also that of the unit's right
-//! operand. The left operand is read directly from the activations, sixteen items at a time; biased by 128 they are the
-//! unsigned bytes that `tdpbusd` takes.
+//! A tile of packed weights is sixteen lines, every [`BLOCKS`]-th one: the layout of AVX-512 VNNI is also that of the
+//! unit's right operand. The left operand is read directly from the activations, sixteen items at a time; biased by 128
+//! they are the unsigned bytes that `tdpbusd` takes.
 
 use std::arch::asm;
 
@@ -13,6 +13,8 @@ use super::tiles::{self, Tiles};
 pub const TILE: usize = 16;
 /// Inputs per tile.
 const DEPTH: usize = 64;
+/// The blocks of rows whose lines alternate.
+pub const BLOCKS: usize = 4;
 
 /// Sums of 16 items, `[item][row]`.
 #[repr(C, align(64))]
@@ -27,13 +29,15 @@ pub fn available() -> bool {
 /// passes them to `done` as (item, block of 16 rows, sums). `_tiles` proves that the thread is configured.
 #[inline]
 pub fn products(_tiles: &Tiles, matrix: &PackedMatrix, inputs: &[u8], mut done: impl FnMut(usize, usize, &[i32; 16])) {
-    let (width, lines) = (matrix.width, matrix.width / 4);
+    let width = matrix.width;
     let mut sums = [const { Sums([[0; 16]; TILE]) }; 4];
-    for (pair, weights) in matrix.weights.chunks_exact(2 * lines).enumerate() {
+    let groups = matrix.weights.chunks_exact(BLOCKS * width / 4);
+    let pairs = groups.flat_map(|weights| (0..BLOCKS / 2).map(move |pair| &weights[2 * pair..]));
+    for (pair, weights) in pairs.enumerate() {
         for (part, inputs) in inputs.chunks(2 * TILE * width).enumerate() {
             let tiles = inputs.len() / (TILE * width);
             // SAFETY: the thread is configured; `inputs` holds `tiles` times 16 rows of `width`, and `weights` holds
-            // two blocks of `width / 4` lines; `width` is a multiple of 64.
+            // two blocks of `width / 4` lines each, `BLOCKS` lines apart; `width` is a multiple of 64.
             unsafe {
                 match tiles {
                     2 => block::<2>(inputs, width, weights, &mut sums),
@@ -53,20 +57,19 @@ pub fn products(_tiles: &Tiles, matrix: &PackedMatrix, inputs: &[u8], mut done: 
 /// `ITEMS` tiles of items (one or two) by two blocks of 16 rows; sums are `[item tile][block]`.
 #[inline]
 unsafe fn block<const ITEMS: usize>(inputs: &[u8], width: usize, weights: &[Line], sums: &mut [Sums; 4]) {
-    let lines = width / 4;
     unsafe {
         asm!("tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3", options(nostack, nomem));
         for depth in 0..width / DEPTH {
             let input = inputs.as_ptr().add(depth * DEPTH);
-            let weight = weights.as_ptr().add(depth * 16);
+            let weight = weights.as_ptr().add(depth * 16 * BLOCKS);
             asm!(
                 "tileloadd tmm4, [{input} + {width}]",
                 "tileloadd tmm6, [{first} + {line}]",
                 "tileloadd tmm7, [{second} + {line}]",
                 "tdpbusd tmm0, tmm4, tmm6",
                 "tdpbusd tmm1, tmm4, tmm7",
-                input = in(reg) input, width = in(reg) width, line = in(reg) size_of::<Line>(),
-                first = in(reg) weight, second = in(reg) weight.add(lines),
+                input = in(reg) input, width = in(reg) width, line = in(reg) BLOCKS * size_of::<Line>(),
+                first = in(reg) weight, second = in(reg) weight.add(1),
                 options(nostack, readonly)
             );
             if ITEMS == 2 {

@@ -9,7 +9,7 @@ use equalinfo_codec::Frequencies;
 use equalinfo_codec::m1::Requantizer;
 use equalinfo_codec::m1::image::{LOGIT_SHIFT, RESIDUAL_SHIFT, SCORE_SHIFT};
 
-use super::loops::{Head, Loops, Scratch, norm_inverse, output_requantizer};
+use super::loops::{Head, Loops, Powers, Scratch, norm_inverse, output_requantizer};
 use super::packed::{PackedMatrix, Packing, sixteens};
 
 /// Proof that the processor has AVX2.
@@ -220,7 +220,7 @@ kernel! {
     }
 }
 
-kernel! { fn frequencies(logits: &[i32; 256], powers: &[i32; 256]) -> Frequencies {
+kernel! { fn frequencies(logits: &[i32; 256], powers: &Powers) -> Frequencies {
     let logits = logits.as_chunks::<8>().0;
     let mut largest = load(&logits[0]);
     for x in logits {
@@ -231,7 +231,7 @@ kernel! { fn frequencies(logits: &[i32; 256], powers: &[i32; 256]) -> Frequencie
     let mut total = _mm256_setzero_si256();
     for (weight, x) in weights.iter_mut().zip(logits) {
         let t = _mm256_sub_epi32(largest, load(x));
-        *weight = _mm256_srlv_epi32(gather(powers, t), _mm256_srli_epi32::<8>(t));
+        *weight = _mm256_srlv_epi32(gather(&powers.words, t), _mm256_srli_epi32::<8>(t));
         total = _mm256_add_epi32(total, *weight);
     }
     // The largest logit has weight 65535, so the total is not zero.
@@ -285,7 +285,7 @@ kernel! { fn attend(head: &Head, query: &[u8; 64], scratch: &mut Scratch, out: &
     for (score, weights) in scratch.scores.as_chunks::<8>().0.iter().zip(scratch.high.as_chunks_mut::<16>().0).take(blocks) {
         let t = _mm256_sub_epi32(largest, load(score));
         let halved = _mm256_add_epi32(_mm256_srli_epi32::<8>(t), _mm256_set1_epi32(1));
-        let weight = _mm256_srlv_epi32(gather(head.powers, t), halved);
+        let weight = _mm256_srlv_epi32(gather(&head.powers.words, t), halved);
         total = _mm256_add_epi32(total, weight);
         let packed = _mm256_permute4x64_epi64::<0b1000>(_mm256_packus_epi32(weight, weight));
         // SAFETY: an unaligned store of 16 bytes that the reference covers.
@@ -308,7 +308,7 @@ kernel! { fn attend(head: &Head, query: &[u8; 64], scratch: &mut Scratch, out: &
 } }
 
 impl Loops for Avx2 {
-    const PACKING: Packing = Packing { lanes: 8, group: 2 };
+    const PACKING: Packing = Packing { lanes: 8, group: 2, blocks: 1 };
 
     // SAFETY of every call below: a value of this type exists only if the processor has AVX2.
 
@@ -339,7 +339,7 @@ impl Loops for Avx2 {
         unsafe { logits(matrix, activations, out) }
     }
 
-    fn frequencies(self, logits: &[i32; 256], powers: &[i32; 256]) -> Frequencies {
+    fn frequencies(self, logits: &[i32; 256], powers: &Powers) -> Frequencies {
         unsafe { frequencies(logits, powers) }
     }
 

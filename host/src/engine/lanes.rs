@@ -267,12 +267,7 @@ impl<K: Loops> Lanes<K> {
             for (head, mixed) in mixed.as_chunks_mut::<64>().0.iter_mut().enumerate() {
                 let at = index * heads + head;
                 let cache = &mut streams[item.stream].caches[at];
-                cache.store(
-                    K::PACKING,
-                    item.newest,
-                    &kernels.plain(&qkv[heads + head]),
-                    &kernels.plain(&qkv[2 * heads + head]),
-                );
+                kernels.cache(cache, item.newest, &qkv[heads + head], &qkv[2 * heads + head]);
                 let head_input = Head {
                     cache,
                     biases: &biases[at][*context - 1 - item.newest..],

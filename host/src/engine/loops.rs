@@ -5,6 +5,20 @@ use equalinfo_codec::m1::Requantizer;
 
 use super::packed::{HeadCache, PackedMatrix, Packing};
 
+/// The power table in the forms that the paths look it up in.
+pub struct Powers {
+    /// For gathers.
+    pub words: [i32; 256],
+    /// For permutations.
+    pub halves: [u16; 256],
+}
+
+impl Powers {
+    pub fn new(halves: [u16; 256]) -> Self {
+        Self { words: halves.map(i32::from), halves }
+    }
+}
+
 /// The inner loops. Implementors hold a proof that the processor has the instructions they use.
 ///
 /// Activations pass between the loops in a form of the kernel's choice, one byte each; only keys and values leave it,
@@ -37,10 +51,15 @@ pub trait Loops: Copy + Send + Sync + 'static {
     fn logits(self, matrix: &PackedMatrix, activations: &[u8], out: &mut [i32]);
 
     /// The contract's step from logits to frequencies; `powers` is the power table.
-    fn frequencies(self, logits: &[i32; 256], powers: &[i32; 256]) -> Frequencies;
+    fn frequencies(self, logits: &[i32; 256], powers: &Powers) -> Frequencies;
 
     /// Converts 64 activations to plain `i8` for the cache.
     fn plain(self, activations: &[u8; 64]) -> [i8; 64];
+
+    /// Caches the key and the value of a position, which are activations.
+    fn cache(self, cache: &mut HeadCache, position: usize, key: &[u8; 64], value: &[u8; 64]) {
+        cache.store(Self::PACKING, position, &self.plain(key), &self.plain(value));
+    }
 
     /// One head's attention over the cached positions.
     fn attend(self, head: &Head, query: &[u8; 64], scratch: &mut Scratch, out: &mut [u8; 64]);
@@ -55,7 +74,7 @@ pub struct Head<'a> {
     pub length: usize,
     pub score: Requantizer,
     pub output: (u16, u8),
-    pub powers: &'a [i32; 256],
+    pub powers: &'a Powers,
 }
 
 /// Scores and weights of up to 256 positions.

@@ -1,8 +1,9 @@
 //! Weights and caches in the order in which SIMD kernels read them.
 //!
 //! A kernel works on [`Packing::lanes`] rows at once, one per 32-bit lane, and multiplies [`Packing::group`]
-//! neighbouring inputs in one instruction. So a matrix becomes `[rows / lanes][width / group][lanes][group]`, and a
-//! lane's accumulator is a finished dot product: no horizontal sums. Keys are packed alike, with positions as rows.
+//! neighbouring inputs in one instruction. So a matrix becomes
+//! `[rows / lanes / blocks][width / group][blocks][lanes][group]`, and a lane's accumulator is a finished dot product: no
+//! horizontal sums. Keys are packed alike, with positions as rows, one block at a time.
 
 use equalinfo_codec::m1::image::row_weights;
 use equalinfo_codec::m1::{Config, Layer, Matrix, Model, Requantizer};
@@ -30,6 +31,9 @@ pub struct Packing {
     pub lanes: usize,
     /// The inputs that one lane multiplies at a time.
     pub group: usize,
+    /// The blocks of rows of a matrix that a kernel goes through together: their lines alternate, so that it reads all
+    /// weights in order.
+    pub blocks: usize,
 }
 
 impl Packing {
@@ -38,7 +42,7 @@ impl Packing {
     fn scatter(self, values: &[i8], row: usize, lines: &mut [Line]) {
         let first = self.place(values.len(), row, 0);
         for (i, group) in values.chunks_exact(self.group).enumerate() {
-            let place = first + i * self.lanes * self.group;
+            let place = first + i * self.blocks * self.lanes * self.group;
             lines[place / 64].0[place % 64..][..self.group].copy_from_slice(group);
         }
     }
@@ -46,7 +50,9 @@ impl Packing {
     /// The offset in bytes of the weight at `row` and `column`.
     pub fn place(self, width: usize, row: usize, column: usize) -> usize {
         let (block, lane) = (row / self.lanes, row % self.lanes);
-        ((block * (width / self.group) + column / self.group) * self.lanes + lane) * self.group + column % self.group
+        let (first, block) = (block / self.blocks, block % self.blocks);
+        let line = (first * (width / self.group) + column / self.group) * self.blocks + block;
+        (line * self.lanes + lane) * self.group + column % self.group
     }
 }
 
@@ -152,7 +158,7 @@ impl HeadCache {
     #[inline(always)]
     pub fn store(&mut self, packing: Packing, position: usize, key: &[i8; 64], value: &[i8; 64]) {
         let group = packing.group;
-        packing.scatter(key, position, &mut self.keys);
+        Packing { blocks: 1, ..packing }.scatter(key, position, &mut self.keys);
         self.key_offsets[position] = -128 * key.iter().map(|&k| i32::from(k)).sum::<i32>();
         // A position has one byte in each group.
         let (groups, phase) = (position / group * group, position % group);

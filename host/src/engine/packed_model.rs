@@ -5,7 +5,7 @@ use equalinfo_codec::m1::ngrams::{self, Hashes};
 use equalinfo_codec::m1::ngrams::{Table, add_row};
 use equalinfo_codec::m1::{Config, Model, Requantizer};
 
-use super::loops::Loops;
+use super::loops::{Loops, Powers};
 use super::packed::{PackedLayer, PackedMatrix};
 
 /// An n-gram table, as it is in the image: four bits a value are fewer lines to fetch than sums ready to be added.
@@ -44,8 +44,7 @@ pub struct PackedModel {
     pub ngrams: Vec<PackedTable>,
     pub output_norm: u32,
     pub logits: PackedMatrix,
-    /// The power table in 32 bits, as gather instructions require.
-    pub powers: Box<[i32; 256]>,
+    pub powers: Box<Powers>,
 }
 
 impl PackedModel {
@@ -72,7 +71,7 @@ impl PackedModel {
             ngrams: model.ngrams().tables().map(|table| PackedTable::new(&table)).collect(),
             output_norm: model.output_norm(),
             logits: PackedMatrix::new(&model.logits(), packing),
-            powers: Box::new(model.power_table().map(|entry| u16::from_le_bytes(entry).into())),
+            powers: Box::new(Powers::new(model.power_table().map(u16::from_le_bytes))),
         }
     }
 }

@@ -7,7 +7,7 @@ use equalinfo_codec::m1::{Kernels as _, Matrix, Portable, Requantizer};
 
 use crate::engine::avx2::Avx2;
 use crate::engine::avx512::Avx512;
-use crate::engine::loops::{Head, Loops, Scratch};
+use crate::engine::loops::{Head, Loops, Powers, Scratch};
 use crate::engine::packed::{HeadCache, PackedMatrix};
 use crate::random::Random;
 
@@ -94,12 +94,12 @@ fn plain<K: Loops>(kernels: K, bytes: &[u8]) -> Vec<i8> {
     convert(kernels, bytes).into_iter().map(|byte| byte as i8).collect()
 }
 
-fn powers() -> [i32; 256] {
-    std::array::from_fn(|f| libm::rint(65536.0 * libm::exp2(-(f as f64) / 256.0)).min(65535.0) as i32)
+fn powers() -> Powers {
+    Powers::new(std::array::from_fn(|f| libm::rint(65536.0 * libm::exp2(-(f as f64) / 256.0)).min(65535.0) as u16))
 }
 
 fn table() -> [[u8; 2]; 256] {
-    powers().map(|power| (power as u16).to_le_bytes())
+    powers().halves.map(u16::to_le_bytes)
 }
 
 mod checks {
