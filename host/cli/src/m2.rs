@@ -244,8 +244,9 @@ impl TrainArguments {
 /// # Errors
 /// Those of [`m2::Run`].
 pub fn train(arguments: &TrainArguments) -> Result<()> {
-    interrupt::make_graceful();
     let mut run = m2::Run::as_rank(&arguments.options(), ranks()?).map_err(in_words)?;
+    // Of every rank: only the first is told that the run starts.
+    interrupt::make_graceful();
     run.train(&mut Progress::new(arguments.verbosity.quiet)).map_err(in_words)?;
     Ok(())
 }

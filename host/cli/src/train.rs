@@ -347,10 +347,11 @@ impl M1Arguments {
 /// # Errors
 /// Those of [`m1::Run`], or the corpus cannot be found.
 pub fn m1(arguments: &M1Arguments) -> Result<()> {
-    interrupt::make_graceful();
     let options = arguments.options()?;
     let mut run = m1::Run::as_rank(&options, ranks()?).map_err(in_words)?;
     [Some(&options.corpus), options.dev.as_ref()].into_iter().flatten().for_each(say_skipped);
+    // Of every rank: only the first is told that the run starts.
+    interrupt::make_graceful();
     run.train(&mut Progress::new(arguments.verbosity.quiet)).map_err(in_words)?;
     Ok(())
 }

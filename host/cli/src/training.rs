@@ -147,7 +147,10 @@ pub fn in_words(error: TrainError) -> anyhow::Error {
             );
         }
         TrainError::ShortSequence { sequence, .. } => return mistake(&format!("--sequence {sequence}")),
+        TrainError::Bounds(bounds) => return Mistake::error(bounds.to_string()),
         TrainError::Shares => return mistake("--window-share, --message-share"),
+        TrainError::TableOrders { .. } => return mistake("--ngrams"),
+        TrainError::TableRows { .. } => return mistake("--ngram-rows"),
         TrainError::LongDecay => return mistake("--decay-steps"),
         TrainError::LongWarmUp { .. } => return mistake("--warmup, --steps"),
         TrainError::Grow(_) => "--init, --preset".to_owned(),

@@ -142,6 +142,30 @@ fn interrupted_training_is_saved_and_fails() {
     assert!(std::fs::read_dir(sandbox.path("run")).expect("the run").count() > 0);
 }
 
+#[cfg(unix)]
+#[test]
+fn training_that_still_reads_its_corpus_ends_at_once() {
+    let sandbox = sandbox();
+    let pipe = std::ffi::CString::new(sandbox.path("text.txt").into_os_string().into_encoded_bytes()).expect("a path");
+    // SAFETY: the path ends with a zero. Nobody writes into the pipe, so its reader waits.
+    assert_eq!(unsafe { libc::mkfifo(pipe.as_ptr(), 0o600) }, 0);
+    let arguments = ["train", "m1", "--corpus", "text.txt", "-o", "run", "--device", "cpu"];
+    let mut child = sandbox.command(&arguments).spawn().expect("run the tool");
+    let started = std::time::Instant::now();
+    while !sandbox.has("run") && started.elapsed().as_secs() < 60 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    // SAFETY: the process is our own child and has not been waited for.
+    assert_eq!(unsafe { libc::kill(i32::try_from(child.id()).expect("a process id"), libc::SIGINT) }, 0);
+    let asked = std::time::Instant::now();
+    while child.try_wait().expect("a child").is_none() && asked.elapsed().as_secs() < 20 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let ended = child.try_wait().expect("a child");
+    child.kill().ok();
+    assert_eq!(ended.and_then(|status| status.code()), Some(130));
+}
+
 // 12. Options.
 
 fn mistakes(sandbox: &Sandbox, command: &str, mistakes: &[&str]) {

@@ -235,12 +235,14 @@ fn one_process_at_a_time_writes_a_run() {
 #[test]
 fn plans_and_options_that_no_machine_could_carry_out_are_refused() {
     let sandbox = with_tokens();
-    sandbox.run(&m2(&["--batch", "1000000000"])).fails(1, &["batch 1000000000", "1 to 1048576"]);
+    sandbox.run(&m2(&["--batch", "1000000000"])).fails(2, &["batch 1000000000", "1 to 1048576"]);
     let m1 = |more: &[&'static str]| sandbox.run(&m1(&[&["--corpus", "text.txt"], more].concat()));
-    m1(&["--batch", "1000000000"]).fails(1, &["batch 1000000000", "1 to 1048576"]);
-    m1(&["--sequence", "1000000000000"]).fails(1, &["sequence 1000000000000", "1 to 65536"]);
-    m1(&["--batch", "1000000", "--sequence", "65536"]).fails(1, &["batch times sequence", "67108864"]);
-    m1(&["--steps", "1000000000000000000"]).fails(1, &["steps", "1000000000000"]);
+    m1(&["--batch", "1000000000"]).fails(2, &["batch 1000000000", "1 to 1048576"]);
+    m1(&["--sequence", "1000000000000"]).fails(2, &["sequence 1000000000000", "1 to 65536"]);
+    m1(&["--batch", "1000000", "--sequence", "65536"]).fails(2, &["batch times sequence", "67108864"]);
+    m1(&["--ngrams", "3,2"]).fails(2, &["--ngrams", "[3, 2]", "2 to 6"]);
+    m1(&["--ngram-rows", "10,20"]).fails(2, &["--ngram-rows", "[10, 20]"]);
+    m1(&["--steps", "1000000000000000000"]).fails(2, &["steps", "1000000000000"]);
     let plan = "title = 'x'\nm1 = 'nano'\npresets = ['tiny']\nsteps = 4\nbatch = 2\nmeasured_rows = 4\n\
                 methods = [{ method = 'bytes' }]\n";
     let lexicon = "{ method = 'lexicon', token_bits = 77, kind = 'optimal' }";
