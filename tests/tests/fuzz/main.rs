@@ -1,8 +1,8 @@
 //! Hostile input for every reader of the library: files that were changed in several places, with checksums made right
 //! again where a stranger would, and bytes that never were a file. Nothing panics, and nothing wrong is delivered.
 //!
-//! `EQUALINFO_FUZZ_CASES` is the number of cases of each test; `codec/fuzz` has targets for cargo-fuzz, which learns from
-//! coverage.
+//! `EQUALINFO_FUZZ_TIMES` multiplies the cases of each test (`tests/fuzz` counts them); `codec/fuzz` has targets for
+//! cargo-fuzz, which learns from coverage.
 
 mod files;
 mod images;
@@ -84,8 +84,11 @@ pub fn edited(file: &[u8], edits: &[Edit]) -> Vec<u8> {
     bytes
 }
 
-/// So many cases, unless the environment names another number; a failing one is printed in whole.
+/// So many cases, or as many times as many as the environment says; a failing one is printed in whole. Their number is
+/// printed for `tests/fuzz`.
 pub fn cases(number: u32) -> Config {
-    let asked = std::env::var("EQUALINFO_FUZZ_CASES").ok().and_then(|cases| cases.parse().ok());
-    Config { cases: asked.unwrap_or(number), failure_persistence: None, ..Config::default() }
+    let times = std::env::var("EQUALINFO_FUZZ_TIMES").map_or(1, |times| times.parse().expect("EQUALINFO_FUZZ_TIMES"));
+    let cases = number * times;
+    println!("cases: {cases}");
+    Config { cases, failure_persistence: None, ..Config::default() }
 }
