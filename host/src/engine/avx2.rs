@@ -1,7 +1,9 @@
-//! The inner loops with AVX2.
+//! The inner loops with AVX2, and with AVX-VNNI where the processor has it.
 //!
-//! `vpmaddubsw` saturates, so bytes are widened to 16 bits and multiplied with `vpmaddwd`, which is exact. Activations
-//! are plain `i8`.
+//! `vpmaddubsw` multiplies unsigned by signed bytes and saturates sums of two products. Neither activations nor weights
+//! reach -128, so with the activations' signs moved to the weights nothing does: `2 * 127 * 127` fits 16 bits.
+//! `vpdpbusd` does not saturate, and takes activations with a bias of 128, which accumulators start without. Keys and
+//! values are widened to 16 bits, as weights of positions have 15. Activations are plain `i8`.
 
 use std::arch::x86_64::*;
 
@@ -10,15 +12,26 @@ use equalinfo_codec::m1::Requantizer;
 use equalinfo_codec::m1::image::{LOGIT_SHIFT, RESIDUAL_SHIFT, SCORE_SHIFT};
 
 use super::loops::{Head, Loops, Powers, Scratch, norm_inverse, output_requantizer};
-use super::packed::{PackedMatrix, Packing, sixteens};
+use super::packed::{PackedMatrix, Packing, halves, sixteens};
+
+/// The blocks of rows whose lines alternate.
+const BLOCKS: usize = 4;
 
 /// Proof that the processor has AVX2.
 #[derive(Clone, Copy)]
-pub struct Avx2(());
+pub struct Avx2 {
+    /// Whether it has AVX-VNNI too, and products use it.
+    vnni: bool,
+}
 
 impl Avx2 {
+    /// Detects AVX2 and AVX-VNNI.
+    pub fn detect_with_vnni() -> Option<Self> {
+        Self::detect().filter(|_| is_x86_feature_detected!("avxvnni")).map(|_| Self { vnni: true })
+    }
+
     pub fn detect() -> Option<Self> {
-        is_x86_feature_detected!("avx2").then_some(Self(()))
+        is_x86_feature_detected!("avx2").then_some(Self { vnni: false })
     }
 }
 
@@ -97,56 +110,129 @@ kernel! {
     }
 }
 
-/// Computes the dot products of `ITEMS` activation vectors with every row, `8 * BLOCKS` rows at a time, and passes them
-/// to `done` as (item, block of 8 rows, sums).
+kernel! { fn load_half(line: &[i8; 32]) -> __m256i {
+    // SAFETY: an unaligned load of 32 bytes that the reference covers.
+    unsafe { _mm256_loadu_si256(line.as_ptr().cast()) }
+} }
+
+kernel! {
+    /// Four activations in every lane, with their signs and without.
+    fn signed(group: [u8; 4]) -> [__m256i; 2] {
+        let input = _mm256_set1_epi32(i32::from_le_bytes(group));
+        [input, _mm256_abs_epi8(input)]
+    }
+}
+
+kernel! { fn dot_signed(sum: __m256i, input: [__m256i; 2], weights: __m256i) -> __m256i {
+    let [input, magnitude] = input;
+    let pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(weights, input));
+    _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
+} }
+
+kernel! {
+    /// Four activations in every lane, with a bias of 128.
+    fn biased(group: [u8; 4]) -> __m256i {
+        _mm256_xor_si256(_mm256_set1_epi32(i32::from_le_bytes(group)), _mm256_set1_epi8(-128))
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,avxvnni")]
+fn dot_biased(sum: __m256i, input: __m256i, weights: __m256i) -> __m256i {
+    _mm256_dpbusd_avx_epi32(sum, input, weights)
+}
+
+/// Products of matrices by one way to multiply: `operand` makes four activations ready, `dot` adds their products with
+/// the weights of 8 rows, and `start` is what the sums of 8 rows
+/// begin with, given their offsets.
+macro_rules! products {
+    ($features:literal, $pair:ident, $single:ident, $operand:ident, $dot:ident, $start:expr) => {
+        /// Computes the dot products of two activation vectors with every row, 32 rows at a time, and passes them to
+        /// `done` as (item, block of 8 rows, sums).
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn $pair(matrix: &PackedMatrix, inputs: &[u8], mut done: impl FnMut(usize, usize, __m256i)) {
+            let (first, second) = inputs.split_at(matrix.width);
+            let inputs = first.as_chunks::<4>().0.iter().zip(second.as_chunks::<4>().0);
+            let offsets = matrix.offsets.as_chunks::<8>().0.as_chunks::<BLOCKS>().0;
+            for (part, (weights, offsets)) in
+                halves(&matrix.weights).chunks_exact(matrix.width).zip(offsets).enumerate()
+            {
+                let start: [__m256i; BLOCKS] = core::array::from_fn(|block| $start(&offsets[block]));
+                let mut sums = [start; 2];
+                for ((first, second), weights) in inputs.clone().zip(weights.as_chunks::<BLOCKS>().0) {
+                    let inputs = [$operand(*first), $operand(*second)];
+                    for (block, weights) in weights.iter().enumerate() {
+                        let weights = load_half(weights);
+                        for (sums, input) in sums.iter_mut().zip(inputs) {
+                            sums[block] = $dot(sums[block], input, weights);
+                        }
+                    }
+                }
+                for (item, sums) in sums.into_iter().enumerate() {
+                    for (block, sum) in sums.into_iter().enumerate() {
+                        done(item, BLOCKS * part + block, sum);
+                    }
+                }
+            }
+        }
+
+        /// The same of one vector, with two sums a row: the next product need not wait for the last.
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn $single(matrix: &PackedMatrix, input: &[u8], mut done: impl FnMut(usize, __m256i)) {
+            let offsets = matrix.offsets.as_chunks::<8>().0.as_chunks::<BLOCKS>().0;
+            for (part, (weights, offsets)) in
+                halves(&matrix.weights).chunks_exact(matrix.width).zip(offsets).enumerate()
+            {
+                let mut even: [__m256i; BLOCKS] = core::array::from_fn(|block| $start(&offsets[block]));
+                let mut odd = [_mm256_setzero_si256(); BLOCKS];
+                let groups = input.as_chunks::<4>().0.as_chunks::<2>().0.iter();
+                for (input, weights) in groups.zip(weights.as_chunks::<BLOCKS>().0.as_chunks::<2>().0) {
+                    let (first, second) = ($operand(input[0]), $operand(input[1]));
+                    for (sum, weights) in even.iter_mut().zip(&weights[0]) {
+                        *sum = $dot(*sum, first, load_half(weights));
+                    }
+                    for (sum, weights) in odd.iter_mut().zip(&weights[1]) {
+                        *sum = $dot(*sum, second, load_half(weights));
+                    }
+                }
+                for (block, (even, odd)) in even.into_iter().zip(odd).enumerate() {
+                    done(BLOCKS * part + block, _mm256_add_epi32(even, odd));
+                }
+            }
+        }
+    };
+}
+
+products!("avx2", pair_signed, single_signed, signed, dot_signed, |_| _mm256_setzero_si256());
+products!("avx2,avxvnni", pair_biased, single_biased, biased, dot_biased, |offsets| load(offsets));
+
+/// Products of any number of items; `done` receives requantized rows of inputs scaled by `2^SCALE`.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn products<const ITEMS: usize, const BLOCKS: usize>(
+fn rows<const SCALE: i32>(
+    vnni: bool,
     matrix: &PackedMatrix,
     inputs: &[u8],
     mut done: impl FnMut(usize, usize, __m256i),
 ) {
-    let groups = matrix.width / 2;
-    let inputs: [&[[u8; 2]]; ITEMS] =
-        core::array::from_fn(|item| &inputs[item * matrix.width..][..matrix.width].as_chunks::<2>().0[..groups]);
-    for (part, weights) in sixteens(&matrix.weights).chunks_exact(BLOCKS * groups).enumerate() {
-        let weights: [&[[i8; 16]]; BLOCKS] = core::array::from_fn(|block| &weights[block * groups..][..groups]);
-        let mut sums = [[_mm256_setzero_si256(); BLOCKS]; ITEMS];
-        for group in 0..groups {
-            let inputs: [__m256i; ITEMS] = core::array::from_fn(|item| broadcast(inputs[item][group]));
-            for (block, weights) in weights.iter().enumerate() {
-                let weights = widen(&weights[group]);
-                for (sums, input) in sums.iter_mut().zip(inputs) {
-                    sums[block] = _mm256_add_epi32(sums[block], _mm256_madd_epi16(weights, input));
-                }
-            }
-        }
-        for (item, sums) in sums.into_iter().enumerate() {
-            for (i, sum) in sums.into_iter().enumerate() {
-                done(item, BLOCKS * part + i, sum);
-            }
-        }
-    }
-}
-
-/// [`products`] for any number of items; `done` receives requantized rows of inputs scaled by `2^SCALE`.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn rows<const SCALE: i32>(matrix: &PackedMatrix, inputs: &[u8], mut done: impl FnMut(usize, usize, __m256i)) {
     let (multipliers, shifts) = (matrix.multipliers.as_chunks::<8>().0, matrix.shifts.as_chunks::<8>().0);
     let mut requantized = |item: usize, block: usize, sums: __m256i| {
         let sums = _mm256_slli_epi32::<SCALE>(sums);
         done(item, block, requantize(sums, load(&multipliers[block]), load(&shifts[block])));
     };
-    let mut first = 0;
     let mut pairs = inputs.chunks_exact(2 * matrix.width);
-    for pair in &mut pairs {
-        products::<2, 4>(matrix, pair, |item, block, sums| requantized(first + item, block, sums));
-        first += 2;
+    let last = 2 * pairs.len();
+    for (pair, inputs) in pairs.by_ref().enumerate() {
+        let done = |item, block, sums| requantized(2 * pair + item, block, sums);
+        // SAFETY: `vnni` is set only if the processor has AVX-VNNI.
+        if vnni { unsafe { pair_biased(matrix, inputs, done) } } else { pair_signed(matrix, inputs, done) }
     }
-    for single in pairs.remainder().chunks_exact(matrix.width) {
-        products::<1, 8>(matrix, single, |item, block, sums| requantized(first + item, block, sums));
-        first += 1;
+    for input in pairs.remainder().chunks_exact(matrix.width) {
+        let done = |block, sums| requantized(last, block, sums);
+        // SAFETY: as above.
+        if vnni { unsafe { single_biased(matrix, input, done) } } else { single_signed(matrix, input, done) }
     }
 }
 
@@ -175,28 +261,28 @@ kernel! { fn norm(residual: &[i32], constant: u32, out: &mut [u8]) {
     }
 } }
 
-kernel! { fn linear(matrix: &PackedMatrix, inputs: &[u8], out: &mut [u8]) {
+kernel! { fn linear(vnni: bool, matrix: &PackedMatrix, inputs: &[u8], out: &mut [u8]) {
     let (out, blocks) = (out.as_chunks_mut::<8>().0, matrix.rows / 8);
-    rows::<0>(matrix, inputs, |item, block, x| store_activations(&mut out[item * blocks + block], x));
+    rows::<0>(vnni, matrix, inputs, |item, block, x| store_activations(&mut out[item * blocks + block], x));
 } }
 
-kernel! { fn linear_add(matrix: &PackedMatrix, inputs: &[u8], residual: &mut [i32]) {
+kernel! { fn linear_add(vnni: bool, matrix: &PackedMatrix, inputs: &[u8], residual: &mut [i32]) {
     let (residual, blocks) = (residual.as_chunks_mut::<8>().0, matrix.rows / 8);
-    rows::<{ RESIDUAL_SHIFT as i32 }>(matrix, inputs, |item, block, x| {
+    rows::<{ RESIDUAL_SHIFT as i32 }>(vnni, matrix, inputs, |item, block, x| {
         let place = &mut residual[item * blocks + block];
         store(place, _mm256_add_epi32(load(place), x));
     });
 } }
 
-kernel! { fn gated(gate: &PackedMatrix, linear: &PackedMatrix, reglu: Requantizer, inputs: &[u8], scratch: &mut [i32], out: &mut [u8]) {
+kernel! { fn gated(vnni: bool, gate: &PackedMatrix, linear: &PackedMatrix, reglu: Requantizer, inputs: &[u8], scratch: &mut [i32], out: &mut [u8]) {
     let (scratch, out) = (scratch.as_chunks_mut::<8>().0, out.as_chunks_mut::<8>().0);
     let blocks = gate.rows / 8;
     let (multiplier, shift) = splat(reglu);
-    rows::<0>(gate, inputs, |item, block, x| {
+    rows::<0>(vnni, gate, inputs, |item, block, x| {
         let x = _mm256_max_epi32(_mm256_min_epi32(x, _mm256_set1_epi32(32767)), _mm256_setzero_si256());
         store(&mut scratch[item * blocks + block], x);
     });
-    rows::<0>(linear, inputs, |item, block, x| {
+    rows::<0>(vnni, linear, inputs, |item, block, x| {
         let place = item * blocks + block;
         // Both factors fit 16 bits and the gate is not negative: its upper half is zero, so this is the plain product.
         let product = _mm256_madd_epi16(load(&scratch[place]), clamp(x, 32767));
@@ -204,9 +290,9 @@ kernel! { fn gated(gate: &PackedMatrix, linear: &PackedMatrix, reglu: Requantize
     });
 } }
 
-kernel! { fn logits(matrix: &PackedMatrix, inputs: &[u8], out: &mut [i32]) {
+kernel! { fn logits(vnni: bool, matrix: &PackedMatrix, inputs: &[u8], out: &mut [i32]) {
     let (out, blocks) = (out.as_chunks_mut::<8>().0, matrix.rows / 8);
-    rows::<{ LOGIT_SHIFT as i32 }>(matrix, inputs, |item, block, x| store(&mut out[item * blocks + block], x));
+    rows::<{ LOGIT_SHIFT as i32 }>(vnni, matrix, inputs, |item, block, x| store(&mut out[item * blocks + block], x));
 } }
 
 kernel! {
@@ -308,20 +394,22 @@ kernel! { fn attend(head: &Head, query: &[u8; 64], scratch: &mut Scratch, out: &
 } }
 
 impl Loops for Avx2 {
-    const PACKING: Packing = Packing { lanes: 8, group: 2, blocks: 1 };
+    const PACKING: Packing = Packing { lanes: 8, group: 4, blocks: BLOCKS };
+    const CACHE: Packing = Packing { lanes: 8, group: 2, blocks: 1 };
 
-    // SAFETY of every call below: a value of this type exists only if the processor has AVX2.
+    // SAFETY of every call below: a value of this type exists only if the processor has AVX2, and AVX-VNNI if
+    // it says so.
 
     fn norm(self, residual: &[i32], constant: u32, activations: &mut [u8]) {
         unsafe { norm(residual, constant, activations) }
     }
 
     fn linear(self, matrix: &PackedMatrix, activations: &[u8], out: &mut [u8]) {
-        unsafe { linear(matrix, activations, out) }
+        unsafe { linear(self.vnni, matrix, activations, out) }
     }
 
     fn linear_add(self, matrix: &PackedMatrix, activations: &[u8], residual: &mut [i32]) {
-        unsafe { linear_add(matrix, activations, residual) }
+        unsafe { linear_add(self.vnni, matrix, activations, residual) }
     }
 
     fn gated(
@@ -332,11 +420,11 @@ impl Loops for Avx2 {
         scratch: &mut [i32],
         out: &mut [u8],
     ) {
-        unsafe { gated(halves[0], halves[1], reglu, activations, scratch, out) }
+        unsafe { gated(self.vnni, halves[0], halves[1], reglu, activations, scratch, out) }
     }
 
     fn logits(self, matrix: &PackedMatrix, activations: &[u8], out: &mut [i32]) {
-        unsafe { logits(matrix, activations, out) }
+        unsafe { logits(self.vnni, matrix, activations, out) }
     }
 
     fn frequencies(self, logits: &[i32; 256], powers: &Powers) -> Frequencies {

@@ -486,6 +486,7 @@ kernel! { fn attend(head: &Head, query: &[u8; 64], scratch: &mut Scratch, out: &
 
 impl Loops for Avx512 {
     const PACKING: Packing = Packing { lanes: 16, group: 4, blocks: amx::BLOCKS };
+    const CACHE: Packing = Packing { blocks: 1, ..Self::PACKING };
 
     // SAFETY of every call below: a value of this type exists only if the processor has the features.
 

@@ -25,8 +25,11 @@ impl Powers {
 /// as plain `i8`. Matrix products take several items at once: `activations` is `[items][width]`, outputs are
 /// `[items][rows]`.
 pub trait Loops: Copy + Send + Sync + 'static {
-    /// How weights and caches are packed.
+    /// How weights are packed.
     const PACKING: Packing;
+
+    /// How keys and values are packed, one block at a time.
+    const CACHE: Packing;
 
     /// The contract's norm of one item.
     fn norm(self, residual: &[i32], constant: u32, activations: &mut [u8]);
@@ -58,7 +61,7 @@ pub trait Loops: Copy + Send + Sync + 'static {
 
     /// Caches the key and the value of a position, which are activations.
     fn cache(self, cache: &mut HeadCache, position: usize, key: &[u8; 64], value: &[u8; 64]) {
-        cache.store(Self::PACKING, position, &self.plain(key), &self.plain(value));
+        cache.store(Self::CACHE, position, &self.plain(key), &self.plain(value));
     }
 
     /// One head's attention over the cached positions.

@@ -24,6 +24,13 @@ pub fn sixteens(lines: &[Line]) -> &[[i8; 16]] {
     unsafe { core::slice::from_raw_parts(lines.as_ptr().cast(), 4 * lines.len()) }
 }
 
+/// Views lines as halves of 32 bytes.
+#[inline]
+pub fn halves(lines: &[Line]) -> &[[i8; 32]] {
+    // SAFETY: a line is exactly two arrays of 32 bytes, without padding, and aligned more strictly than they are.
+    unsafe { core::slice::from_raw_parts(lines.as_ptr().cast(), 2 * lines.len()) }
+}
+
 /// A kernel's operand layout; `lanes * group` divides 64.
 #[derive(Clone, Copy, Debug)]
 pub struct Packing {
@@ -158,7 +165,7 @@ impl HeadCache {
     #[inline(always)]
     pub fn store(&mut self, packing: Packing, position: usize, key: &[i8; 64], value: &[i8; 64]) {
         let group = packing.group;
-        Packing { blocks: 1, ..packing }.scatter(key, position, &mut self.keys);
+        packing.scatter(key, position, &mut self.keys);
         self.key_offsets[position] = -128 * key.iter().map(|&k| i32::from(k)).sum::<i32>();
         // A position has one byte in each group.
         let (groups, phase) = (position / group * group, position % group);

@@ -18,6 +18,8 @@ pub enum Simd {
     Portable,
     /// AVX2.
     Avx2,
+    /// AVX2 with AVX-VNNI.
+    AvxVnni,
     /// AVX-512 with VNNI.
     Avx512,
     /// AVX-512 with VNNI, and AMX for batches and traces.
@@ -26,13 +28,14 @@ pub enum Simd {
 
 impl Simd {
     /// Every path, slowest first.
-    pub const ALL: [Self; 4] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Amx];
+    pub const ALL: [Self; 5] = [Self::Portable, Self::Avx2, Self::AvxVnni, Self::Avx512, Self::Amx];
 
     /// The name that `EQUALINFO_SIMD` accepts.
     pub fn name(self) -> &'static str {
         match self {
             Self::Portable => "portable",
             Self::Avx2 => "avx2",
+            Self::AvxVnni => "avx-vnni",
             Self::Avx512 => "avx512",
             Self::Amx => "amx",
         }
@@ -44,6 +47,8 @@ impl Simd {
             Self::Portable => true,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => Avx2::detect().is_some(),
+            #[cfg(target_arch = "x86_64")]
+            Self::AvxVnni => Avx2::detect_with_vnni().is_some(),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => Avx512::detect().is_some(),
             #[cfg(target_arch = "x86_64")]
@@ -75,6 +80,8 @@ impl Simd {
             Self::Portable => None,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => Some(Arc::new(Packed::new(Avx2::detect()?, image))),
+            #[cfg(target_arch = "x86_64")]
+            Self::AvxVnni => Some(Arc::new(Packed::new(Avx2::detect_with_vnni()?, image))),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => Some(Arc::new(Packed::new(Avx512::detect()?, image))),
             #[cfg(target_arch = "x86_64")]

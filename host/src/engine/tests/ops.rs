@@ -16,13 +16,10 @@ macro_rules! with_every_kernel {
     ($check:ident) => {
         #[test]
         fn $check() {
-            if let Some(kernels) = Avx2::detect() {
+            for kernels in [Avx2::detect(), Avx2::detect_with_vnni()].into_iter().flatten() {
                 checks::$check(kernels);
             }
-            if let Some(kernels) = Avx512::detect() {
-                checks::$check(kernels);
-            }
-            if let Some(kernels) = Avx512::detect_with_tiles() {
+            for kernels in [Avx512::detect(), Avx512::detect_with_tiles()].into_iter().flatten() {
                 checks::$check(kernels);
             }
         }
@@ -198,10 +195,10 @@ mod checks {
             let mut cache = HeadCache::new(256);
             // What an earlier text left beyond the newest position must not matter.
             for position in 0..256 {
-                cache.store(K::PACKING, position, &[127; 64], &[127; 64]);
+                cache.store(K::CACHE, position, &[127; 64], &[127; 64]);
             }
             for (position, (key, value)) in cached.iter().enumerate() {
-                cache.store(K::PACKING, position, key, value);
+                cache.store(K::CACHE, position, key, value);
             }
             let biases: Vec<i32> = (0..256).map(|_| i32::from(random.next_u64() as i16)).collect();
             let score = requantizer(&mut random, 17..34);
