@@ -74,6 +74,7 @@ impl Shares {
 pub struct Vectors;
 
 /// Up to here plain code takes less time than gathering the inputs in vectors.
+#[cfg(target_arch = "x86_64")]
 const FEW: usize = 8;
 
 impl Loops for Vectors {
