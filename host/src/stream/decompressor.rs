@@ -186,7 +186,8 @@ impl<'a> Decompressor<'a> {
             let placed = mapped.map(|mapped| MappedStream { offset, ..mapped.clone() });
             let begun = Begun { start, is_displaced, map: placed, blocks };
             let (complete, read) = self.restore(begun, &mut source, &mut text, &mut restored, &mut progress)?;
-            blocks += read;
+            // A damaged stream may claim as many as there are numbers.
+            blocks = blocks.saturating_add(read);
             restored.stream = source.position();
             is_first = false;
             if !complete && !self.skip_to_next(offset, map.as_ref(), &mut source)? {
@@ -318,7 +319,8 @@ impl<'a> Decompressor<'a> {
                     Err(mut loss) => {
                         // Offsets count from the start of this stream's text; with several streams, from that of all.
                         loss.text_offset = loss.text_offset.map(|offset| offset + text_before);
-                        loss.blocks = loss.blocks.start + blocks..loss.blocks.end + blocks;
+                        let of_all = |number: u32| number.saturating_add(blocks);
+                        loss.blocks = of_all(loss.blocks.start)..of_all(loss.blocks.end);
                         restored.losses.push(loss);
                     }
                 }

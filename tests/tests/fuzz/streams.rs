@@ -117,3 +117,16 @@ fn offsets_beyond_the_end_are_refused() {
         .collect();
     assert!(read(&bytes).iter().all(Vec::is_empty));
 }
+
+/// A second stream that claims as many blocks as there are numbers, behind those of the first.
+#[test]
+fn blocks_of_several_streams_may_be_more_than_numbers() {
+    let mut streams = STREAMS.last().expect("two streams in one").clone();
+    // What chance found, as a part of the length.
+    let place = |part: u64| (u128::from(part) * streams.len() as u128 >> 64) as usize;
+    let (flipped, number) = (place(14781044930857012513), place(18052582875553364616));
+    streams[flipped] ^= 1;
+    let end = streams.len().min(number + 4);
+    streams[number..end].fill(0xff);
+    assert!(read(&streams).iter().all(|text| is_of_blocks(text)));
+}
