@@ -123,7 +123,7 @@ fn offsets_beyond_the_end_are_refused() {
 fn blocks_of_several_streams_may_be_more_than_numbers() {
     let mut streams = STREAMS.last().expect("two streams in one").clone();
     // What chance found, as a part of the length.
-    let place = |part: u64| (u128::from(part) * streams.len() as u128 >> 64) as usize;
+    let place = |part: u64| ((u128::from(part) * streams.len() as u128) >> 64) as usize;
     let (flipped, number) = (place(14781044930857012513), place(18052582875553364616));
     streams[flipped] ^= 1;
     let end = streams.len().min(number + 4);
