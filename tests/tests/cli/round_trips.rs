@@ -124,7 +124,7 @@ fn a_smaller_context_is_part_of_the_stream() {
 fn flexible_windows_are_fewer_for_every_decoder() {
     let sandbox = sandbox();
     // The tiny model's weights are random: its windows end anywhere.
-    let (text, nano, lexicon) = (&ALICE[..15_000], ["--model", "nano"], ["--lexicon", "nano.lex"]);
+    let (text, nano, lexicon) = (&ALICE[..25_000], ["--model", "nano"], ["--lexicon", "nano.lex"]);
     sandbox.write("alice29.txt", text);
     sandbox.run(&[&["lexicon", "build", "-o", lexicon[1]], &nano[..]].concat()).ok();
     let size = |options: &[&str]| {
@@ -153,11 +153,10 @@ fn flexible_windows_are_fewer_for_every_decoder() {
         |json: &str| json.lines().filter(|line| line.contains("\"text\"")).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(windows_of(shown.text()), windows_of(stream.text()));
 
-    // Long windows are so few here that both may have as many.
-    for (bits, fewer) in [("32", 1), ("64", 0)] {
+    for bits in ["32", "64"] {
         let windows = ["--method", "equal-info", "--window-bits", bits];
         let greedy = size(&[&nano[..], &windows, &["--code", "default"]].concat());
-        assert!(size(&[&nano[..], &windows].concat()).len() + fewer <= greedy.len(), "{bits}");
+        assert!(size(&[&nano[..], &windows].concat()).len() < greedy.len(), "{bits}");
     }
 
     let refused = |options: &[&str], words: &[&str]| {
