@@ -151,10 +151,7 @@ fn training_that_still_reads_its_corpus_ends_at_once() {
     assert_eq!(unsafe { libc::mkfifo(pipe.as_ptr(), 0o600) }, 0);
     let arguments = ["train", "m1", "--corpus", "text.txt", "-o", "run", "--device", "cpu"];
     let mut child = sandbox.command(&arguments).spawn().expect("run the tool");
-    let started = std::time::Instant::now();
-    while !sandbox.has("run") && started.elapsed().as_secs() < 60 {
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    crate::ranks::wait_for(&sandbox, "run");
     // SAFETY: the process is our own child and has not been waited for.
     assert_eq!(unsafe { libc::kill(i32::try_from(child.id()).expect("a process id"), libc::SIGINT) }, 0);
     let asked = std::time::Instant::now();

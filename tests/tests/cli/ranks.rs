@@ -105,7 +105,8 @@ fn ranks_of_different_options_do_not_begin() {
     assert!(message.contains("train m2"), "{message}");
 }
 
-fn wait_for(sandbox: &Sandbox, file: &str) {
+/// Until another process has made the file.
+pub fn wait_for(sandbox: &Sandbox, file: &str) {
     let started = Instant::now();
     while !sandbox.has(file) {
         assert!(started.elapsed() < Duration::from_secs(60), "{file} does not come");
