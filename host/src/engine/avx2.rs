@@ -12,7 +12,7 @@ use equalinfo_codec::m1::Requantizer;
 use equalinfo_codec::m1::image::{LOGIT_SHIFT, RESIDUAL_SHIFT, SCORE_SHIFT};
 
 use super::loops::{Head, Loops, Powers, Scratch, norm_inverse, output_requantizer};
-use super::packed::{PackedMatrix, Packing, halves, sixteens};
+use super::packed::{PackedMatrix, Packing, parts};
 
 /// The blocks of rows whose lines alternate.
 const BLOCKS: usize = 4;
@@ -156,7 +156,7 @@ macro_rules! products {
             let inputs = first.as_chunks::<4>().0.iter().zip(second.as_chunks::<4>().0);
             let offsets = matrix.offsets.as_chunks::<8>().0.as_chunks::<BLOCKS>().0;
             for (part, (weights, offsets)) in
-                halves(&matrix.weights).chunks_exact(matrix.width).zip(offsets).enumerate()
+                parts::<32>(&matrix.weights).chunks_exact(matrix.width).zip(offsets).enumerate()
             {
                 let start: [__m256i; BLOCKS] = core::array::from_fn(|block| $start(&offsets[block]));
                 let mut sums = [start; 2];
@@ -183,7 +183,7 @@ macro_rules! products {
         fn $single(matrix: &PackedMatrix, input: &[u8], mut done: impl FnMut(usize, __m256i)) {
             let offsets = matrix.offsets.as_chunks::<8>().0.as_chunks::<BLOCKS>().0;
             for (part, (weights, offsets)) in
-                halves(&matrix.weights).chunks_exact(matrix.width).zip(offsets).enumerate()
+                parts::<32>(&matrix.weights).chunks_exact(matrix.width).zip(offsets).enumerate()
             {
                 let mut even: [__m256i; BLOCKS] = core::array::from_fn(|block| $start(&offsets[block]));
                 let mut odd = [_mm256_setzero_si256(); BLOCKS];
@@ -274,7 +274,15 @@ kernel! { fn linear_add(vnni: bool, matrix: &PackedMatrix, inputs: &[u8], residu
     });
 } }
 
-kernel! { fn gated(vnni: bool, gate: &PackedMatrix, linear: &PackedMatrix, reglu: Requantizer, inputs: &[u8], scratch: &mut [i32], out: &mut [u8]) {
+kernel! { fn gated(
+    vnni: bool,
+    gate: &PackedMatrix,
+    linear: &PackedMatrix,
+    reglu: Requantizer,
+    inputs: &[u8],
+    scratch: &mut [i32],
+    out: &mut [u8],
+) {
     let (scratch, out) = (scratch.as_chunks_mut::<8>().0, out.as_chunks_mut::<8>().0);
     let blocks = gate.rows / 8;
     let (multiplier, shift) = splat(reglu);
@@ -349,7 +357,7 @@ kernel! { fn attend(head: &Head, query: &[u8; 64], scratch: &mut Scratch, out: &
     let (multiplier, shift) = splat(head.score);
     let blocks = head.length.div_ceil(8);
     let mut largest = _mm256_set1_epi32(i32::MIN);
-    let places = sixteens(&head.cache.keys).as_chunks::<32>().0.iter().zip(head.biases.as_chunks::<8>().0);
+    let places = parts::<16>(&head.cache.keys).as_chunks::<32>().0.iter().zip(head.biases.as_chunks::<8>().0);
     let scores = scratch.scores.as_chunks_mut::<8>().0;
     for (block, ((keys, biases), scores)) in places.zip(scores).take(blocks).enumerate() {
         let (mut even, mut odd) = (_mm256_setzero_si256(), _mm256_setzero_si256());
@@ -378,7 +386,7 @@ kernel! { fn attend(head: &Head, query: &[u8; 64], scratch: &mut Scratch, out: &
         unsafe { _mm_storeu_si128(weights.as_mut_ptr().cast(), _mm256_castsi256_si128(packed)) };
     }
     let mut sums = [_mm256_setzero_si256(); 8];
-    let pairs = scratch.high.as_chunks::<4>().0.iter().zip(sixteens(&head.cache.values).as_chunks::<8>().0);
+    let pairs = scratch.high.as_chunks::<4>().0.iter().zip(parts::<16>(&head.cache.values).as_chunks::<8>().0);
     for (weights, values) in pairs.take(head.length.div_ceil(2)) {
         let weights = _mm256_set1_epi32(i32::from_le_bytes(*weights));
         for (sum, values) in sums.iter_mut().zip(values) {

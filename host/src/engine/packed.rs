@@ -2,8 +2,8 @@
 //!
 //! A kernel works on [`Packing::lanes`] rows at once, one per 32-bit lane, and multiplies [`Packing::group`]
 //! neighbouring inputs in one instruction. So a matrix becomes
-//! `[rows / lanes / blocks][width / group][blocks][lanes][group]`, and a lane's accumulator is a finished dot product: no
-//! horizontal sums. Keys are packed alike, with positions as rows, one block at a time.
+//! `[rows / lanes / blocks][width / group][blocks][lanes][group]`, and a lane's accumulator is a finished dot product:
+//! no horizontal sums. Keys are packed alike, with positions as rows, one block at a time.
 
 use equalinfo_codec::m1::image::row_weights;
 use equalinfo_codec::m1::{Config, Layer, Matrix, Model, Requantizer};
@@ -17,18 +17,12 @@ impl Line {
     pub const ZERO: Self = Self([0; 64]);
 }
 
-/// Views lines as quarters of 16 bytes.
+/// Views lines as parts of `BYTES` bytes.
 #[inline]
-pub fn sixteens(lines: &[Line]) -> &[[i8; 16]] {
-    // SAFETY: a line is exactly four arrays of 16 bytes, without padding, and aligned more strictly than they are.
-    unsafe { core::slice::from_raw_parts(lines.as_ptr().cast(), 4 * lines.len()) }
-}
-
-/// Views lines as halves of 32 bytes.
-#[inline]
-pub fn halves(lines: &[Line]) -> &[[i8; 32]] {
-    // SAFETY: a line is exactly two arrays of 32 bytes, without padding, and aligned more strictly than they are.
-    unsafe { core::slice::from_raw_parts(lines.as_ptr().cast(), 2 * lines.len()) }
+pub fn parts<const BYTES: usize>(lines: &[Line]) -> &[[i8; BYTES]] {
+    const { assert!(64 % BYTES == 0) };
+    // SAFETY: a line is exactly that many arrays, without padding, and aligned more strictly than they are.
+    unsafe { core::slice::from_raw_parts(lines.as_ptr().cast(), 64 / BYTES * lines.len()) }
 }
 
 /// A kernel's operand layout; `lanes * group` divides 64.
