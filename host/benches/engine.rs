@@ -1,8 +1,8 @@
 //! KB/s of every path of the engine in one run, on one thread: `cargo bench -p equalinfo --bench engine`; `-- NAME...`
 //! restricts it to the models and paths of those names.
 //!
-//! `loop` is what the products alone would take, if nothing depended on them: `vpdpbusd` over as many bytes as the model
-//! has weights for one byte of text, and keys and values.
+//! `loop` is what the products alone would take, if nothing depended on them: `vpdpbusd` over as many bytes as the
+//! model has weights for one byte of text, and keys and values.
 //!
 //! Weights are random, which does not affect speed; text is random letters. Each figure is the best of several short
 //! runs, in the thread's processor time if the system reports it, so that other work on the machine hardly counts.
@@ -175,8 +175,9 @@ fn main() {
                 text.len()
             });
             println!(
-                "{name:<10} {context:>7} {:<9} {bare:>10} {sliding:>10.1} {windows:>10.1} {lockstep:>10.1} {trace:>10.1}",
-                simd.name()
+                "{name:<10} {context:>7} {:<9} {bare:>10} {sliding:>10.1} {windows:>10.1} {batch:>10.1} {trace:>10.1}",
+                simd.name(),
+                batch = lockstep
             );
         }
     }
