@@ -5,29 +5,41 @@ use std::sync::LazyLock;
 
 use equalinfo::message::Check;
 use equalinfo::stream::{FileMap, Models, StreamFile};
-use equalinfo::{ByteFrequencies, CodingModel, Compressor, Decompressor, MessageCoder, Model, WindowBits};
-use equalinfo_codec::container::Method;
+use equalinfo::{
+    ByteFrequencies, CodingModel, Compressor, Decompressor, Lexicon, MessageCoder, Model, WindowBits, WindowCode,
+};
+use equalinfo_codec::container::{Method, Trailer};
 use equalinfo_codec::mix::Class;
+use equalinfo_codec::raw::{self, PayloadLayout};
 use equalinfo_tests::{ALICE, tiny_model};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
 use crate::{cases, edited, edits};
 
-/// Bytes of text in a block.
-const BLOCK: usize = 100;
+/// Bytes of text in a block: few, as time goes into decoding them.
+const BLOCK: usize = 16;
 const TEXT: &[u8] = ALICE.split_at(3000 + 4 * BLOCK).0.split_at(3000).1;
 
 static MODEL: LazyLock<Model> = LazyLock::new(|| Model::from_bytes(tiny_model(1)).expect("a model"));
+static ENGLISH: LazyLock<ByteFrequencies> = LazyLock::new(ByteFrequencies::english);
+static LEXICON: LazyLock<Lexicon> = LazyLock::new(|| MODEL.lexicon(MODEL.context(), 2).expect("a lexicon"));
+static DECOMPRESSOR: LazyLock<Decompressor> = LazyLock::new(|| {
+    // Within limits that no small input needs more than.
+    Decompressor::new().models(models()).threads(1).max_output(1 << 20).max_memory(1 << 28)
+});
 
-/// Streams of every kind, in blocks and of one block, and several one after the other.
+/// Streams of every kind, in blocks and of one block, stored, and several one after the other.
 static STREAMS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let windows = |code| Compressor::new(&*MODEL).window_bits(WindowBits::B32).code(code);
     let compressors = [
         Compressor::new(&*MODEL).method(Method::Ac),
         Compressor::new(&*MODEL).method(Method::Mix(Class::Kib4)),
         Compressor::new(CodingModel::None).method(Method::Tables(Class::Kib4)),
-        Compressor::new(ByteFrequencies::english()),
-        Compressor::new(&*MODEL).window_bits(WindowBits::B32),
+        Compressor::new(ENGLISH.clone()),
+        windows(WindowCode::Default),
+        windows(WindowCode::Delay),
+        Compressor::new(&*LEXICON),
     ];
     let stream = |compressor: &Compressor, text: &[u8]| {
         compressor.clone().block_size(BLOCK as u64).threads(1).compress_to_vec(text).expect("a stream")
@@ -39,8 +51,20 @@ static STREAMS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     all
 });
 
+/// Messages by a model and by frequencies, without a check and with one of 16 bits.
+static MESSAGES: LazyLock<Vec<(Check, MessageCoder, Vec<Vec<u8>>)>> = LazyLock::new(|| {
+    let models = [CodingModel::from(&*MODEL), CodingModel::from(ENGLISH.clone())];
+    let texts = ALICE[3000..].chunks(BLOCK).take(200);
+    let with = |model: &CodingModel, check| {
+        let coder = MessageCoder::new(model.clone()).check(check);
+        let messages = texts.clone().map(|text| coder.encode(text).expect("a message")).collect();
+        (check, coder, messages)
+    };
+    models.iter().flat_map(|model| [Check::None, Check::Bits16].map(|check| with(model, check))).collect()
+});
+
 fn models() -> Models<'static> {
-    Models::new().with(&*MODEL)
+    Models::new().with(&*MODEL).with(&*LEXICON)
 }
 
 /// Whether a text is made of whole blocks of the text, in their order, once or, of two streams, twice.
@@ -51,12 +75,11 @@ fn is_of_blocks(mut text: &[u8]) -> bool {
     text.is_empty()
 }
 
-/// Reads it in every way, within limits that no small input needs more than.
+/// Reads it in every way.
 fn read(stream: &[u8]) -> [Vec<u8>; 3] {
-    let decompressor = Decompressor::new().models(models()).threads(1).max_output(1 << 20).max_memory(1 << 28);
     let (mut from_pipe, mut from_file, mut by_index) = (Vec::new(), Vec::new(), Vec::new());
-    let _ = decompressor.decompress(stream, &mut from_pipe);
-    let _ = decompressor.decompress_file(Cursor::new(stream), &mut from_file);
+    let _ = DECOMPRESSOR.decompress(stream, &mut from_pipe);
+    let _ = DECOMPRESSOR.decompress_file(Cursor::new(stream), &mut from_file);
     let _ = FileMap::read(&mut Cursor::new(stream));
     if let Ok(mut file) = StreamFile::open(Cursor::new(stream)).map(|file| file.models(models())) {
         if file.text_length() <= 1 << 20 {
@@ -93,12 +116,29 @@ proptest! {
     }
 
     #[test]
-    fn changed_messages_are_errors_or_texts(text in 0usize..3000, edits in edits(), check in any::<bool>()) {
-        let check = if check { Check::Bits16 } else { Check::None };
-        let coder = MessageCoder::new(&*MODEL).check(check);
-        let message = coder.encode(&ALICE[text..text + 40]).expect("a message");
-        if let Ok(found) = coder.decode(&edited(&message, &edits)) && check == Check::None {
+    fn changed_messages_are_errors_or_texts(coder in 0usize..4, which in any::<Index>(), edits in edits()) {
+        let (check, coder, messages) = &MESSAGES[coder];
+        if let Ok(found) = coder.decode(&edited(&messages[which.index(messages.len())], &edits)) && *check == Check::None {
             prop_assert_eq!(coder.decode(&coder.encode(&found).expect("a message")).expect("a text"), found);
+        }
+    }
+
+    /// The codec alone, by byte frequencies, which cost nothing: messages and windows of every width.
+    #[test]
+    fn bytes_as_payloads_are_errors_or_texts(
+        payload in proptest::collection::vec(any::<u8>(), 0..80),
+        bits in 0u32..=16,
+        delay in any::<bool>(),
+    ) {
+        let mut model = ENGLISH.session();
+        let code = if delay { WindowCode::Delay } else { WindowCode::Default };
+        let layout = WindowBits::from_bits(8 * bits)
+            .map_or(PayloadLayout::Message, |bits| PayloadLayout::Independent { bits, code, context: 40 });
+        let (mut text, mut again, mut back) = ([0; 1 << 12], [0; 1 << 14], [0; 1 << 12]);
+        if let Ok(length) = raw::decode(&mut model, layout, &payload, &mut text) {
+            let size = raw::encode(&mut model, layout, &text[..length], &mut again).expect("a window holds a byte");
+            prop_assert_eq!(raw::decode(&mut model, layout, &again[..size], &mut back), Ok(length));
+            prop_assert_eq!(&back[..length], &text[..length]);
         }
     }
 }
@@ -122,11 +162,11 @@ fn offsets_beyond_the_end_are_refused() {
 #[test]
 fn blocks_of_several_streams_may_be_more_than_numbers() {
     let mut streams = STREAMS.last().expect("two streams in one").clone();
-    // What chance found, as a part of the length.
-    let place = |part: u64| ((u128::from(part) * streams.len() as u128) >> 64) as usize;
-    let (flipped, number) = (place(14781044930857012513), place(18052582875553364616));
-    streams[flipped] ^= 1;
-    let end = streams.len().min(number + 4);
-    streams[number..end].fill(0xff);
+    // What chance found: the last block is lost, and the trailer lies about how many there are.
+    let last_block = streams.windows(4).rposition(|bytes| bytes == b"\xfeEQC").expect("a block");
+    streams[last_block] ^= 1;
+    let count = streams.len() - Trailer::LENGTH + 2;
+    assert_eq!(streams[count..count + 4], 4u32.to_le_bytes());
+    streams[count..count + 4].fill(0xff);
     assert!(read(&streams).iter().all(|text| is_of_blocks(text)));
 }
