@@ -110,6 +110,12 @@ codec_tests_on() { # TARGET
     PROPTEST_CASES=16 cross_cargo "$1" std,panic_abort test -p equalinfo-codec --profile foreign --quiet --lib --tests
 }
 
+# The library's own loops (NEON, with dot products and without) beside the codec's. Threads are the same on any machine
+# and slow in an emulator.
+engine_tests_on() { # TARGET
+    cross_cargo "$1" std,panic_unwind test -p equalinfo --profile foreign --quiet --lib engine::tests -- --skip threads
+}
+
 page_in_browser() { # BROWSER
     local directory=$target/web sample=host/web/sample.txt width
     mkdir -p "$directory"
@@ -184,6 +190,13 @@ machines() {
             set_for "$triple" LINKER "$compiler-gcc"
             set_for "$triple" RUNNER "timeout 300 $emulator -L /usr/$compiler"
             step "vectors on $triple" vectors_on_linux "$triple" --profile foreign --all-features
+            if [ "$architecture" = arm64 ]; then
+                if have "$compiler-g++" || install "g++-$compiler"; then
+                    step "engine on $triple" engine_tests_on "$triple"
+                else
+                    skip "engine on $triple" "needs the package g++-$compiler"
+                fi
+            fi
             [ "$ALL" = true ] || continue
             step "vectors on $triple, release" vectors_on_linux "$triple" --release
             if [ "$architecture" = s390x ]; then step "tests of the codec on $triple" codec_tests_on "$triple"; fi

@@ -21,6 +21,8 @@ mod image;
 mod lanes;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 mod loops;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 mod packed;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]

@@ -4,9 +4,13 @@ use std::sync::Arc;
 
 use super::error::EngineError;
 use super::image::Image;
+#[cfg(target_arch = "aarch64")]
+use super::neon::Neon;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use super::streams::Packed;
 use super::streams::Prepared;
 #[cfg(target_arch = "x86_64")]
-use super::{avx2::Avx2, avx512::Avx512, streams::Packed};
+use super::{avx2::Avx2, avx512::Avx512};
 
 /// The environment variable that overrides the selection.
 pub const SIMD_VARIABLE: &str = "EQUALINFO_SIMD";
@@ -24,11 +28,16 @@ pub enum Simd {
     Avx512,
     /// AVX-512 with VNNI, and AMX for batches and traces.
     Amx,
+    /// NEON.
+    Neon,
+    /// NEON with the dot products of Armv8.2.
+    NeonDot,
 }
 
 impl Simd {
     /// Every path, slowest first.
-    pub const ALL: [Self; 5] = [Self::Portable, Self::Avx2, Self::AvxVnni, Self::Avx512, Self::Amx];
+    pub const ALL: [Self; 7] =
+        [Self::Portable, Self::Avx2, Self::AvxVnni, Self::Avx512, Self::Amx, Self::Neon, Self::NeonDot];
 
     /// The name that `EQUALINFO_SIMD` accepts.
     pub fn name(self) -> &'static str {
@@ -38,6 +47,8 @@ impl Simd {
             Self::AvxVnni => "avx-vnni",
             Self::Avx512 => "avx512",
             Self::Amx => "amx",
+            Self::Neon => "neon",
+            Self::NeonDot => "neon-dot",
         }
     }
 
@@ -53,7 +64,10 @@ impl Simd {
             Self::Avx512 => Avx512::detect().is_some(),
             #[cfg(target_arch = "x86_64")]
             Self::Amx => Avx512::detect_with_tiles().is_some(),
-            #[cfg(not(target_arch = "x86_64"))]
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => Neon::detect().is_some(),
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonDot => Neon::detect_with_dot().is_some(),
             _ => false,
         }
     }
@@ -86,7 +100,10 @@ impl Simd {
             Self::Avx512 => Some(Arc::new(Packed::new(Avx512::detect()?, image))),
             #[cfg(target_arch = "x86_64")]
             Self::Amx => Some(Arc::new(Packed::new(Avx512::detect_with_tiles()?, image))),
-            #[cfg(not(target_arch = "x86_64"))]
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => Some(Arc::new(Packed::new(Neon::detect()?, image))),
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonDot => Some(Arc::new(Packed::new(Neon::detect_with_dot()?, image))),
             _ => {
                 let _ = image;
                 None

@@ -1,6 +1,6 @@
 //! Every path against the codec's model, bit for bit: whole traces here, single loops on extreme input in [`ops`].
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod ops;
 
 use std::sync::Arc;

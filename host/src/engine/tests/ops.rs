@@ -1,14 +1,18 @@
 //! Each inner loop against the codec's primitives, on random input that reaches every clamp and shift.
 
+use std::sync::LazyLock;
+
 use equalinfo_codec::Frequencies;
 use equalinfo_codec::m1::image::{RESIDUAL_SHIFT, row_weights, weight_byte};
 use equalinfo_codec::m1::ops::{clamp_i8, clamp_i16, exp2_neg, norm, reciprocal};
 use equalinfo_codec::m1::{Kernels as _, Matrix, Portable, Requantizer};
 
-use crate::engine::avx2::Avx2;
-use crate::engine::avx512::Avx512;
 use crate::engine::loops::{Head, Loops, Powers, Scratch};
+#[cfg(target_arch = "aarch64")]
+use crate::engine::neon::Neon;
 use crate::engine::packed::{HeadCache, PackedMatrix};
+#[cfg(target_arch = "x86_64")]
+use crate::engine::{avx2::Avx2, avx512::Avx512};
 use crate::random::Random;
 
 /// Runs a generic check with every kernel that this processor supports.
@@ -16,9 +20,15 @@ macro_rules! with_every_kernel {
     ($check:ident) => {
         #[test]
         fn $check() {
+            #[cfg(target_arch = "aarch64")]
+            for kernels in [Neon::detect(), Neon::detect_with_dot()].into_iter().flatten() {
+                checks::$check(kernels);
+            }
+            #[cfg(target_arch = "x86_64")]
             for kernels in [Avx2::detect(), Avx2::detect_with_vnni()].into_iter().flatten() {
                 checks::$check(kernels);
             }
+            #[cfg(target_arch = "x86_64")]
             for kernels in [Avx512::detect(), Avx512::detect_with_tiles()].into_iter().flatten() {
                 checks::$check(kernels);
             }
@@ -91,12 +101,17 @@ fn plain<K: Loops>(kernels: K, bytes: &[u8]) -> Vec<i8> {
     convert(kernels, bytes).into_iter().map(|byte| byte as i8).collect()
 }
 
-fn powers() -> Powers {
-    Powers::new(std::array::from_fn(|f| libm::rint(65536.0 * libm::exp2(-(f as f64) / 256.0)).min(65535.0) as u16))
+fn powers() -> &'static Powers {
+    static POWERS: LazyLock<Powers> = LazyLock::new(|| {
+        let power = |f: usize| libm::rint(65536.0 * libm::exp2(-(f as f64) / 256.0)).min(65535.0) as u16;
+        Powers::new(std::array::from_fn(power))
+    });
+    &POWERS
 }
 
-fn table() -> [[u8; 2]; 256] {
-    powers().halves.map(u16::to_le_bytes)
+fn table() -> &'static [[u8; 2]; 256] {
+    static TABLE: LazyLock<[[u8; 2]; 256]> = LazyLock::new(|| powers().halves.map(u16::to_le_bytes));
+    &TABLE
 }
 
 mod checks {
@@ -180,8 +195,8 @@ mod checks {
             let logits: [i32; 256] = std::array::from_fn(|_| random.below(spread) as i32 - (spread / 2) as i32);
             let largest = *logits.iter().max().unwrap();
             let mut expected = Frequencies::uniform();
-            expected.set_weights(|byte| exp2_neg(&table(), largest - logits[usize::from(byte)]));
-            assert!(kernels.frequencies(&logits, &powers()) == expected, "round {round} spread {spread}");
+            expected.set_weights(|byte| exp2_neg(table(), largest - logits[usize::from(byte)]));
+            assert!(kernels.frequencies(&logits, powers()) == expected, "round {round} spread {spread}");
         }
     }
 
@@ -211,7 +226,7 @@ mod checks {
                 .collect();
             let largest = *scores.iter().max().unwrap();
             let weights: Vec<i32> =
-                scores.iter().map(|score| i32::from(exp2_neg(&table(), largest - score) >> 1)).collect();
+                scores.iter().map(|score| i32::from(exp2_neg(table(), largest - score) >> 1)).collect();
             let (r, n) = reciprocal(weights.iter().sum::<i32>() as u32);
             let multiplier = ((u64::from(r) * u64::from(output.0)) >> 16) as u16;
             let requantizer = Requantizer::new(multiplier, (15 + n + i32::from(output.1)) as u8).unwrap();
@@ -223,7 +238,7 @@ mod checks {
                 });
 
             let query: [u8; 64] = convert(kernels, &query.map(|q| q as u8)).try_into().unwrap();
-            let head = Head { cache: &cache, biases: &biases, length, score, output, powers: &powers() };
+            let head = Head { cache: &cache, biases: &biases, length, score, output, powers: powers() };
             let mut found = [0; 64];
             kernels.attend(&head, &query, &mut Scratch::default(), &mut found);
             assert_eq!(kernels.plain(&found), expected, "round {round} length {length}");
