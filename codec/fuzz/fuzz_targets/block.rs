@@ -13,11 +13,11 @@ fuzz_target!(|data: (u8, u8, u16, u8, &[u8])| {
     let block = BlockHeader {
         number: 0,
         kind: BlockKind::Coded,
-        text_length: u32::from(text_length & 0xfff) + 1,
+        text_length: u32::from(text_length & 0x1ff) + 1,
         payload_length: payload.len() as u32,
         text_checksum: 0,
     };
-    let mut whole = vec![0; 1 << 12];
+    let mut whole = [0; 1 << 9];
     let end = decode_block(&mut coder.get(), &header, &block, payload, &mut whole);
     let Ok(mut decoder) = BlockDecoder::new(&header, &block) else { return assert!(end.is_err()) };
     let mut coder = coder_of_pieces.get();

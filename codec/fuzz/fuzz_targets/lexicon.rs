@@ -55,13 +55,15 @@ fuzz_target!(|data: (Vec<(u32, u8)>, &[u8])| {
     let checksum = image_checksum(&image[..16], &image[20..]);
     image[16..20].copy_from_slice(&checksum.to_le_bytes());
     let Ok(lexicon) = Lexicon::load(&image) else { return };
-    for code in 0..=u16::MAX {
+    // A prime apart, from where the payload says: all in many cases, few in each.
+    let first = payload.first().copied().unwrap_or(0);
+    for code in (u16::from(first)..=u16::MAX).step_by(997) {
         let mut text = lexicon.text(code);
         let bytes: Vec<u8> = text.by_ref().collect();
         let (again, taken) = lexicon.encode(&bytes);
         assert_eq!((taken, again == code), (bytes.len(), text.is_canonical()));
     }
-    let mut text = vec![0; 1 << 16];
+    let mut text = [0; 1 << 12];
     if let Ok(length) = lexicon.decode_payload(payload, &mut text) {
         let mut again = vec![0; 2 * length];
         let size = lexicon.encode_payload(&text[..length], &mut again).expect("two bytes for each");

@@ -16,7 +16,7 @@ fuzz_target!(|data: (u8, u8, &[u8])| {
         }
         None => PayloadLayout::Message,
     };
-    let mut text = vec![0; 1 << 13];
+    let mut text = [0; 1 << 9];
     let Ok(length) = decode(&mut model, layout, payload, &mut text) else { return };
     let mut again = vec![0; 16 * length];
     let again_length = encode(&mut model, layout, &text[..length], &mut again).expect("a window holds a byte");

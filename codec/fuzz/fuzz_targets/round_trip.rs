@@ -1,9 +1,7 @@
 //! Any text survives encoding and decoding by any method.
 #![no_main]
 
-use equalinfo_codec::container::{
-    BlockHeader, decode_block, decode_stream, encode_block, encode_stream, stream_bound,
-};
+use equalinfo_codec::container::{BlockHeader, decode_block, decode_stream, encode_block, encode_stream, stream_bound};
 use equalinfo_codec::raw::{PayloadLayout, decode, encode};
 use equalinfo_codec_fuzz::{Coder, Model, header, method};
 use libfuzzer_sys::fuzz_target;

@@ -2,13 +2,13 @@
 #![no_main]
 
 use equalinfo_codec::Progress;
-use equalinfo_codec::container::{Decoder, Header, ModelIdentity, Stream, find_block};
 use equalinfo_codec::container::DecodeError;
+use equalinfo_codec::container::{Decoder, Header, ModelIdentity, Stream, find_block};
 use equalinfo_codec_fuzz::Coder;
 use libfuzzer_sys::fuzz_target;
 
 /// The length of text at which decoding stops, as a few bytes of payload can stand for a very long text.
-const ENOUGH: usize = 1 << 14;
+const ENOUGH: usize = 1 << 9;
 
 fn decode(stream: &[u8], sharpness: u8, piece: usize) -> (Vec<u8>, Result<(), DecodeError>) {
     let identity = Header::parse(stream).map_or(ModelIdentity::default(), |header| header.model);

@@ -45,15 +45,18 @@ pub fn header(method: Method, context: u16) -> Header {
     Header::new(method, model, ModelName::NONE, 1 << 16)
 }
 
+/// The contexts that the model tells apart: few, as a case is short and each costs as much as many bytes.
+const CONTEXTS: usize = 4;
+
 pub struct Model {
     sharpness: u8,
     previous: u8,
-    frequencies: Frequencies,
+    frequencies: [Option<Frequencies>; CONTEXTS],
 }
 
 impl Model {
     pub fn new(sharpness: u8) -> Self {
-        Self { sharpness, previous: 0, frequencies: Frequencies::uniform() }
+        Self { sharpness, previous: 0, frequencies: [const { None }; CONTEXTS] }
     }
 }
 
@@ -63,12 +66,15 @@ impl ByteModel for Model {
     }
 
     fn frequencies(&mut self) -> &Frequencies {
-        let (sharpness, previous) = (u32::from(self.sharpness), self.previous);
-        self.frequencies.set_weights(|byte| {
-            let distance = u32::from(byte.wrapping_sub(previous).wrapping_mul(29)) * sharpness / 64;
-            0xffffu16.checked_shr(distance).unwrap_or(0)
-        });
-        &self.frequencies
+        let (sharpness, context) = (u32::from(self.sharpness), self.previous % CONTEXTS as u8);
+        self.frequencies[usize::from(context)].get_or_insert_with(|| {
+            let mut frequencies = Frequencies::uniform();
+            frequencies.set_weights(|byte| {
+                let distance = u32::from(byte.wrapping_sub(context).wrapping_mul(29)) * sharpness / 64;
+                0xffffu16.checked_shr(distance).unwrap_or(0)
+            });
+            frequencies
+        })
     }
 
     fn push(&mut self, byte: u8) {

@@ -1,8 +1,8 @@
 //! Hostile input for every reader of the library: files that were changed in several places, with checksums made right
 //! again where a stranger would, and bytes that never were a file. Nothing panics, and nothing wrong is delivered.
 //!
-//! `EQUALINFO_FUZZ_TIMES` multiplies the cases of each test (`tests/fuzz` counts them); `codec/fuzz` has targets for
-//! cargo-fuzz, which learns from coverage.
+//! `EQUALINFO_FUZZ_TIMES` multiplies the cases of each test (`tests/fuzz` counts them); `codec/fuzz/run` learns
+//! from coverage.
 
 mod files;
 mod images;
