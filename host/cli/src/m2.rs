@@ -126,7 +126,7 @@ pub struct TrainArguments {
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = count::<u64>)]
     pub validate_every: u64,
 
-    /// Steps between checkpoints
+    /// Steps between checkpoints, which are never more than ten minutes apart
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = count::<u64>)]
     pub save_every: u64,
 
@@ -232,6 +232,7 @@ impl TrainArguments {
                 validate_every: self.validate_every,
                 save_every: self.save_every,
                 minutes: self.minutes,
+                ..RunControl::default()
             },
             device: self.device,
             threads: self.threads.given(),

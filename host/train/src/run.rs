@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
@@ -41,13 +41,15 @@ pub struct RunControl {
     pub validate_every: u64,
     /// Steps between checkpoints.
     pub save_every: u64,
+    /// The longest time between checkpoints, whatever a step takes.
+    pub save_within: Duration,
     /// Stop, with a checkpoint, after this many minutes.
     pub minutes: Option<f64>,
 }
 
 impl Default for RunControl {
     fn default() -> Self {
-        Self { validate_every: 500, save_every: 1000, minutes: None }
+        Self { validate_every: 500, save_every: 1000, save_within: Duration::from_secs(600), minutes: None }
     }
 }
 
@@ -244,7 +246,8 @@ impl TrainingRun {
         }
     }
 
-    /// Trains until the last step, `minutes` or the observer's wish; saves at the end. True when the last step was done.
+    /// Trains until the last step, `minutes` or the observer's wish; saves at the end, which it validates unless the
+    /// observer wished for it. True when the last step was done.
     ///
     /// # Errors
     /// The loss is no longer a number, a file cannot be written, or a device or another rank fails.
@@ -253,6 +256,7 @@ impl TrainingRun {
         let mut metrics = self.ranks.is_first().then(|| self.open_metrics(directory)).transpose()?;
         let started = Instant::now();
         let seconds_before = self.seconds;
+        let mut saved = started;
         let mut since = Since::new(self.bytes);
         let ratio = self.ratio();
         while self.step() < steps {
@@ -269,13 +273,20 @@ impl TrainingRun {
             self.seconds = seconds_before + started.elapsed().as_secs_f64();
             let last = self.step() == steps;
             let late = control.minutes.is_some_and(|minutes| started.elapsed().as_secs_f64() > 60.0 * minutes);
-            let stop = last || self.ranks.any(observer.should_stop() || late)?;
+            let asked = observer.should_stop();
+            // Ranks agree, as their clocks do not.
+            let mut wishes = [asked, late, saved.elapsed() >= control.save_within].map(f32::from);
+            self.ranks.all_reduce(&mut wishes)?;
+            let [asked, late, unsaved] = wishes.map(|wishes| wishes > 0.0);
+            let stop = last || asked || late;
+            // Whoever asks has little time, and a validation may take a minute.
+            let at_once = asked && !last;
             observer.event(&Event::Step {
                 step: self.step(),
                 bits_per_byte: since.bits_per_byte(ratio),
                 bytes_per_second: ratio * (self.bytes - since.bytes) as f64 / since.started.elapsed().as_secs_f64(),
             });
-            if stop || self.step().is_multiple_of(control.validate_every) {
+            if !at_once && (stop || self.step().is_multiple_of(control.validate_every)) {
                 let elapsed = since.started.elapsed().as_secs_f64();
                 let flops_per_second = since.flops / elapsed;
                 let dev = self.validate(self.scales.is_some())?;
@@ -301,8 +312,9 @@ impl TrainingRun {
                 observer.event(&Event::Validated(&line));
                 since = Since::new(self.bytes);
             }
-            if stop || self.step().is_multiple_of(control.save_every) {
+            if stop || unsaved || self.step().is_multiple_of(control.save_every) {
                 self.save(directory)?;
+                saved = Instant::now();
             }
             if stop {
                 return Ok(last);

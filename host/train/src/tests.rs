@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::backend::cpu::CpuBackend;
 use super::backend::gpu::GpuBackend;
@@ -16,7 +17,7 @@ use super::directory::Directory;
 use super::gpu::Gpu;
 use super::graph::{Batch, DeviceBatch, Graph, ModelConfig, NgramTable, Tensor, TensorKind, initial_parameters};
 use super::grow::grow;
-use super::observer::Observer;
+use super::observer::{Event, Observer};
 use super::optimizer::{LearningRate, OptimizerKind, Schedule};
 use super::run::{RunControl, TrainingData, TrainingRun};
 use super::settings::Settings;
@@ -325,7 +326,7 @@ fn train(directory: &Directory, optimizer: OptimizerKind, model: &ModelConfig, s
     if checkpoint.exists() {
         run.restore(Checkpoint::load(&checkpoint).unwrap(), directory).unwrap();
     }
-    let control = RunControl { validate_every: 100, save_every: 100, minutes: None };
+    let control = RunControl { validate_every: 100, save_every: 100, ..RunControl::default() };
     run.train(directory, &control, &mut StopAfter(stop)).unwrap()
 }
 
@@ -347,6 +348,51 @@ fn an_interrupted_run_resumes_to_the_same_bits() {
     }
 }
 
+#[test]
+fn a_run_that_is_told_to_stop_saves_without_validating() {
+    struct Validations(u32, StopAfter);
+    impl Observer for Validations {
+        fn event(&mut self, event: &Event<'_>) {
+            self.0 += u32::from(matches!(event, Event::Validated(_)));
+        }
+
+        fn should_stop(&mut self) -> bool {
+            self.1.should_stop()
+        }
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let directory = Directory(directory.path().to_owned());
+    let control = RunControl { validate_every: 5, save_every: 100, ..RunControl::default() };
+    let mut observer = Validations(0, StopAfter(Some(10)));
+    assert!(!run(settings(24), &TINY).train(&directory, &control, &mut observer).unwrap());
+    assert_eq!((observer.0, Checkpoint::load(&directory.checkpoint()).unwrap().state.step), (1, 10));
+    // What ends by time or by itself has its figure.
+    let mut observer = Validations(0, StopAfter(None));
+    let control = RunControl { validate_every: 100, minutes: Some(0.0), ..control };
+    assert!(!run(settings(24), &TINY).train(&directory, &control, &mut observer).unwrap());
+    assert_eq!(observer.0, 1);
+}
+
+#[test]
+fn checkpoints_are_no_more_than_a_time_apart() {
+    struct Saved<'a>(&'a Directory, Vec<bool>);
+    impl Observer for Saved<'_> {
+        fn should_stop(&mut self) -> bool {
+            self.1.push(self.0.checkpoint().exists());
+            false
+        }
+    }
+    for (save_within, first) in [(Duration::ZERO, 1), (Duration::from_secs(600), 20)] {
+        let directory = tempfile::tempdir().unwrap();
+        let directory = Directory(directory.path().to_owned());
+        let mut observer = Saved(&directory, Vec::new());
+        let control = RunControl { save_within, save_every: 20, ..RunControl::default() };
+        run(Settings { resegment: 0, ..settings(24) }, &TINY).train(&directory, &control, &mut observer).unwrap();
+        // Asked after a step, ahead of its checkpoint.
+        assert_eq!(observer.1.iter().position(|saved| *saved), Some(first));
+    }
+}
+
 /// The checkpoint of a run in a directory, interrupted after `stop` steps if given, by some ranks of some threads.
 fn train_by_ranks(
     directory: &Path,
@@ -363,7 +409,7 @@ fn train_by_ranks(
         if directory.checkpoint().exists() {
             run.restore(Checkpoint::load(&directory.checkpoint()).unwrap(), &directory).unwrap();
         }
-        let control = RunControl { validate_every: 9, save_every: 100, minutes: None };
+        let control = RunControl { validate_every: 9, save_every: 100, ..RunControl::default() };
         assert_eq!(run.train(&directory, &control, &mut StopAfter(told)).unwrap(), stop.is_none());
     });
     Checkpoint::load(&directory.checkpoint()).unwrap()
@@ -422,7 +468,7 @@ fn steps_on_kernels(stop: usize) -> Checkpoint {
     let settings = Settings { batch: 2, rounded_steps: 0, resegment: 0, ..settings(6) };
     let directory = tempfile::tempdir().unwrap();
     let directory = Directory(directory.path().to_owned());
-    let control = RunControl { validate_every: 100, save_every: 100, minutes: None };
+    let control = RunControl { validate_every: 100, save_every: 100, ..RunControl::default() };
     let resumed = |stop: usize| {
         let mut run = small_run(settings.clone(), true, Ranks::alone());
         if directory.checkpoint().exists() {
@@ -448,7 +494,7 @@ fn training_learns() {
     let mut run = run(settings, &tabled());
     let before = run.validate(false).unwrap();
     let directory = tempfile::tempdir().unwrap();
-    let control = RunControl { validate_every: 1000, save_every: 1000, minutes: None };
+    let control = RunControl { validate_every: 1000, save_every: 1000, ..RunControl::default() };
     run.train(&Directory(directory.path().to_owned()), &control, &mut ()).unwrap();
     let after = run.validate(false).unwrap();
     assert!(before > 7.0 && after < 4.0, "from {before} to {after} bits/byte");

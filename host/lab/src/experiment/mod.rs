@@ -238,7 +238,7 @@ impl ExperimentOptions {
             }),
             seed: Some(seed),
             precision: (self.device != DeviceChoice::Cuda).then(Precision::detect),
-            control: RunControl { validate_every: every, save_every: every, minutes: None },
+            control: RunControl { validate_every: every, save_every: every, ..RunControl::default() },
             device: self.device,
             threads: Some(self.threads),
             ..M2Options::default()
