@@ -11,7 +11,7 @@ use equalinfo_codec::Frequencies;
 use equalinfo_codec::m1::Requantizer;
 use equalinfo_codec::m1::image::{LOGIT_SHIFT, RESIDUAL_SHIFT, SCORE_SHIFT};
 
-use super::loops::{Head, Loops, Powers, Scratch, norm_inverse, output_requantizer};
+use super::loops::{Head, Loops, Powers, Scratch, loops_by_functions, norm_inverse, output_requantizer};
 use super::packed::{PackedMatrix, Packing, parts};
 
 /// The blocks of rows whose lines alternate.
@@ -405,45 +405,14 @@ impl Loops for Avx2 {
     const PACKING: Packing = Packing { lanes: 8, group: 4, blocks: BLOCKS };
     const CACHE: Packing = Packing { lanes: 8, group: 2, blocks: 1 };
 
-    // SAFETY of every call below: a value of this type exists only if the processor has AVX2, and AVX-VNNI if
-    // it says so.
-
-    fn norm(self, residual: &[i32], constant: u32, activations: &mut [u8]) {
-        unsafe { norm(residual, constant, activations) }
-    }
-
-    fn linear(self, matrix: &PackedMatrix, activations: &[u8], out: &mut [u8]) {
-        unsafe { linear(self.vnni, matrix, activations, out) }
-    }
-
-    fn linear_add(self, matrix: &PackedMatrix, activations: &[u8], residual: &mut [i32]) {
-        unsafe { linear_add(self.vnni, matrix, activations, residual) }
-    }
-
-    fn gated(
-        self,
-        halves: [&PackedMatrix; 2],
-        reglu: Requantizer,
-        activations: &[u8],
-        scratch: &mut [i32],
-        out: &mut [u8],
-    ) {
-        unsafe { gated(self.vnni, halves[0], halves[1], reglu, activations, scratch, out) }
-    }
-
-    fn logits(self, matrix: &PackedMatrix, activations: &[u8], out: &mut [i32]) {
-        unsafe { logits(self.vnni, matrix, activations, out) }
-    }
-
-    fn frequencies(self, logits: &[i32; 256], powers: &Powers) -> Frequencies {
-        unsafe { frequencies(logits, powers) }
-    }
+    loops_by_functions!(vnni);
 
     fn plain(self, activations: &[u8; 64]) -> [i8; 64] {
         activations.map(|a| a as i8)
     }
 
     fn attend(self, head: &Head, query: &[u8; 64], scratch: &mut Scratch, out: &mut [u8; 64]) {
+        // SAFETY: a value of this type exists only if the processor has AVX2.
         unsafe { attend(head, query, scratch, out) }
     }
 }

@@ -12,7 +12,7 @@ use equalinfo_codec::m1::Requantizer;
 use equalinfo_codec::m1::image::{LOGIT_SHIFT, RESIDUAL_SHIFT, SCORE_SHIFT};
 
 use super::amx;
-use super::loops::{Head, Loops, Powers, Scratch, norm_inverse, output_requantizer};
+use super::loops::{Head, Loops, Powers, Scratch, loops_by_functions, norm_inverse, output_requantizer};
 use super::packed::{HeadCache, Line, PackedMatrix, Packing};
 use super::tiles::Tiles;
 
@@ -488,48 +488,19 @@ impl Loops for Avx512 {
     const PACKING: Packing = Packing { lanes: 16, group: 4, blocks: amx::BLOCKS };
     const CACHE: Packing = Packing { blocks: 1, ..Self::PACKING };
 
-    // SAFETY of every call below: a value of this type exists only if the processor has the features.
-
-    fn norm(self, residual: &[i32], constant: u32, activations: &mut [u8]) {
-        unsafe { norm(residual, constant, activations) }
-    }
-
-    fn linear(self, matrix: &PackedMatrix, activations: &[u8], out: &mut [u8]) {
-        unsafe { linear(self.tiles, matrix, activations, out) }
-    }
-
-    fn linear_add(self, matrix: &PackedMatrix, activations: &[u8], residual: &mut [i32]) {
-        unsafe { linear_add(self.tiles, matrix, activations, residual) }
-    }
-
-    fn gated(
-        self,
-        halves: [&PackedMatrix; 2],
-        reglu: Requantizer,
-        activations: &[u8],
-        scratch: &mut [i32],
-        out: &mut [u8],
-    ) {
-        unsafe { gated(self.tiles, halves[0], halves[1], reglu, activations, scratch, out) }
-    }
-
-    fn logits(self, matrix: &PackedMatrix, activations: &[u8], out: &mut [i32]) {
-        unsafe { logits(self.tiles, matrix, activations, out) }
-    }
-
-    fn frequencies(self, logits: &[i32; 256], powers: &Powers) -> Frequencies {
-        unsafe { frequencies(logits, powers) }
-    }
+    loops_by_functions!(tiles);
 
     fn plain(self, activations: &[u8; 64]) -> [i8; 64] {
         activations.map(|a| (a ^ 0x80) as i8)
     }
 
     fn cache(self, place: &mut HeadCache, position: usize, key: &[u8; 64], value: &[u8; 64]) {
+        // SAFETY: a value of this type exists only if the processor has the features.
         unsafe { cache(place, position, key, value) }
     }
 
     fn attend(self, head: &Head, query: &[u8; 64], scratch: &mut Scratch, out: &mut [u8; 64]) {
+        // SAFETY: as above.
         unsafe { attend(head, query, scratch, out) }
     }
 }

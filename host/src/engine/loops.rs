@@ -68,6 +68,47 @@ pub trait Loops: Copy + Send + Sync + 'static {
     fn attend(self, head: &Head, query: &[u8; 64], scratch: &mut Scratch, out: &mut [u8; 64]);
 }
 
+/// The loops that are functions of a path's module, those of products with a field of the proof ahead of the rest: a
+/// value of the path's type exists only if the processor has the features of all of them.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! loops_by_functions {
+    ($flag:ident) => {
+        fn norm(self, residual: &[i32], constant: u32, activations: &mut [u8]) {
+            // SAFETY: the proof, here and below.
+            unsafe { norm(residual, constant, activations) }
+        }
+
+        fn linear(self, matrix: &PackedMatrix, activations: &[u8], out: &mut [u8]) {
+            unsafe { linear(self.$flag, matrix, activations, out) }
+        }
+
+        fn linear_add(self, matrix: &PackedMatrix, activations: &[u8], residual: &mut [i32]) {
+            unsafe { linear_add(self.$flag, matrix, activations, residual) }
+        }
+
+        fn gated(
+            self,
+            halves: [&PackedMatrix; 2],
+            reglu: Requantizer,
+            activations: &[u8],
+            scratch: &mut [i32],
+            out: &mut [u8],
+        ) {
+            unsafe { gated(self.$flag, halves[0], halves[1], reglu, activations, scratch, out) }
+        }
+
+        fn logits(self, matrix: &PackedMatrix, activations: &[u8], out: &mut [i32]) {
+            unsafe { logits(self.$flag, matrix, activations, out) }
+        }
+
+        fn frequencies(self, logits: &[i32; 256], powers: &Powers) -> Frequencies {
+            unsafe { frequencies(logits, powers) }
+        }
+    };
+}
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub(super) use loops_by_functions;
+
 /// One head of one layer at one position.
 pub struct Head<'a> {
     pub cache: &'a HeadCache,

@@ -1,9 +1,9 @@
 //! The inner loops with NEON, and with the dot products of Armv8.2 where the processor has them.
 //!
-//! `sdot` adds four products of bytes to each of four lanes and takes the four activations from a lane of a register, so
-//! nothing is broadcast. Processors without it multiply to 16 bits: neither activations nor weights reach -128, so a sum
-//! of two products fits. Weights of positions have 15 bits and are split into two unsigned bytes; values get a bias of
-//! 128, which the sum of the weights cancels. Activations are plain `i8`.
+//! `sdot` adds four products of bytes to each of four lanes and takes the four activations from a lane of a register,
+//! so nothing is broadcast. Processors without it multiply to 16 bits: neither activations nor weights reach -128, so a
+//! sum of two products fits. Weights of positions have 15 bits and are split into two unsigned bytes; values get a bias
+//! of 128, which the sum of the weights cancels. Activations are plain `i8`.
 
 use std::arch::aarch64::*;
 use std::arch::{asm, is_aarch64_feature_detected};
@@ -12,7 +12,7 @@ use equalinfo_codec::Frequencies;
 use equalinfo_codec::m1::Requantizer;
 use equalinfo_codec::m1::image::{LOGIT_SHIFT, RESIDUAL_SHIFT, SCORE_SHIFT};
 
-use super::loops::{Head, Loops, Powers, Scratch, norm_inverse, output_requantizer};
+use super::loops::{Head, Loops, Powers, Scratch, loops_by_functions, norm_inverse, output_requantizer};
 use super::packed::{PackedMatrix, Packing, parts};
 
 /// The blocks of four rows whose weights alternate: as many sums as hide the time of a product.
@@ -390,8 +390,9 @@ kernel! { fn attend(dot: bool, head: &Head, query: &[u8; 64], scratch: &mut Scra
     }
     let largest = vdupq_n_s32(vmaxvq_s32(largest));
     let mut total = vdupq_n_u32(0);
+    let scores = scratch.scores.as_chunks::<4>().0;
     let (high, low) = (scratch.high.as_chunks_mut::<4>().0, scratch.low.as_chunks_mut::<4>().0);
-    for (score, (high, low)) in scratch.scores.as_chunks::<4>().0.iter().zip(high.iter_mut().zip(&mut *low)).take(blocks) {
+    for (score, (high, low)) in scores.iter().zip(high.iter_mut().zip(&mut *low)).take(blocks) {
         let weights = power(head.powers, vsubq_s32(largest, load(score)), 1);
         total = vaddq_u32(total, weights);
         let weights = vmovn_u32(weights);
@@ -423,45 +424,14 @@ impl Loops for Neon {
     const PACKING: Packing = Packing { lanes: 4, group: 4, blocks: BLOCKS };
     const CACHE: Packing = Packing { blocks: 1, ..Self::PACKING };
 
-    // SAFETY of every call below: a value of this type exists only if the processor has NEON, and dot products if it
-    // says so.
-
-    fn norm(self, residual: &[i32], constant: u32, activations: &mut [u8]) {
-        unsafe { norm(residual, constant, activations) }
-    }
-
-    fn linear(self, matrix: &PackedMatrix, activations: &[u8], out: &mut [u8]) {
-        unsafe { linear(self.dot, matrix, activations, out) }
-    }
-
-    fn linear_add(self, matrix: &PackedMatrix, activations: &[u8], residual: &mut [i32]) {
-        unsafe { linear_add(self.dot, matrix, activations, residual) }
-    }
-
-    fn gated(
-        self,
-        halves: [&PackedMatrix; 2],
-        reglu: Requantizer,
-        activations: &[u8],
-        scratch: &mut [i32],
-        out: &mut [u8],
-    ) {
-        unsafe { gated(self.dot, halves[0], halves[1], reglu, activations, scratch, out) }
-    }
-
-    fn logits(self, matrix: &PackedMatrix, activations: &[u8], out: &mut [i32]) {
-        unsafe { logits(self.dot, matrix, activations, out) }
-    }
-
-    fn frequencies(self, logits: &[i32; 256], powers: &Powers) -> Frequencies {
-        unsafe { frequencies(logits, powers) }
-    }
+    loops_by_functions!(dot);
 
     fn plain(self, activations: &[u8; 64]) -> [i8; 64] {
         activations.map(|a| a as i8)
     }
 
     fn attend(self, head: &Head, query: &[u8; 64], scratch: &mut Scratch, out: &mut [u8; 64]) {
+        // SAFETY: a value of this type exists only if the processor has NEON, and dot products if it says so.
         unsafe { attend(self.dot, head, query, scratch, out) }
     }
 }

@@ -118,7 +118,8 @@ proptest! {
     #[test]
     fn changed_messages_are_errors_or_texts(coder in 0usize..4, which in any::<Index>(), edits in edits()) {
         let (check, coder, messages) = &MESSAGES[coder];
-        if let Ok(found) = coder.decode(&edited(&messages[which.index(messages.len())], &edits)) && *check == Check::None {
+        let message = edited(&messages[which.index(messages.len())], &edits);
+        if let Ok(found) = coder.decode(&message) && *check == Check::None {
             prop_assert_eq!(coder.decode(&coder.encode(&found).expect("a message")).expect("a text"), found);
         }
     }
