@@ -51,16 +51,26 @@ static STREAMS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     all
 });
 
-/// Messages by a model and by frequencies, without a check and with one of 16 bits.
-static MESSAGES: LazyLock<Vec<(Check, MessageCoder, Vec<Vec<u8>>)>> = LazyLock::new(|| {
-    let models = [CodingModel::from(&*MODEL), CodingModel::from(ENGLISH.clone())];
-    let texts = ALICE[3000..].chunks(BLOCK).take(200);
-    let with = |model: &CodingModel, check| {
+/// Messages of one kind.
+struct Messages {
+    check: Check,
+    coder: MessageCoder,
+    all: Vec<Vec<u8>>,
+}
+
+impl Messages {
+    fn new(model: &CodingModel, check: Check) -> Self {
         let coder = MessageCoder::new(model.clone()).check(check);
-        let messages = texts.clone().map(|text| coder.encode(text).expect("a message")).collect();
-        (check, coder, messages)
-    };
-    models.iter().flat_map(|model| [Check::None, Check::Bits16].map(|check| with(model, check))).collect()
+        let texts = ALICE[3000..].chunks(BLOCK).take(200);
+        let all = texts.map(|text| coder.encode(text).expect("a message")).collect();
+        Self { check, coder, all }
+    }
+}
+
+/// By a model and by frequencies, without a check and with one of 16 bits.
+static MESSAGES: LazyLock<Vec<Messages>> = LazyLock::new(|| {
+    let models = [CodingModel::from(&*MODEL), CodingModel::from(ENGLISH.clone())];
+    models.iter().flat_map(|model| [Check::None, Check::Bits16].map(|check| Messages::new(model, check))).collect()
 });
 
 fn models() -> Models<'static> {
@@ -116,10 +126,9 @@ proptest! {
     }
 
     #[test]
-    fn changed_messages_are_errors_or_texts(coder in 0usize..4, which in any::<Index>(), edits in edits()) {
-        let (check, coder, messages) = &MESSAGES[coder];
-        let message = edited(&messages[which.index(messages.len())], &edits);
-        if let Ok(found) = coder.decode(&message) && *check == Check::None {
+    fn changed_messages_are_errors_or_texts(kind in 0usize..4, which in any::<Index>(), edits in edits()) {
+        let Messages { check, coder, all } = &MESSAGES[kind];
+        if let Ok(found) = coder.decode(&edited(&all[which.index(all.len())], &edits)) && *check == Check::None {
             prop_assert_eq!(coder.decode(&coder.encode(&found).expect("a message")).expect("a text"), found);
         }
     }
