@@ -2,8 +2,7 @@
 #![no_main]
 
 use equalinfo_codec::Progress;
-use equalinfo_codec::container::DecodeError;
-use equalinfo_codec::container::{Decoder, Header, ModelIdentity, Stream, find_block};
+use equalinfo_codec::container::{DecodeError, Decoder, Header, ModelIdentity, Stream, find_block};
 use equalinfo_codec_fuzz::Coder;
 use libfuzzer_sys::fuzz_target;
 

@@ -29,7 +29,7 @@ static DECOMPRESSOR: LazyLock<Decompressor> = LazyLock::new(|| {
     Decompressor::new().models(models()).threads(1).max_output(1 << 20).max_memory(1 << 28)
 });
 
-/// Streams of every kind, in blocks and of one block, stored, and several one after the other.
+/// Streams of every method, in blocks and of one block, and several one after the other.
 static STREAMS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let windows = |code| Compressor::new(&*MODEL).window_bits(WindowBits::B32).code(code);
     let compressors = [
